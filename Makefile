@@ -1,0 +1,63 @@
+# Everything is a target here; `make` alone lists them. Needs Rust (rustup), Python 3.10 or newer and a C compiler.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+python ?= python3
+stack := $(python) infra/local/stack.py
+# Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
+PARAMS ?=
+
+include infra/build/Makefile
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: up ## Watch documents travel from a shop into a book, on the local stack
+	@$(stack) run -- target/debug/ledger-demo
+
+.PHONY: up
+up: build-local ## Start the local stack, or bring it to the newest code
+	@$(stack) up --params $(PARAMS)
+
+.PHONY: down
+down: ## Stop the local stack and forget what is in it
+	@$(stack) down
+
+.PHONY: status
+status: ## What of the local stack is running
+	@$(stack) status
+
+.PHONY: sweep
+sweep: ## Run the local stack's sweeper once, now
+	@$(stack) sweep
+
+.PHONY: test
+test: ## Every check and test, on a stack of their own
+	@$(python) infra/local/suite.py
+
+.PHONY: bench
+bench: ship ## Measure what ships, next to a program that does nothing
+	@cargo run --release --package ledger-bench
+
+.PHONY: build-local
+build-local: ## Build everything quickly, for this machine only
+	@cargo build --workspace --bins
+	@for folder in functions/*/; do \
+	    name=$$(basename "$$folder"); \
+	    mkdir -p "target/lambda/$$name"; \
+	    cmp --silent "target/debug/$$name" "target/lambda/$$name/bootstrap" && continue; \
+	    cp "target/debug/$$name" "target/lambda/$$name/bootstrap.new"; \
+	    mv "target/lambda/$$name/bootstrap.new" "target/lambda/$$name/bootstrap"; \
+	done
+
+.PHONY: ship
+ship: ## Build the functions as they go to AWS, into target/ship
+	@$(python) infra/build/package.py
+
+.PHONY: template
+template: ## Check template.yaml
+	@$(python) infra/local/suite.py template

@@ -1,0 +1,21 @@
+//! `ledger`: what operators do with a stack.
+
+use clap::Parser;
+use ledger_aws::process::environment;
+use ledger_cli::{Cli, output, run};
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli, &environment).await {
+        Ok(text) => {
+            output::print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            output::complain(&failure.shown(cli.json));
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

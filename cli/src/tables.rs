@@ -1,0 +1,144 @@
+//! Tables for people.
+
+use crate::text::{duration, remedy_of, short_moment};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use ledger_wire::rows::{BindingRow, RunRow};
+use std::collections::BTreeMap;
+
+/// Columns of text that a table takes at most; longer cells are broken into lines.
+const WIDTH: u16 = 130;
+
+/// Runs that stand still for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    pub(crate) code: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) runs: usize,
+    pub(crate) oldest: i64,
+}
+
+/// The causes of runs, the most frequent first.
+#[must_use]
+pub fn causes(runs: &[RunRow]) -> Vec<Cause> {
+    let mut by_code: BTreeMap<(String, Option<String>), Cause> = BTreeMap::new();
+    for run in runs {
+        let code = run.code.clone().unwrap_or_default();
+        let since = run.held_since.unwrap_or(run.updated_at);
+        let cause = by_code.entry((code.clone(), run.owner.clone())).or_insert_with(|| Cause {
+            code,
+            owner: run.owner.clone(),
+            runs: 0,
+            oldest: since,
+        });
+        cause.runs = cause.runs.saturating_add(1);
+        cause.oldest = cause.oldest.min(since);
+    }
+    let mut causes: Vec<Cause> = by_code.into_values().collect();
+    causes.sort_by_key(|cause| std::cmp::Reverse(cause.runs));
+    causes
+}
+
+/// A table with a header and no lines. Columns in `right` hold figures; those in `broken` hold sentences that may be
+/// broken into lines, the others never are.
+#[must_use]
+pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize], broken: &[usize]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.set_header(header.to_vec()).add_rows(rows);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if right.contains(&index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        if !broken.contains(&index) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// What a run is about: `invoice 42`, with the shop's number where the event told it.
+#[must_use]
+pub fn document(run: &RunRow) -> String {
+    let entity = run.event.split('.').next().unwrap_or_default();
+    match &run.increment_id {
+        Some(number) => format!("{entity} {} ({number})", run.magento_id),
+        None => format!("{entity} {}", run.magento_id),
+    }
+}
+
+/// Why a run stands as it does, where that says more than what to do about its code.
+pub(crate) fn reason(run: &RunRow) -> Option<&str> {
+    let remedy = run.code.as_deref().and_then(remedy_of);
+    run.message.as_deref().filter(|message| Some(*message) != remedy)
+}
+
+/// Runs, one a line.
+#[must_use]
+pub fn runs(runs: &[RunRow]) -> String {
+    let row = |run: &RunRow| {
+        vec![
+            run.run_id.clone(),
+            run.state.clone(),
+            run.event.clone(),
+            document(run),
+            short_moment(run.received_at),
+            run.attempt.to_string(),
+            run.code.clone().or_else(|| run.provider_reference.clone()).unwrap_or_default(),
+        ]
+    };
+    let header = ["RUN", "STATE", "EVENT", "DOCUMENT", "RECEIVED", "ATTEMPTS", "CODE OR NUMBER"];
+    table(&header, runs.iter().map(row).collect(), &[5], &[])
+}
+
+/// Runs that stand still: first why, whose it is and what to do, then which.
+#[must_use]
+pub fn standing_still(what: &str, found: &[RunRow]) -> String {
+    if found.is_empty() {
+        return format!("No {what}.");
+    }
+    let cause = |cause: &Cause| {
+        vec![
+            cause.code.clone(),
+            cause.owner.clone().unwrap_or_default(),
+            cause.runs.to_string(),
+            short_moment(cause.oldest),
+            remedy_of(&cause.code).unwrap_or("Not known to this version of `ledger`.").to_owned(),
+        ]
+    };
+    let run = |run: &RunRow| {
+        vec![
+            run.run_id.clone(),
+            document(run),
+            short_moment(run.held_since.unwrap_or(run.updated_at)),
+            run.code.clone().unwrap_or_default(),
+            reason(run).unwrap_or_default().to_owned(),
+        ]
+    };
+    let causes =
+        table(&["CAUSE", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"], causes(found).iter().map(cause).collect(), &[2]);
+    let runs = table(&["RUN", "DOCUMENT", "SINCE", "CAUSE", "WHY"], found.iter().map(run).collect(), &[]);
+    format!("{causes}\n\n{runs}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
+}
+
+/// Bindings, one a line.
+pub(crate) fn bindings(bindings: &[BindingRow]) -> String {
+    let row = |row: &BindingRow| {
+        vec![
+            row.binding.clone(),
+            row.provider.clone(),
+            row.dialect.clone(),
+            row.status.clone(),
+            row.book.clone(),
+            row.base_url.clone(),
+            short_moment(row.connected_at),
+        ]
+    };
+    let header = ["BINDING", "PROVIDER", "DIALECT", "STATUS", "BOOK", "ADDRESS", "CONNECTED"];
+    table(&header, bindings.iter().map(row).collect(), &[], &[])
+}
+
+/// How long something took, where that is known.
+pub(crate) fn took(milliseconds: Option<i64>) -> String {
+    milliseconds.map(duration).unwrap_or_default()
+}

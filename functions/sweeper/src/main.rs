@@ -1,0 +1,41 @@
+//! Finishes whatever was left: called every minute, sends again what is due, and measures.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use ledger_aws::process::{environment, print_line, start_logs};
+use ledger_aws::{Aws, Config, SystemChance, SystemClock};
+use ledger_engine::config::Timers;
+use ledger_engine::ports::Clock;
+use ledger_engine::sweep::Sweep;
+use ledger_engine::tenants::TenantMemory;
+use ledger_http::{Http, HttpConfig};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    start_logs();
+    let aws = Aws::new(&Config::from_lookup(&environment)?)?;
+    let http = Http::new(&HttpConfig::from_lookup(&environment)?)?;
+    let timers = Timers::from_lookup(&environment)?;
+    let stack = environment("LEDGER_STACK").ok_or("LEDGER_STACK is not set")?;
+    let (store, queue, vault, shop) = (aws.store(), aws.queue(), aws.vault(), http.shop());
+    let memory = TenantMemory::default();
+    let sweep = Sweep {
+        store: &store,
+        queue: &queue,
+        bells: &queue,
+        vault: &vault,
+        shop: &shop,
+        clock: &SystemClock,
+        chance: &SystemChance,
+        memory: &memory,
+        timers: &timers,
+    };
+    let (sweep, stack) = (&sweep, stack.as_str());
+    run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
+        let report = sweep.sweep(i64::try_from(event.context.deadline)?).await;
+        for line in report.embedded_metrics(stack, SystemClock.now_ms()) {
+            print_line(&line);
+        }
+        Ok::<_, Error>(report.summary())
+    }))
+    .await
+}

@@ -1,0 +1,533 @@
+"""The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
+
+    stack.py [--name NAME] up | down | restart | status | sweep | env | run -- COMMAND…
+
+Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import tools
+from tools import LOCAL, ROOT, say, step
+
+tools.run_inside("engine")
+
+import boto3  # noqa: E402
+import botocore.config  # noqa: E402
+import botocore.exceptions  # noqa: E402
+
+import processes  # noqa: E402
+import template as templates  # noqa: E402
+
+REGION = "eu-west-1"
+ACCOUNT = "000000000000"
+BUCKET = "ledger-deployments"
+OPERATOR = "ledger-operator"
+# What `up` starts besides the engine, and under which name its address is written down.
+STAND_INS = {"shop": "SHOP_URL", "book": "BOOK_URL"}
+# Where only these differ from the defaults, everything else behaves as it would on AWS.
+LOCAL_PARAMETERS = {
+    "AllowPrivateAddresses": "true",
+    "DeletionProtection": "false",
+}
+# Written by `up`; anything else in the file was added by somebody else and is kept while the stack lives.
+QUEUES = {
+    "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueueUrl",
+    "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueueUrl",
+    "QUEUE_DEAD_LETTER_URL": "DeadLetterQueueUrl",
+}
+TABLES = {
+    "TABLE_SYNC_RUNS": "SyncRunsTableName",
+    "TABLE_ENTITY_XREF": "EntityXrefTableName",
+    "TABLE_TENANTS": "TenantsTableName",
+}
+
+
+class Stack:
+    """One stack's folder, engine and clients."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.folder = LOCAL if name == "default" else LOCAL / name
+        self.stack = "ledger" if name == "default" else f"ledger-{name}"
+        self.records = self.folder / "run"
+        self.logs = self.folder / "logs"
+        self.env_file = self.folder / "stack.env"
+        self.deployed = self.folder / "engine" / "deployed.json"
+        self.ended_in_peace = self.folder / "engine" / "ended-in-peace"
+
+    # ------------------------------------------------------------ engine
+
+    @property
+    def engine(self) -> dict[str, Any] | None:
+        return processes.find(self.records / "engine.json")
+
+    @property
+    def endpoint(self) -> str:
+        engine = self.engine
+        if engine is None:
+            sys.exit(f"stack {self.name} is not up")
+        return f"http://127.0.0.1:{engine['port']}"
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service, endpoint_url=self.endpoint, region_name=REGION,
+            # The engine takes these for the account's root.
+            aws_access_key_id="test", aws_secret_access_key="test",
+            config=botocore.config.Config(
+                # An answer that is late must not run a sweep twice.
+                retries={"max_attempts": 0 if service == "lambda" else 2},
+                read_timeout=130, s3={"addressing_style": "path"},
+            ),
+        )
+
+    def start_engine(self, port: int | None) -> None:
+        """Starts the engine unless it runs; on its state, where it left one."""
+        if self.engine is not None:
+            return
+        port = port or free_port()
+        with step(f"starting the engine on 127.0.0.1:{port}"):
+            temporary = self.folder / "tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            state = self.folder / "engine"
+            # The engine writes its state when it ends in peace; of one that did not, nothing whole is left.
+            if not self.ended_in_peace.exists():
+                # A shop and a book that remember what the stack does not would contradict it.
+                for name in STAND_INS:
+                    processes.stop(self.records / f"{name}.json")
+                shutil.rmtree(state, ignore_errors=True)
+                self.env_file.unlink(missing_ok=True)
+                (self.logs / "engine.log").unlink(missing_ok=True)
+                state.mkdir(parents=True)
+            self.ended_in_peace.unlink(missing_ok=True)
+            endpoint = f"http://127.0.0.1:{port}"
+            # Functions inherit this environment, so it holds nothing of the caller's.
+            environment = {
+                "PATH": os.environ.get("PATH", os.defpath),
+                "HOME": str(temporary),
+                "TMPDIR": str(temporary),
+                "LANG": "C.UTF-8",
+                "AUTH": "true",
+                "AWS_ENDPOINT_URL": endpoint,
+                "BIND_HOST": "127.0.0.1",
+                "GATEWAY_PORT": str(port),
+                "MINISTACK_ACCOUNT_ID": ACCOUNT,
+                "MINISTACK_HOST": "127.0.0.1",
+                "MINISTACK_REGION": REGION,
+                "PERSIST_STATE": "1",
+                "STATE_DIR": str(state),
+                "S3_PERSIST": "1",
+                "S3_DATA_DIR": str(state / "s3"),
+                # Listeners nobody here needs.
+                "IOT_MTLS_ENABLED": "0",
+                "SFTP_ENABLED": "0",
+            }
+            processes.start(
+                self.records / "engine.json", [sys.executable, "-m", "ministack"], environment,
+                self.logs / "engine.log", port=port,
+            )
+            wait_for(lambda: answers(f"{endpoint}/_ministack/health"), 60, "the engine", self.logs / "engine.log",
+                     lambda: self.engine is not None)
+
+    def stop_engine(self) -> bool:
+        was_running = processes.stop(self.records / "engine.json")
+        if was_running:
+            self.ended_in_peace.touch()
+        return was_running
+
+    # ------------------------------------------------------------ deployment
+
+    def deploy(self, functions: Path, parameters: dict[str, str]) -> None:
+        """Brings the stack to the template, the parameters and the binaries, and does nothing where it is there."""
+        template = templates.load()
+        unknown = set(parameters) - set(template["Parameters"])
+        if unknown:
+            sys.exit(f"the template has no parameter {', '.join(sorted(unknown))}")
+        parameters = LOCAL_PARAMETERS | parameters
+        code = self.upload_code(template, functions)
+        for logical_id, key in code.items():
+            # The only change to the template: where each function's code lies.
+            template["Resources"][logical_id]["Properties"]["CodeUri"] = {"Bucket": BUCKET, "Key": key}
+        body = json.dumps(template, separators=(",", ":"))
+        wanted = {"template": hashlib.sha256(body.encode()).hexdigest(), "parameters": parameters}
+        if self.deployed.exists() and json.loads(self.deployed.read_text(encoding="utf-8")) == wanted:
+            say("    template, parameters and functions are deployed already")
+            return
+        with step(f"deploying stack {self.stack}"):
+            key = f"template-{wanted['template'][:16]}.json"
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=body.encode())
+            self.apply(f"{self.endpoint}/{BUCKET}/{key}", parameters)
+        self.deployed.write_text(json.dumps(wanted), encoding="utf-8")
+
+    def upload_code(self, template: dict[str, Any], functions: Path) -> dict[str, str]:
+        s3 = self.client("s3")
+        try:
+            s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        except s3.exceptions.BucketAlreadyOwnedByYou:
+            pass
+        present = {item["Key"] for item in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])}
+        known = self.folder / "engine" / "code.json"
+        seen = json.loads(known.read_text(encoding="utf-8")) if known.exists() else {}
+
+        def upload(logical_id: str) -> tuple[str, str, str]:
+            folder = templates.folder_of(logical_id)
+            binary = functions / folder / "bootstrap"
+            if not binary.exists():
+                sys.exit(f"{binary} is missing: run `make build-local`")
+            facts = binary.stat()
+            print_of_file = f"{binary}:{facts.st_size}:{facts.st_mtime_ns}"
+            entry = seen.get(logical_id)
+            if entry and entry["file"] == print_of_file and entry["key"] in present:
+                return logical_id, entry["key"], print_of_file
+            archive = package(binary)
+            key = f"{folder}/{hashlib.sha256(archive).hexdigest()[:32]}.zip"
+            if key not in present:
+                s3.put_object(Bucket=BUCKET, Key=key, Body=archive)
+            return logical_id, key, print_of_file
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            done = list(pool.map(upload, templates.functions(template)))
+        known.write_text(
+            json.dumps({logical_id: {"key": key, "file": file} for logical_id, key, file in done}), encoding="utf-8")
+        return {logical_id: key for logical_id, key, _ in done}
+
+    def apply(self, template_url: str, parameters: dict[str, str]) -> None:
+        cloudformation = self.client("cloudformation")
+        request = {
+            "StackName": self.stack,
+            "TemplateURL": template_url,
+            "Parameters": [
+                {"ParameterKey": key, "ParameterValue": value} for key, value in sorted(parameters.items())
+            ],
+            "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        }
+        current = self.describe()
+        if current is not None and current["StackStatus"] in ("ROLLBACK_COMPLETE", "CREATE_FAILED"):
+            cloudformation.delete_stack(StackName=self.stack)
+            wait_for(lambda: self.describe() is None, 60, "the failed stack's deletion")
+            current = None
+        try:
+            if current is None:
+                cloudformation.create_stack(**request)
+            else:
+                cloudformation.update_stack(**request)
+        except botocore.exceptions.ClientError as error:
+            if "No updates are to be performed" not in str(error):
+                raise
+            return
+        settled = None
+        end = time.monotonic() + 180
+        while time.monotonic() < end:
+            settled = self.describe()
+            if settled and not settled["StackStatus"].endswith("_IN_PROGRESS"):
+                break
+            time.sleep(0.1)
+        if settled is None or settled["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+            for event in cloudformation.describe_stack_events(StackName=self.stack)["StackEvents"]:
+                if event["ResourceStatus"].endswith("_FAILED"):
+                    say(f"    {event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}")
+            sys.exit(f"the stack ended as {settled['StackStatus'] if settled else 'nothing'}")
+
+    def describe(self) -> dict[str, Any] | None:
+        try:
+            return self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        except botocore.exceptions.ClientError as error:
+            if "does not exist" in str(error):
+                return None
+            raise
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        described = self.describe()
+        if described is None:
+            sys.exit(f"stack {self.name} is not deployed")
+        return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+    # ------------------------------------------------------------ operator
+
+    def operator(self, outputs: dict[str, str]) -> tuple[str, str]:
+        """A principal for the command line, allowed what an operator needs and nothing else."""
+        iam = self.client("iam")
+        try:
+            iam.create_user(UserName=OPERATOR)
+        except iam.exceptions.EntityAlreadyExistsException:
+            pass
+        iam.put_user_policy(
+            UserName=OPERATOR, PolicyName="operate", PolicyDocument=json.dumps(operator_policy(self.stack, outputs)))
+        kept = self.folder / "engine" / "operator.json"
+        if kept.exists():
+            key = json.loads(kept.read_text(encoding="utf-8"))
+            existing = {item["AccessKeyId"] for item in iam.list_access_keys(UserName=OPERATOR)["AccessKeyMetadata"]}
+            if key["id"] in existing:
+                return key["id"], key["secret"]
+        created = iam.create_access_key(UserName=OPERATOR)["AccessKey"]
+        key = {"id": created["AccessKeyId"], "secret": created["SecretAccessKey"]}
+        kept.write_text(json.dumps(key), encoding="utf-8")
+        return key["id"], key["secret"]
+
+    # ------------------------------------------------------------ stand-ins
+
+    def start_stand_ins(self, binaries: Path) -> dict[str, str]:
+        """Starts what plays the shop and the book; one whose program was rebuilt is started anew."""
+        addresses = {}
+        for name, variable in STAND_INS.items():
+            program = binaries / f"world-{name}"
+            if not program.exists():
+                say(f"    {program} is not built: no {name}")
+                continue
+            record = self.records / f"{name}.json"
+            version = str(program.stat().st_mtime_ns)
+            running = processes.find(record)
+            if running is not None and running["version"] != version:
+                processes.stop(record)
+                running = None
+            if running is None:
+                with step(f"starting the {name}"):
+                    log = self.logs / f"{name}.log"
+                    remembered = read_env(self.env_file).get(variable, "")
+                    port = remembered.rpartition(":")[2] if remembered else str(free_port())
+                    command = [str(program), "--listen", f"127.0.0.1:{port}"]
+                    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+                    log.unlink(missing_ok=True)
+                    processes.start(record, command, environment, log, version=version)
+                    wait_for(lambda: listening(log) is not None, 20, f"the {name}", log,
+                             lambda: processes.find(record) is not None)
+            address = listening(self.logs / f"{name}.log")
+            if address is None or not answers(f"{address}/_control/health"):
+                sys.exit(f"the {name} does not answer; see {self.logs / f'{name}.log'}")
+            addresses[variable] = address
+        return addresses
+
+    # ------------------------------------------------------------ commands
+
+    def up(self, functions: Path, binaries: Path, parameters: dict[str, str], port: int | None, world: bool) -> None:
+        fresh = not self.deployed.exists()
+        self.start_engine(port)
+        self.deploy(functions, parameters)
+        outputs = self.outputs
+        key_id, secret = self.operator(outputs)
+        endpoint = self.endpoint
+        values = {
+            "LEDGER_STACK": self.stack,
+            "LEDGER_URL": f"{endpoint}/restapis/{outputs['ApiId']}/live/_user_request_",
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": key_id,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "KMS_KEY_ID": outputs["KeyId"],
+            **{variable: outputs[output] for variable, output in (TABLES | QUEUES).items()},
+            **{f"FUNCTION_{templates.folder_of(name.removesuffix('Name')).upper().replace('-', '_')}": value
+               for name, value in outputs.items() if name.endswith("FunctionName")},
+            **{f"LOG_GROUP_{templates.folder_of(name.removesuffix('LogGroupName')).upper().replace('-', '_')}": value
+               for name, value in outputs.items() if name.endswith("LogGroupName")},
+            "ENGINE_LOG": str(self.logs / "engine.log"),
+        }
+        if world:
+            values |= self.start_stand_ins(binaries)
+        others = {} if fresh else {
+            name: value for name, value in read_env(self.env_file).items() if name not in values
+        }
+        write_env(self.env_file, values | others)
+        say(f"    {self.env_file.relative_to(ROOT)} says how to reach it")
+
+    def down(self, keep_state: bool) -> None:
+        stopped = [name for name in STAND_INS if processes.stop(self.records / f"{name}.json")]
+        stopped += ["engine"] if self.stop_engine() else []
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        if not keep_state:
+            shutil.rmtree(self.folder / "engine", ignore_errors=True)
+            self.env_file.unlink(missing_ok=True)
+        say(f"    stack {self.name}: " + (f"stopped {', '.join(stopped)}" if stopped else "nothing was running"))
+
+    def restart(self) -> None:
+        """Ends the engine and starts it again on its state: what a redeployed or failed zone looks like to clients."""
+        engine = self.engine
+        if engine is None:
+            sys.exit(f"stack {self.name} is not up")
+        with step("stopping the engine"):
+            self.stop_engine()
+        self.start_engine(engine["port"])
+
+    def status(self) -> int:
+        running = 0
+        for name in ("engine", *STAND_INS):
+            entry = processes.find(self.records / f"{name}.json")
+            running += entry is not None
+            print(f"{name:8} {'pid ' + str(entry['pid']) if entry else 'not running'}")
+        if self.engine is not None:
+            described = self.describe()
+            print(f"{'stack':8} {described['StackStatus'] if described else 'not deployed'}")
+        return 0 if running else 1
+
+    def sweep(self) -> int:
+        """Runs the sweeper once, now, and shows its answer."""
+        answer = self.client("lambda").invoke(FunctionName=self.outputs["SweeperFunctionName"], Payload=b"{}")
+        print(answer["Payload"].read().decode())
+        return 1 if answer.get("FunctionError") else 0
+
+
+def operator_policy(stack: str, outputs: dict[str, str]) -> dict[str, Any]:
+    """What the command line and the tests may do with a stack."""
+
+    def arn(service: str, resource: str) -> str:
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+    tables = [arn("dynamodb", f"table/{outputs[output]}") for output in TABLES.values()]
+    queues = [arn("sqs", outputs[output].rpartition("/")[2]) for output in QUEUES.values()]
+    functions = [arn("lambda", f"function:{value}") for name, value in outputs.items() if name.endswith("FunctionName")]
+    logs = [arn("logs", f"log-group:{value}:*") for name, value in outputs.items() if name.endswith("LogGroupName")]
+
+    def allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+        return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            allow([f"dynamodb:{action}" for action in (
+                "BatchGetItem", "BatchWriteItem", "ConditionCheckItem", "DeleteItem", "DescribeTable", "GetItem",
+                "PutItem", "Query", "Scan", "UpdateItem")], tables + [f"{table}/index/*" for table in tables]),
+            allow(["kms:Decrypt", "kms:Encrypt"], [arn("kms", f"key/{outputs['KeyId']}")]),
+            allow([f"sqs:{action}" for action in (
+                "ChangeMessageVisibility", "DeleteMessage", "GetQueueAttributes", "PurgeQueue", "ReceiveMessage",
+                "SendMessage")], queues),
+            allow(["lambda:InvokeFunction", "lambda:GetFunctionConfiguration"], functions),
+            allow(["logs:FilterLogEvents"], logs),
+            allow(["cloudformation:DescribeStacks"], [arn("cloudformation", f"stack/{stack}/*")]),
+        ],
+    }
+
+
+def package(binary: Path) -> bytes:
+    """A deployment package of one binary, without debug information: it makes quick builds ten times as large."""
+    content = binary.read_bytes()
+    if content[:4] == b"\x7fELF" and shutil.which("strip"):
+        stripped = subprocess.run(["strip", "--strip-debug", "-o", "/dev/stdout", str(binary)],
+                                  capture_output=True, check=False)
+        content = stripped.stdout if stripped.returncode == 0 and stripped.stdout else content
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        # A fixed date: the same binary is the same package.
+        entry = zipfile.ZipInfo("bootstrap", (2020, 1, 1, 0, 0, 0))
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = (stat.S_IFREG | 0o755) << 16
+        archive.writestr(entry, content)
+    return buffer.getvalue()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (an address of our own)
+            return answer.status == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def listening(log: Path) -> str | None:
+    """A stand-in's first line says where it listens."""
+    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
+        match = re.search(r'"listening"\s*:\s*"([^"]+)"', line)
+        if match:
+            return match[1]
+    return None
+
+
+def wait_for(condition: Any, seconds: float, what: str, log: Path | None = None, alive: Any = lambda: True) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end or not alive():
+            if log is not None and log.exists():
+                say("\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]))
+            sys.exit(f"{what} did not become ready")
+        time.sleep(0.1)
+
+
+def read_env(path: Path) -> dict[str, str]:
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def write_env(path: Path, values: dict[str, str]) -> None:
+    text = "".join(f"{name}={value}\n" for name, value in values.items())
+    temporary = path.with_suffix(".new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", default="default", help="which stack; its files are in .local/NAME")
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="start and deploy, or bring to the newest binaries and parameters")
+    up.add_argument("--functions", type=Path, default=ROOT / "target" / "lambda", help="folders with a bootstrap each")
+    up.add_argument("--binaries", type=Path, default=ROOT / "target" / "debug", help="where the stand-ins were built")
+    up.add_argument("--params", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of the template")
+    up.add_argument("--port", type=int, help="the engine's port; a free one by default")
+    up.add_argument("--no-world", action="store_true", help="start no shop and no book")
+    down = commands.add_parser("down", help="stop everything that up started")
+    down.add_argument("--keep-state", action="store_true", help="a later up goes on where this ended")
+    commands.add_parser("restart", help="end the engine and start it again on its state")
+    commands.add_parser("status", help="what is running")
+    commands.add_parser("sweep", help="run the sweeper once")
+    commands.add_parser("env", help="print the stack's environment file")
+    run = commands.add_parser("run", help="run a command with the stack's environment")
+    run.add_argument("arguments", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,30}", arguments.name) or arguments.name in ("venv", "run", "logs", "engine"):
+        parser.error("a stack's name is short, lower case, and not one of .local's own folders")
+
+    stack = Stack(arguments.name)
+    match arguments.command:
+        case "up":
+            with tools.lock(f"stack-{arguments.name}"):
+                parameters = dict(pair.split("=", 1) for pair in arguments.params)
+                stack.up(arguments.functions, arguments.binaries, parameters, arguments.port, not arguments.no_world)
+        case "down":
+            with tools.lock(f"stack-{arguments.name}"):
+                stack.down(arguments.keep_state)
+        case "restart":
+            with tools.lock(f"stack-{arguments.name}"):
+                stack.restart()
+        case "status":
+            return stack.status()
+        case "sweep":
+            return stack.sweep()
+        case "env":
+            print(stack.env_file.read_text(encoding="utf-8"), end="")
+        case "run":
+            words = arguments.arguments[1:] if arguments.arguments[:1] == ["--"] else arguments.arguments
+            os.execvpe(words[0], words, os.environ | read_env(stack.env_file))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

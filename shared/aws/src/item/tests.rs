@@ -1,0 +1,353 @@
+use super::*;
+use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
+use ledger_wire::settings::SettingsV1;
+use std::collections::BTreeMap;
+
+fn sealed(ciphertext: &str) -> SealedRow {
+    SealedRow { ciphertext: ciphertext.to_owned(), version: 3 }
+}
+
+fn settings() -> SettingsV1 {
+    SettingsV1 {
+        time_zone: "Europe/London".to_owned(),
+        book_currency: "GBP".to_owned(),
+        sales_tax_rates: vec!["20".to_owned(), "0".to_owned()],
+        income_category: "001".to_owned(),
+        shipping_category: "002".to_owned(),
+        income_categories: BTreeMap::from([(2, "003".to_owned())]),
+        item_type_categories: BTreeMap::from([("Services".to_owned(), "004".to_owned())]),
+        base_currencies: BTreeMap::from([(2, "EUR".to_owned())]),
+        payment_terms_in_days: Some(14),
+        invoice_number_prefix: Some("A-".to_owned()),
+        previous_prefix: Some("B-".to_owned()),
+        rounding_limit: Some("0.05".to_owned()),
+        sync_unpaid_invoices: Some(true),
+        sync_zero_value_invoices: Some(false),
+        sync_since: Some("2026-01-01".to_owned()),
+        website_filter: vec![1, 2],
+        store_filter: vec![3],
+    }
+}
+
+// Every field is named: a field that is added to a row has to be added here.
+
+fn run() -> RunRow {
+    RunRow {
+        pk: keys::run("r-1"),
+        sk: keys::RUN.to_owned(),
+        v: ROW_VERSION,
+        run_id: "r-1".to_owned(),
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        provider: "xero".to_owned(),
+        book: "xero:1".to_owned(),
+        event: "invoice.created".to_owned(),
+        magento_id: u64::MAX,
+        website_id: 1,
+        store_id: 2,
+        occurred_at: "2026-11-20 10:00:00".to_owned(),
+        increment_id: Some("000000001".to_owned()),
+        idempotency_key: "key".to_owned(),
+        state: "held".to_owned(),
+        generation: 1,
+        dispatch: 2,
+        attempt: 3,
+        unfinished: 1,
+        failures: 4,
+        resends: 5,
+        claim: Some("c-1".to_owned()),
+        claim_until: Some(1_800_000_000_001),
+        due_shard: Some(keys::due_shard("run#r-1")),
+        due_at: Some(1_800_000_000_002),
+        state_key: Some("held".to_owned()),
+        state_order: Some("b-1#1".to_owned()),
+        code: Some("needs_reconnect".to_owned()),
+        owner: Some("merchant".to_owned()),
+        message: Some("Connect it again.".to_owned()),
+        provider_id: Some("p-1".to_owned()),
+        provider_reference: Some("INV-1".to_owned()),
+        total_unverified: true,
+        pinned_settings: Some(7),
+        received_at: 1_800_000_000_003,
+        updated_at: 1_800_000_000_004,
+        held_since: Some(1_800_000_000_005),
+        failing_since: Some(1_800_000_000_006),
+        expires_at: Some(1_900_000_000),
+    }
+}
+
+fn attempt() -> AttemptRow {
+    AttemptRow {
+        pk: keys::run("r-1"),
+        sk: keys::attempt(3),
+        v: ROW_VERSION,
+        attempt: 3,
+        generation: 1,
+        started_at: 1_800_000_000_000,
+        duration_ms: 1_234,
+        outcome: "refused".to_owned(),
+        code: Some("provider_refused".to_owned()),
+        message: Some("The book refused it.".to_owned()),
+        evidence: Some(EvidenceRow {
+            status: Some(422),
+            provider_code: Some("E1".to_owned()),
+            field: Some("contact".to_owned()),
+            request_id: Some("q-1".to_owned()),
+            provider_text: Some("no".to_owned()),
+        }),
+        settings_version: 7,
+        steps: vec![
+            StepRow {
+                label: "create invoice".to_owned(),
+                at_ms: 1,
+                took_ms: 2,
+                status: Some(201),
+                provider_id: Some("p-1".to_owned()),
+                total: Some("12.34".to_owned()),
+                bytes_hash: Some("00ff".to_owned()),
+            },
+            StepRow::default(),
+        ],
+        expires_at: 1_900_000_000,
+    }
+}
+
+fn jti() -> JtiRow {
+    JtiRow {
+        pk: keys::jti("t-1", "j-1"),
+        sk: keys::JTI.to_owned(),
+        v: ROW_VERSION,
+        runs: vec!["r-1".to_owned(), "r-2".to_owned()],
+        delivery_hash: "00ff".to_owned(),
+        expires_at: 1_900_000_000,
+    }
+}
+
+fn push() -> PushRow {
+    PushRow {
+        pk: keys::push("t-1", "xero", "invoice", 9),
+        sk: keys::PUSH.to_owned(),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        provider: "xero".to_owned(),
+        entity_type: "invoice".to_owned(),
+        magento_id: 9,
+        document_run: Some("r-1".to_owned()),
+        payment_run: Some("r-2".to_owned()),
+        xref: Some("x-1".to_owned()),
+        wanted: 4,
+        pushed: 3,
+        dispatch: 5,
+        failures: 1,
+        due_shard: Some(keys::due_shard("push#t-1#xero#invoice#9")),
+        due_at: Some(1_800_000_000_000),
+        chip: Some("synced".to_owned()),
+        pushed_at: Some(1_800_000_000_001),
+        code: Some("shop_unreachable".to_owned()),
+        expires_at: Some(1_900_000_000),
+    }
+}
+
+fn xref() -> XrefRow {
+    XrefRow {
+        pk: keys::document("xero:1", "invoice", "t-1", 9),
+        v: ROW_VERSION,
+        state: "reserved".to_owned(),
+        kind: "invoice".to_owned(),
+        book: "xero:1".to_owned(),
+        tenant: "t-1".to_owned(),
+        revision: 2,
+        epoch: 1,
+        doubtful: true,
+        run_id: "r-1".to_owned(),
+        attempt: 3,
+        first_sent_at: Some(1_800_000_000_000),
+        last_sent_at: Some(1_800_000_000_001),
+        settings_version: 7,
+        bytes_hash: Some("00ff".to_owned()),
+        number: Some("A-000000001".to_owned()),
+        document: Some("x-1".to_owned()),
+        provider_id: Some("p-1".to_owned()),
+        reference: Some("INV-1".to_owned()),
+        total: Some("12.34".to_owned()),
+        updated_at: 1_800_000_000_002,
+    }
+}
+
+fn tenant() -> TenantRow {
+    TenantRow {
+        pk: keys::tenant("t-1"),
+        sk: keys::TENANT.to_owned(),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        shop_url: "https://shop.example".to_owned(),
+        status: "connected".to_owned(),
+        keys_version: 3,
+        current_key: Some(sealed("Yw==")),
+        candidate_key: Some(sealed("ZA==")),
+        previous_key: Some(sealed("ZQ==")),
+        previous_until: Some(1_800_000_000_000),
+        refused_since: Some(1_800_000_000_001),
+        created_at: 1_800_000_000_002,
+    }
+}
+
+fn binding() -> BindingRow {
+    BindingRow {
+        pk: keys::tenant("t-1"),
+        sk: keys::binding("b-1"),
+        v: ROW_VERSION,
+        binding: "b-1".to_owned(),
+        tenant: "t-1".to_owned(),
+        provider: "xero".to_owned(),
+        dialect: "v2".to_owned(),
+        status: "active".to_owned(),
+        book: "xero:1".to_owned(),
+        base_url: "https://api.example".to_owned(),
+        settings: settings(),
+        settings_version: 7,
+        connected_at: 1_800_000_000_000,
+    }
+}
+
+fn token() -> TokenRow {
+    TokenRow {
+        pk: keys::of_binding("b-1"),
+        sk: keys::TOKEN.to_owned(),
+        v: ROW_VERSION,
+        access: sealed("Yw=="),
+        version: 3,
+    }
+}
+
+fn settings_row() -> SettingsRow {
+    SettingsRow { pk: keys::of_binding("b-1"), sk: keys::settings(7), v: ROW_VERSION, settings: settings(), version: 7 }
+}
+
+fn lease() -> LeaseRow {
+    LeaseRow {
+        pk: keys::book("xero:1"),
+        sk: keys::LEASE.to_owned(),
+        v: ROW_VERSION,
+        claim: "c-1".to_owned(),
+        until: 1_800_000_000_000,
+        taken_at: 1_800_000_000_001,
+    }
+}
+
+fn attention() -> AttentionRow {
+    AttentionRow {
+        pk: keys::ATTENTION.to_owned(),
+        sk: keys::shop("t-1"),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        since: 1_800_000_000_000,
+    }
+}
+
+/// An attribute as DynamoDB writes it, on one line.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds; rows use these")]
+fn shown(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::S(text) => format!("S {text:?}"),
+        AttributeValue::N(number) => format!("N {number}"),
+        AttributeValue::Bool(bool) => format!("BOOL {bool}"),
+        AttributeValue::L(list) => format!("L [{}]", list.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        AttributeValue::M(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().collect();
+            let all: Vec<String> =
+                sorted.into_iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
+            format!("M {{{}}}", all.join(", "))
+        }
+        other => format!("UNEXPECTED {other:?}"),
+    }
+}
+
+fn lines<R: Row>(row: &R) -> String {
+    let sorted: BTreeMap<String, AttributeValue> = to_item(row).unwrap().into_iter().collect();
+    sorted.iter().map(|(name, value)| format!("{name}: {}\n", shown(value))).collect()
+}
+
+/// A row goes into the table and comes back the same, full and with only what it must have.
+fn there_and_back<R: Row + Clone + PartialEq + std::fmt::Debug>(full: &R, least: &R) -> String {
+    for row in [full, least] {
+        let back: R = from_item(to_item(row).unwrap()).unwrap();
+        assert_eq!(&back, row);
+    }
+    format!("{}\nat least:\n{}", lines(full), lines(least))
+}
+
+mod rows {
+    use super::*;
+
+    macro_rules! row {
+        ($name:ident, $row:ident, $full:ident) => {
+            #[test]
+            fn $name() {
+                let least = $row { v: ROW_VERSION, ..$row::default() };
+                insta::assert_snapshot!(there_and_back(&$full(), &least));
+            }
+        };
+    }
+
+    row!(a_run, RunRow, run);
+    row!(an_attempt, AttemptRow, attempt);
+    row!(a_spent_token, JtiRow, jti);
+    row!(a_push, PushRow, push);
+    row!(a_cross_reference, XrefRow, xref);
+    row!(a_tenant, TenantRow, tenant);
+    row!(a_binding, BindingRow, binding);
+    row!(a_token, TokenRow, token);
+    row!(settings_of_a_binding, SettingsRow, settings_row);
+    row!(a_lease, LeaseRow, lease);
+    row!(an_attention, AttentionRow, attention);
+}
+
+#[test]
+fn the_due_shard_comes_and_goes_with_the_due_mark() {
+    let item = to_item(&RunRow { due_shard: None, ..run() }).unwrap();
+    assert_eq!(text_of(&item, "due_shard"), keys::due_shard(&keys::run("r-1")));
+    let item = to_item(&RunRow { due_at: None, ..run() }).unwrap();
+    assert!(!item.contains_key("due_shard") && !item.contains_key("due_at"));
+    let item = to_item(&PushRow { due_shard: Some("due#99".to_owned()), ..push() }).unwrap();
+    assert_eq!(text_of(&item, "due_shard"), keys::due_shard(&push().pk));
+}
+
+fn inconsistency<R: Row>(item: Item) -> String {
+    match from_item::<R>(item) {
+        Err(PortFault::Inconsistent(what)) => what,
+        Err(PortFault::Unavailable(what)) => format!("unavailable: {what}"),
+        Ok(_) => "read".to_owned(),
+    }
+}
+
+#[test]
+fn a_row_of_a_newer_build_is_not_read() {
+    let mut item = to_item(&run()).unwrap();
+    item.insert("v".to_owned(), number(ROW_VERSION + 1));
+    assert_eq!(inconsistency::<RunRow>(item), "run run#r-1 run: version 2 is newer than this build");
+}
+
+#[test]
+fn a_row_without_version_or_a_needed_field_is_not_read() {
+    let mut item = to_item(&run()).unwrap();
+    item.remove("generation");
+    assert_eq!(inconsistency::<RunRow>(item.clone()), "run run#r-1 run: missing field `generation`");
+    item.remove("v");
+    assert_eq!(inconsistency::<RunRow>(item), "run run#r-1 run: no version");
+}
+
+#[test]
+fn a_fault_repeats_no_value_and_no_address() {
+    let email = "jo@example.com";
+    let mut item = to_item(&XrefRow { pk: keys::contact_by_email("xero:1", email), ..xref() }).unwrap();
+    item.insert("revision".to_owned(), text(email));
+    assert_eq!(inconsistency::<XrefRow>(item), "cross-reference: can't be read");
+}
+
+#[test]
+fn attributes_that_this_build_does_not_know_do_no_harm() {
+    let mut item = to_item(&run()).unwrap();
+    item.insert("later".to_owned(), text("x"));
+    assert_eq!(from_item::<RunRow>(item).unwrap(), run());
+}

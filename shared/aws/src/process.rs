@@ -1,0 +1,30 @@
+//! What every function's process does once: read the environment, write logs as JSON.
+
+use std::io::Write;
+
+/// The environment, by name. The only place that reads it.
+#[must_use]
+pub fn environment(name: &str) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "configuration is read here, once, at start-up")]
+    std::env::var(name).ok()
+}
+
+/// Writes logs to standard output as one JSON object a line, from the level that `LOG_LEVEL` names (default `info`).
+pub fn start_logs() {
+    let level = environment("LOG_LEVEL").and_then(|text| text.parse().ok()).unwrap_or(tracing::Level::INFO);
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_max_level(level)
+        .init();
+}
+
+/// Writes a line to standard output as it is, for metrics that the log service reads.
+pub fn print_line(line: &str) {
+    let mut out = std::io::stdout().lock();
+    // A function without a standard output has nobody to tell.
+    let _ = writeln!(out, "{line}");
+}

@@ -1,0 +1,117 @@
+//! Queues.
+
+use crate::config::Queues;
+use crate::connect::Foundation;
+use crate::fault::{code, unavailable};
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::QueueAttributeName;
+use ledger_engine::ports::{BellMessage, Bells, Outgoing, PortFault, PortResult, Queue, QueueName};
+use std::sync::{Arc, OnceLock};
+
+/// Messages of one receive.
+const RECEIVE_MAX: i32 = 10;
+/// Seconds for which received bells are hidden from others.
+const BELLS_HIDDEN_SECONDS: i32 = 10;
+
+/// The queues, on SQS.
+#[derive(Clone, Debug)]
+pub struct SqsQueue {
+    foundation: Foundation,
+    endpoint: Option<String>,
+    urls: Arc<Queues>,
+    client: Arc<OnceLock<Client>>,
+}
+
+impl SqsQueue {
+    pub(crate) fn new(foundation: Foundation, endpoint: Option<String>, urls: Queues) -> Self {
+        Self { foundation, endpoint, urls: Arc::new(urls), client: Arc::new(OnceLock::new()) }
+    }
+
+    fn client(&self) -> &Client {
+        self.client.get_or_init(|| self.foundation.sqs(self.endpoint.as_deref()))
+    }
+
+    fn maybe_url(&self, queue: QueueName) -> Option<&str> {
+        match queue {
+            QueueName::InvoiceCreated => self.urls.invoice_created.as_deref(),
+            QueueName::PushSyncState => self.urls.push_sync_state.as_deref(),
+            QueueName::DeadLetter => self.urls.dead_letter.as_deref(),
+        }
+    }
+
+    fn url(&self, queue: QueueName) -> PortResult<&str> {
+        self.maybe_url(queue)
+            .ok_or_else(|| PortFault::Unavailable(format!("the URL of the queue {queue:?} is not configured")))
+    }
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    /// One SendMessage.
+    async fn send(&self, message: &Outgoing) -> PortResult<()> {
+        let call = self.client().send_message().queue_url(self.url(message.queue)?);
+        let call = call.message_group_id(&message.group).message_deduplication_id(&message.deduplication);
+        call.message_body(&message.body).send().await.map_err(|error| unavailable("SendMessage", &error))?;
+        Ok(())
+    }
+
+    /// No call.
+    fn has(&self, queue: QueueName) -> bool {
+        self.maybe_url(queue).is_some()
+    }
+
+    /// One ChangeMessageVisibility.
+    async fn give_back(&self, queue: QueueName, receipt: &str, seconds: u32) -> PortResult<()> {
+        let call = self.client().change_message_visibility().queue_url(self.url(queue)?).receipt_handle(receipt);
+        match call.visibility_timeout(i32::try_from(seconds).unwrap_or(i32::MAX)).send().await {
+            Ok(_) => Ok(()),
+            // It is visible already.
+            Err(error)
+                if matches!(code(&error), Some("MessageNotInflight" | "AWS.SimpleQueueService.MessageNotInflight")) =>
+            {
+                Ok(())
+            }
+            Err(error) => Err(unavailable("ChangeMessageVisibility", &error)),
+        }
+    }
+}
+
+#[async_trait]
+impl Bells for SqsQueue {
+    /// One GetQueueAttributes.
+    async fn depth(&self) -> PortResult<u64> {
+        let counts = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let call = self.client().get_queue_attributes().queue_url(self.url(QueueName::DeadLetter)?);
+        let call = call.set_attribute_names(Some(counts.to_vec()));
+        let answer = call.send().await.map_err(|error| unavailable("GetQueueAttributes", &error))?;
+        let told = answer.attributes.unwrap_or_default();
+        counts.iter().try_fold(0_u64, |sum, name| {
+            let count = told.get(name).and_then(|count| count.parse::<u64>().ok());
+            count
+                .map(|count| sum.saturating_add(count))
+                .ok_or_else(|| PortFault::Unavailable(format!("GetQueueAttributes: no {}", name.as_str())))
+        })
+    }
+
+    /// One ReceiveMessage, which doesn't wait.
+    async fn receive(&self) -> PortResult<Vec<BellMessage>> {
+        let call = self.client().receive_message().queue_url(self.url(QueueName::DeadLetter)?);
+        let call = call.max_number_of_messages(RECEIVE_MAX).visibility_timeout(BELLS_HIDDEN_SECONDS);
+        let answer = call.wait_time_seconds(0).send().await.map_err(|error| unavailable("ReceiveMessage", &error))?;
+        let bell = |message: aws_sdk_sqs::types::Message| {
+            Some(BellMessage { receipt: message.receipt_handle?, body: message.body.unwrap_or_default() })
+        };
+        Ok(answer.messages.unwrap_or_default().into_iter().filter_map(bell).collect())
+    }
+
+    /// One DeleteMessage.
+    async fn delete(&self, receipt: &str) -> PortResult<()> {
+        let call = self.client().delete_message().queue_url(self.url(QueueName::DeadLetter)?);
+        call.receipt_handle(receipt).send().await.map_err(|error| unavailable("DeleteMessage", &error))?;
+        Ok(())
+    }
+}

@@ -1,0 +1,249 @@
+//! What the workers ask.
+
+use super::DynamoStore;
+use super::table::{One, Place, Table, Transacted, key};
+use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
+use crate::write::Write;
+use async_trait::async_trait;
+use ledger_engine::ports::{
+    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PortFault, PortResult, Progress,
+    PushWant, Written, XrefWrite,
+};
+use ledger_wire::rows::{ROW_VERSION, RunRow, SettingsRow, keys};
+
+impl DynamoStore {
+    fn run_claimed(&self, request: &ClaimRequest) -> Write {
+        Write::update(
+            &self.tables.sync_runs,
+            key(&keys::run(&request.run_id), Some(keys::RUN)),
+            // The due mark stays where it is: moving it would cost two writes of the index for each attempt.
+            "SET #state = :running, #claim = :claim, #claim_until = :until, #attempt = #attempt + :one, \
+             #unfinished = #unfinished + :one, #updated_at = :now REMOVE #state_key, #state_order",
+        )
+        .only_if(
+            "#v <= :v AND #generation = :generation AND #unfinished < :unfinished_max AND (#state = :queued \
+             OR (#state = :waiting AND #due_at <= :now) OR (#state = :running AND #claim_until < :now))",
+        )
+        .with("v", number(ROW_VERSION))
+        .with("running", text("running"))
+        .with("queued", text("queued"))
+        .with("waiting", text("waiting"))
+        .with("claim", text(&request.claim))
+        .with("until", number(request.until))
+        .with("now", number(request.now))
+        .with("one", number(1))
+        .with("generation", number(request.generation))
+        .with("unfinished_max", number(request.unfinished_max))
+    }
+
+    fn lease_taken(&self, request: &ClaimRequest) -> Write {
+        Write::update(
+            &self.tables.tenants,
+            key(&keys::book(&request.book), Some(keys::LEASE)),
+            "SET #v = :v, #claim = :claim, #until = :until, #taken_at = :now",
+        )
+        .only_if("attribute_not_exists(#pk) OR #claim = :empty OR #until < :now OR #claim = :claim")
+        .with("v", number(ROW_VERSION))
+        .with("claim", text(&request.claim))
+        .with("until", number(request.until))
+        .with("now", number(request.now))
+        .with("empty", text(""))
+    }
+
+    fn lease_released(&self, book: &str, claim: &str) -> Write {
+        Write::update(&self.tables.tenants, key(&keys::book(book), Some(keys::LEASE)), "SET #claim = :empty")
+            .only_if("#claim = :claim")
+            .with("claim", text(claim))
+            .with("empty", text(""))
+    }
+
+    fn xref_written(&self, write: &XrefWrite) -> PortResult<Write> {
+        let put = Write::put(&self.tables.entity_xref, to_item(&write.row)?);
+        Ok(match &write.expect {
+            Expect::Absent => put.only_if("attribute_not_exists(#pk)"),
+            Expect::Revision(revision) => put.only_if("#revision = :revision").with("revision", number(*revision)),
+            Expect::AbsentOrOf(document) => {
+                put.only_if("attribute_not_exists(#pk) OR #document = :document").with("document", text(document))
+            }
+        })
+    }
+
+    pub(super) async fn shop_refused(&self, tenant: &str, now: i64) -> PortResult<()> {
+        let noted = Write::update(
+            &self.tables.tenants,
+            key(&keys::tenant(tenant), Some(keys::TENANT)),
+            "SET #refused_since = if_not_exists(#refused_since, :now)",
+        )
+        .only_if("attribute_exists(#pk)")
+        .with("now", number(now));
+        let asked = Write::update(
+            &self.tables.tenants,
+            key(keys::ATTENTION, Some(&keys::shop(tenant))),
+            "SET #v = :v, #tenant = :tenant, #since = if_not_exists(#since, :now)",
+        )
+        .with("v", number(ROW_VERSION))
+        .with("tenant", text(tenant))
+        .with("now", number(now));
+        match self.transact(vec![noted, asked], None, true).await? {
+            // A tenant that is not there needs no asking after.
+            Transacted::Done | Transacted::Refused(_) => Ok(()),
+        }
+    }
+}
+
+/// Which cross-reference was not as expected, of the refusals that belong to `writes`. `None`: each row that was in
+/// the way is the one that we wanted, so an earlier try was applied as a whole and only its reply was lost.
+fn changed(writes: &[XrefWrite], refusals: &[Option<Option<Item>>]) -> PortResult<Option<String>> {
+    for (write, refusal) in writes.iter().zip(refusals) {
+        if let Some(there) = refusal
+            && there.as_ref() != Some(&to_item(&write.row)?)
+        {
+            return Ok(Some(write.row.pk.clone()));
+        }
+    }
+    Ok(None)
+}
+
+fn any(refusals: &[Option<Option<Item>>]) -> bool {
+    refusals.iter().any(Option::is_some)
+}
+
+/// Judges the refusal of a claim: the run first, then the book.
+fn not_claimed(request: &ClaimRequest, refusals: Vec<Option<Option<Item>>>) -> PortResult<Claimed> {
+    let mut refusals = refusals.into_iter();
+    if let Some(there) = refusals.next().flatten() {
+        let run: Option<RunRow> = from_maybe(there)?;
+        let ours = run.as_ref().is_some_and(|run| {
+            run.state == "running"
+                && run.generation == request.generation
+                && run.claim.as_deref() == Some(request.claim.as_str())
+        });
+        // Ours already: this call was applied before and its reply lost. Both parts were, or none.
+        return Ok(if ours { Claimed::Ours } else { Claimed::Not(run) });
+    }
+    match refusals.next().flatten().flatten() {
+        Some(lease) => number_of(&lease, "until")
+            .map(Claimed::BookBusy)
+            .ok_or_else(|| PortFault::Inconsistent(format!("lease {}: no time", text_of(&lease, "pk")))),
+        None => Err(PortFault::Unavailable("the lease in the way was not told".to_owned())),
+    }
+}
+
+#[async_trait]
+impl Attempts for DynamoStore {
+    /// One TransactWriteItems.
+    async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed> {
+        let writes = vec![self.run_claimed(request), self.lease_taken(request)];
+        match self.transact(writes, Some(&request.claim), true).await? {
+            Transacted::Done => Ok(Claimed::Ours),
+            Transacted::Refused(refusals) => not_claimed(request, refusals),
+        }
+    }
+
+    /// One BatchGetItem over the three tables.
+    async fn gather(&self, request: &GatherRequest) -> PortResult<Gathered> {
+        let run = Place::new(Table::SyncRuns, keys::run(&request.run_id), keys::RUN);
+        let tenant = Place::new(Table::Tenants, keys::tenant(&request.tenant), keys::TENANT);
+        let binding = Place::new(Table::Tenants, keys::tenant(&request.tenant), keys::binding(&request.binding));
+        let token = Place::new(Table::Tenants, keys::of_binding(&request.binding), keys::TOKEN);
+        let fixed = [&run, &tenant, &binding, &token].into_iter().cloned();
+        let xrefs = request.xrefs.iter().map(|pk| Place::xref(pk));
+        let mut found = self.batch(fixed.chain(xrefs)).await?;
+        Ok(Gathered {
+            run: from_maybe(found.remove(&run))?,
+            tenant: from_maybe(found.remove(&tenant))?,
+            binding: from_maybe(found.remove(&binding))?,
+            token: from_maybe(found.remove(&token))?,
+            xrefs: found
+                .into_iter()
+                .map(|(place, item)| Ok((place.pk, from_item(item)?)))
+                .collect::<PortResult<_>>()?,
+        })
+    }
+
+    /// One GetItem.
+    async fn settings(&self, binding: &str, version: u32) -> PortResult<Option<SettingsRow>> {
+        self.row(Table::Tenants, &keys::of_binding(binding), &keys::settings(version)).await
+    }
+
+    /// One TransactWriteItems.
+    async fn progress(&self, progress: &Progress) -> PortResult<Written> {
+        let mut writes = vec![
+            Write::check(&self.tables.sync_runs, key(&keys::run(&progress.run_id), Some(keys::RUN)))
+                .only_if("#claim = :claim")
+                .with("claim", text(&progress.claim)),
+        ];
+        for xref in &progress.xrefs {
+            writes.push(self.xref_written(xref)?);
+        }
+        match self.transact(writes, None, true).await? {
+            Transacted::Done => Ok(Written::Done),
+            Transacted::Refused(refusals) => match refusals.split_first() {
+                Some((None, xrefs)) => Ok(changed(&progress.xrefs, xrefs)?.map_or(Written::Done, Written::Changed)),
+                _ => Ok(Written::Lost),
+            },
+        }
+    }
+
+    /// One TransactWriteItems; a second one where the lease was lost, without it: a lost lease loses no outcome.
+    async fn commit(&self, commit: &Commit) -> PortResult<Written> {
+        let run = to_item(&commit.run)?;
+        let mut writes = vec![
+            Write::put(&self.tables.sync_runs, run.clone())
+                .only_if("#claim = :claim AND #generation = :generation")
+                .with("claim", text(&commit.claim))
+                .with("generation", number(commit.run.generation)),
+        ];
+        for xref in &commit.xrefs {
+            writes.push(self.xref_written(xref)?);
+        }
+        writes.extend(commit.push.as_ref().map(|want| self.push_wanted(want)));
+        writes.push(Write::put(&self.tables.sync_runs, to_item(&commit.attempt)?));
+        let mut release = commit.release.as_ref().map(|book| self.lease_released(book, &commit.claim));
+        loop {
+            let all: Vec<Write> = writes.iter().cloned().chain(release.clone()).collect();
+            let Transacted::Refused(refusals) = self.transact(all, None, true).await? else {
+                return Ok(Written::Done);
+            };
+            let Some((first, others)) = refusals.split_first() else {
+                return Ok(Written::Lost);
+            };
+            if let Some(there) = first {
+                // The row there may be the very one: then an earlier try was applied and its reply lost.
+                return Ok(if there.as_ref() == Some(&run) { Written::Done } else { Written::Lost });
+            }
+            let (xrefs, others) = others.split_at_checked(commit.xrefs.len()).unwrap_or((others, &[]));
+            if any(xrefs) {
+                return Ok(changed(&commit.xrefs, xrefs)?.map_or(Written::Done, Written::Changed));
+            }
+            if !any(others) || release.take().is_none() {
+                return Err(PortFault::Unavailable("cancelled for no condition of ours".to_owned()));
+            }
+        }
+    }
+
+    /// One PutItem; with a push one TransactWriteItems.
+    async fn replace_run(&self, seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> PortResult<bool> {
+        self.replace_run_as_seen(seen, next, push).await
+    }
+
+    /// One TransactWriteItems.
+    async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()> {
+        self.shop_refused(tenant, now).await
+    }
+
+    /// One UpdateItem.
+    async fn needs_reconnect(&self, tenant: &str, binding: &str) -> PortResult<()> {
+        let mark = Write::update(
+            &self.tables.tenants,
+            key(&keys::tenant(tenant), Some(&keys::binding(binding))),
+            "SET #status = :needs_reconnect",
+        )
+        .only_if("#status = :active")
+        .with("needs_reconnect", text("needs_reconnect"))
+        .with("active", text("active"));
+        match self.one(mark).await? {
+            One::Done | One::Refused(_) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! What operators ask.
+
+use super::DynamoStore;
+use super::table::{Find, One, Place, Table, Transacted, key};
+use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
+use crate::write::Write;
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
+use ledger_wire::rows::{AttemptRow, BindingRow, SettingsRow, TenantRow, TokenRow, keys};
+
+/// Runs of one page.
+const PAGE_RUNS_MAX: usize = 100;
+
+/// Where a page of runs ended: the run's key and when it was received.
+fn mark(last: &Item) -> Option<String> {
+    let place = (text_of(last, "pk"), number_of(last, "received_at")?);
+    Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).ok()?))
+}
+
+fn after(tenant: &str, mark: &str) -> PortResult<Item> {
+    let place = URL_SAFE_NO_PAD.decode(mark).ok().and_then(|json| serde_json::from_slice(&json).ok());
+    let (pk, received_at): (String, i64) =
+        place.ok_or_else(|| PortFault::Inconsistent("not the mark of a page of runs".to_owned()))?;
+    let mut after = key(&pk, Some(keys::RUN));
+    after.insert("tenant".to_owned(), text(tenant));
+    after.insert("received_at".to_owned(), number(received_at));
+    Ok(after)
+}
+
+#[async_trait]
+impl Operations for DynamoStore {
+    /// One PutItem.
+    async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool> {
+        let item = to_item(tenant)?;
+        let put = Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)");
+        Ok(match self.one(put).await? {
+            One::Done => true,
+            // The very row: an earlier try was applied and its reply lost.
+            One::Refused(there) => there == Some(item),
+        })
+    }
+
+    /// One TransactWriteItems.
+    async fn add_binding(&self, binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> PortResult<bool> {
+        let item = to_item(binding)?;
+        let writes = vec![
+            Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
+            Write::put(&self.tables.tenants, to_item(settings)?),
+            Write::put(&self.tables.tenants, to_item(token)?),
+        ];
+        Ok(match self.transact(writes, None, true).await? {
+            Transacted::Done => true,
+            Transacted::Refused(refusals) => refusals.into_iter().next().flatten().flatten() == Some(item),
+        })
+    }
+
+    /// One PutItem.
+    async fn replace_binding(&self, seen: &BindingRow, next: &BindingRow) -> PortResult<bool> {
+        let item = to_item(next)?;
+        let put = Write::put(&self.tables.tenants, item.clone())
+            .only_if("#status = :seen_status AND #settings_version = :seen_settings_version")
+            .with("seen_status", text(&seen.status))
+            .with("seen_settings_version", number(seen.settings_version));
+        Ok(match self.one(put).await? {
+            One::Done => true,
+            One::Refused(there) => there == Some(item),
+        })
+    }
+
+    /// One PutItem.
+    async fn put_token(&self, token: &TokenRow) -> PortResult<()> {
+        match self.one(Write::put(&self.tables.tenants, to_item(token)?)).await? {
+            One::Done | One::Refused(_) => Ok(()),
+        }
+    }
+
+    /// One GetItem.
+    async fn token(&self, binding: &str) -> PortResult<Option<TokenRow>> {
+        self.row(Table::Tenants, &keys::of_binding(binding), keys::TOKEN).await
+    }
+
+    /// One Query of the index, then one BatchGetItem. At most a hundred runs.
+    async fn runs(&self, tenant: &str, mark_before: Option<&str>, limit: usize) -> PortResult<RunPage> {
+        let page = self
+            .find(Find {
+                table: Table::SyncRuns,
+                index: Some("by_tenant"),
+                condition: "#tenant = :tenant",
+                values: vec![("tenant", text(tenant))],
+                newest_first: true,
+                limit: Some(limit.min(PAGE_RUNS_MAX)),
+                after: mark_before.map(|mark| after(tenant, mark)).transpose()?,
+            })
+            .await?;
+        let places: Vec<Place> = page
+            .items
+            .iter()
+            .map(|item| Place::new(Table::SyncRuns, text_of(item, "pk"), text_of(item, "sk")))
+            .collect();
+        let mut found = self.batch(places.iter().cloned()).await?;
+        Ok(RunPage {
+            runs: places
+                .iter()
+                .filter_map(|place| from_maybe(found.remove(place)).transpose())
+                .collect::<PortResult<_>>()?,
+            next: page.last.as_ref().and_then(mark),
+        })
+    }
+
+    /// One Query.
+    async fn attempts(&self, run_id: &str) -> PortResult<Vec<AttemptRow>> {
+        let page = self
+            .find(Find {
+                table: Table::SyncRuns,
+                index: None,
+                condition: "#pk = :pk AND begins_with(#sk, :attempts)",
+                values: vec![("pk", text(keys::run(run_id))), ("attempts", text("attempt#"))],
+                newest_first: false,
+                limit: None,
+                after: None,
+            })
+            .await?;
+        page.items.into_iter().map(from_item).collect()
+    }
+}

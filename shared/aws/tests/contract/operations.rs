@@ -1,0 +1,136 @@
+use crate::stack::{NOW, Stack, binding, run, tenant};
+use aws_sdk_dynamodb::types::AttributeValue;
+use ledger_engine::ports::{Operations, PortFault, Tenants};
+use ledger_wire::rows::{
+    AttemptRow, BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys,
+};
+
+pub(crate) fn settings_and_token(binding: &str) -> (SettingsRow, TokenRow) {
+    let settings = SettingsRow {
+        pk: keys::of_binding(binding),
+        sk: keys::settings(1),
+        v: ROW_VERSION,
+        version: 1,
+        ..SettingsRow::default()
+    };
+    let token = TokenRow {
+        pk: keys::of_binding(binding),
+        sk: keys::TOKEN.to_owned(),
+        v: ROW_VERSION,
+        access: SealedRow { ciphertext: "YQ==".to_owned(), version: 1 },
+        version: 1,
+    };
+    (settings, token)
+}
+
+#[tokio::test]
+async fn a_tenant_is_read_with_its_bindings_in_order() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    assert_eq!(store.tenancy("t").await, Ok(None));
+    assert_eq!(store.add_tenant(&tenant("t")).await, Ok(true));
+    assert_eq!(store.add_tenant(&tenant("t")).await, Ok(true), "the very same: its reply was lost");
+    let other = TenantRow { shop_url: "https://other.example".to_owned(), ..tenant("t") };
+    assert_eq!(store.add_tenant(&other).await, Ok(false));
+    for id in ["b-2", "b-1", "b-3"] {
+        let (settings, token) = settings_and_token(id);
+        assert_eq!(store.add_binding(&binding("t", id), &settings, &token).await, Ok(true));
+        assert_eq!(store.token(id).await, Ok(Some(token)));
+    }
+    let (settings, token) = settings_and_token("u-1");
+    store.add_binding(&binding("u", "u-1"), &settings, &token).await.unwrap();
+    let tenancy = store.tenancy("t").await.unwrap().unwrap();
+    assert_eq!(tenancy.tenant, tenant("t"));
+    assert_eq!(tenancy.bindings, ["b-1", "b-2", "b-3"].map(|id| binding("t", id)));
+    assert_eq!(store.tenancy("u").await, Ok(None), "bindings alone are no tenant");
+    // What a later build keeps beside them is not ours to read.
+    let key = [("pk", AttributeValue::S(keys::tenant("t"))), ("sk", AttributeValue::S("preview#1".to_owned()))];
+    stack.put_raw(&stack.config.tables.tenants, &key).await;
+    assert_eq!(store.tenancy("t").await.unwrap().unwrap(), tenancy);
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn a_row_that_can_not_be_read_is_inconsistent() {
+    let Some(stack) = Stack::new().await else { return };
+    stack.store.add_tenant(&tenant("t")).await.unwrap();
+    let table = stack.config.tables.tenants.clone();
+    let (pk, newer) = (keys::tenant("t"), AttributeValue::N("2".to_owned()));
+    stack.set_raw(&table, &pk, Some(keys::TENANT), "keys_version", AttributeValue::S("x".to_owned())).await;
+    assert!(matches!(stack.store.tenancy("t").await, Err(PortFault::Inconsistent(_))));
+    stack.set_raw(&table, &pk, Some(keys::TENANT), "v", newer).await;
+    assert!(matches!(stack.store.tenancy("t").await, Err(PortFault::Inconsistent(_))));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn a_binding_is_added_once_and_replaced_as_seen() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    store.add_tenant(&tenant("t")).await.unwrap();
+    let (settings, token) = settings_and_token("b");
+    let seen = binding("t", "b");
+    assert_eq!(store.add_binding(&seen, &settings, &token).await, Ok(true));
+    let other = BindingRow { base_url: "https://other.example".to_owned(), ..seen.clone() };
+    let newer = TokenRow { version: 9, ..token.clone() };
+    assert_eq!(store.add_binding(&other, &settings, &newer).await, Ok(false));
+    assert_eq!(store.token("b").await, Ok(Some(token)), "all or nothing");
+    let next = BindingRow { status: "paused".to_owned(), ..seen.clone() };
+    for unlike in [
+        BindingRow { status: "pending".to_owned(), ..seen.clone() },
+        BindingRow { settings_version: 9, ..seen.clone() },
+    ] {
+        assert_eq!(store.replace_binding(&unlike, &next).await, Ok(false));
+    }
+    assert_eq!(store.replace_binding(&seen, &next).await, Ok(true));
+    assert_eq!(store.replace_binding(&seen, &next).await, Ok(true), "its reply was lost");
+    assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings, [next]);
+    store.put_token(&newer).await.unwrap();
+    assert_eq!(store.token("b").await, Ok(Some(newer)));
+    assert_eq!(store.token("none").await, Ok(None));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn runs_are_listed_newest_first_page_by_page() {
+    let Some(stack) = Stack::new().await else { return };
+    for number in 0..25_i64 {
+        stack.put_run(&RunRow { received_at: NOW + number / 2, ..run(&format!("r-{number}")) }).await;
+    }
+    stack.put_run(&RunRow { tenant: "u".to_owned(), ..run("of-u") }).await;
+    let mut seen = Vec::new();
+    let mut next: Option<String> = None;
+    loop {
+        let page = stack.store.runs("t", next.as_deref(), 10).await.unwrap();
+        assert!(page.runs.len() <= 10);
+        seen.extend(page.runs);
+        next = page.next;
+        if next.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 25);
+    assert!(seen.is_sorted_by_key(|run| std::cmp::Reverse(run.received_at)));
+    let ids: std::collections::BTreeSet<&str> = seen.iter().map(|run| run.run_id.as_str()).collect();
+    assert_eq!(ids.len(), 25, "none twice");
+    assert_eq!(stack.store.runs("u", None, 10).await.unwrap().runs[0].run_id, "of-u");
+    assert_eq!(stack.store.runs("none", None, 10).await.unwrap().runs, []);
+    assert!(matches!(stack.store.runs("t", Some("?"), 10).await, Err(PortFault::Inconsistent(_))));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn attempts_are_listed_oldest_first() {
+    let Some(stack) = Stack::new().await else { return };
+    stack.put_run(&run("r")).await;
+    let attempts: Vec<AttemptRow> =
+        [1, 2, 10].map(|number| crate::stack::attempt(&RunRow { attempt: number, ..run("r") })).into();
+    for attempt in attempts.iter().rev() {
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(attempt).unwrap();
+        let call = stack.raw.put_item().table_name(&stack.config.tables.sync_runs).set_item(Some(item));
+        call.send().await.unwrap();
+    }
+    assert_eq!(stack.store.attempts("r").await, Ok(attempts));
+    assert_eq!(stack.store.attempts("none").await, Ok(Vec::new()));
+    stack.end().await;
+}

@@ -1,0 +1,303 @@
+//! A test's own tables on the stack's engine.
+
+use aws_sdk_dynamodb::types::{
+    AttributeValue, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexDescription, TableStatus,
+};
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use ledger_aws::{Aws, Config, DynamoStore, SystemChance, SystemClock, Tables};
+use ledger_engine::ports::{Attempts, Chance, ClaimRequest, Claimed, Clock, GatherRequest, PushWant, Sweeps};
+use ledger_wire::rows::{AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, TenantRow, XrefRow, keys};
+use std::collections::{BTreeMap, HashMap};
+
+/// 2026, in milliseconds.
+pub(crate) const NOW: i64 = 1_780_000_000_000;
+/// The same in seconds.
+pub(crate) const NOW_SECONDS: i64 = 1_780_000_000;
+/// Later than any test lasts.
+const FAR_SECONDS: i64 = 4_000_000_000;
+
+/// A test's tables, and the store on them.
+pub(crate) struct Stack {
+    pub(crate) config: Config,
+    pub(crate) store: DynamoStore,
+    pub(crate) raw: aws_sdk_dynamodb::Client,
+}
+
+#[expect(clippy::disallowed_methods, reason = "how a test finds its stack")]
+fn variables() -> Option<BTreeMap<String, String>> {
+    let path = std::env::var("LEDGER_TEST_STACK_ENV").ok()?;
+    let text = std::fs::read_to_string(&path).expect("the file that LEDGER_TEST_STACK_ENV names");
+    let pairs = text.lines().filter_map(|line| line.split_once('='));
+    Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+/// The stack's configuration; `None`, and said so, where there is no stack.
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+pub(crate) fn config() -> Option<Config> {
+    let Some(variables) = variables() else {
+        eprintln!("skipped: LEDGER_TEST_STACK_ENV is not set");
+        return None;
+    };
+    let mut config = Config::from_lookup(&|name| variables.get(name).cloned()).expect("a whole configuration");
+    // An engine on a busy machine is slow, and these tests ask for fifty things at once.
+    config.timeouts.attempt = std::time::Duration::from_secs(20);
+    config.timeouts.operation = std::time::Duration::from_secs(30);
+    Some(config)
+}
+
+macro_rules! client {
+    ($name:ident, $sdk:ident) => {
+        /// A client of the test's own, for what the adapters don't do.
+        pub(crate) fn $name(config: &Config, endpoint: Option<&String>) -> $sdk::Client {
+            use secrecy::ExposeSecret;
+            let credentials = aws_credential_types::Credentials::new(
+                &config.keys.access_key_id,
+                config.keys.secret_access_key.expose_secret(),
+                config.keys.session_token.as_ref().map(|token| token.expose_secret().to_owned()),
+                None,
+                "test",
+            );
+            let mut builder = $sdk::config::Builder::new()
+                .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
+                .region($sdk::config::Region::new(config.region.clone()))
+                .credentials_provider(credentials)
+                .http_client(aws_smithy_http_client::Builder::new().build_http())
+                .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()));
+            builder.set_endpoint_url(endpoint.cloned());
+            $sdk::Client::from_conf(builder.build())
+        }
+    };
+}
+
+client!(dynamodb, aws_sdk_dynamodb);
+client!(sqs, aws_sdk_sqs);
+
+impl Stack {
+    pub(crate) async fn new() -> Option<Self> {
+        let mut config = config()?;
+        let raw = dynamodb(&config, config.endpoints.dynamodb.as_ref());
+        let unique = SystemChance.uuid();
+        let own = |name: &str| format!("ledger-contract-{unique}-{name}");
+        let tables = Tables { sync_runs: own("runs"), entity_xref: own("xref"), tenants: own("tenants") };
+        for (from, to) in [
+            (&config.tables.sync_runs, &tables.sync_runs),
+            (&config.tables.entity_xref, &tables.entity_xref),
+            (&config.tables.tenants, &tables.tenants),
+        ] {
+            copy_table(&raw, from, to).await;
+        }
+        config.tables = tables;
+        let store = Aws::new(&config).unwrap().store();
+        Some(Self { config, store, raw })
+    }
+
+    /// Writes an item as it is, past the store.
+    pub(crate) async fn put_raw(&self, table: &str, item: &[(&str, AttributeValue)]) {
+        let item: HashMap<String, AttributeValue> =
+            item.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.raw.put_item().table_name(table).set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Changes one attribute, past the store.
+    pub(crate) async fn set_raw(&self, table: &str, pk: &str, sk: Option<&str>, name: &str, value: AttributeValue) {
+        let call = self.raw.update_item().table_name(table).key("pk", AttributeValue::S(pk.to_owned()));
+        let call = match sk {
+            Some(sk) => call.key("sk", AttributeValue::S(sk.to_owned())),
+            None => call,
+        };
+        let call = call.update_expression("SET #name = :value").expression_attribute_names("#name", name);
+        call.expression_attribute_values(":value", value).send().await.unwrap();
+    }
+
+    /// Removes a row, past the store.
+    pub(crate) async fn remove_raw(&self, table: &str, pk: &str, sk: &str) {
+        let call = self.raw.delete_item().table_name(table).key("pk", AttributeValue::S(pk.to_owned()));
+        call.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
+    }
+
+    /// Writes a run as it is.
+    pub(crate) async fn put_run(&self, run: &RunRow) {
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(run).unwrap();
+        self.raw.put_item().table_name(&self.config.tables.sync_runs).set_item(Some(item)).send().await.unwrap();
+    }
+
+    /// Writes a cross-reference as it is.
+    pub(crate) async fn put_xref(&self, xref: &XrefRow) {
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(xref).unwrap();
+        self.raw.put_item().table_name(&self.config.tables.entity_xref).set_item(Some(item)).send().await.unwrap();
+    }
+
+    pub(crate) async fn run(&self, id: &str) -> RunRow {
+        self.store.run(&keys::run(id)).await.unwrap().expect("the run")
+    }
+
+    pub(crate) async fn push(&self) -> Option<PushRow> {
+        Sweeps::push(&self.store, &keys::push("t", "xero", "invoice", 7)).await.unwrap()
+    }
+
+    pub(crate) async fn xref(&self, pk: &str) -> Option<XrefRow> {
+        let request = GatherRequest { xrefs: vec![pk.to_owned()], ..gather("none") };
+        self.store.gather(&request).await.unwrap().xrefs.remove(pk)
+    }
+
+    /// Puts a queued run there and claims it.
+    pub(crate) async fn claimed(&self, id: &str) -> RunRow {
+        self.put_run(&run(id)).await;
+        assert_eq!(self.store.claim(&claim(id, "c-1")).await, Ok(Claimed::Ours));
+        self.run(id).await
+    }
+
+    /// Removes the test's tables.
+    pub(crate) async fn end(self) {
+        let tables = &self.config.tables;
+        for table in [&tables.sync_runs, &tables.entity_xref, &tables.tenants] {
+            self.raw.delete_table().table_name(table).send().await.unwrap();
+        }
+    }
+}
+
+async fn copy_table(raw: &aws_sdk_dynamodb::Client, from: &str, to: &str) {
+    let described = raw.describe_table().table_name(from).send().await.expect("the stack's table").table.unwrap();
+    let index = |index: GlobalSecondaryIndexDescription| {
+        GlobalSecondaryIndex::builder()
+            .set_index_name(index.index_name)
+            .set_key_schema(index.key_schema)
+            .set_projection(index.projection)
+            .build()
+            .unwrap()
+    };
+    let indexes = described.global_secondary_indexes.map(|all| all.into_iter().map(index).collect());
+    raw.create_table()
+        .table_name(to)
+        .set_attribute_definitions(described.attribute_definitions)
+        .set_key_schema(described.key_schema)
+        .set_global_secondary_indexes(indexes)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .unwrap();
+    loop {
+        let table = raw.describe_table().table_name(to).send().await.unwrap().table.unwrap();
+        if table.table_status == Some(TableStatus::Active) {
+            return;
+        }
+        SystemClock.sleep_ms(100).await;
+    }
+}
+
+/// A queued run, due for the sweeper in ten minutes.
+pub(crate) fn run(id: &str) -> RunRow {
+    let pk = keys::run(id);
+    RunRow {
+        due_shard: Some(keys::due_shard(&pk)),
+        due_at: Some(NOW + 600_000),
+        pk,
+        sk: keys::RUN.to_owned(),
+        v: ROW_VERSION,
+        run_id: id.to_owned(),
+        tenant: "t".to_owned(),
+        binding: "b".to_owned(),
+        provider: "xero".to_owned(),
+        book: "book".to_owned(),
+        event: "invoice.created".to_owned(),
+        magento_id: 7,
+        state: "queued".to_owned(),
+        generation: 1,
+        dispatch: 1,
+        received_at: NOW,
+        updated_at: NOW,
+        ..RunRow::default()
+    }
+}
+
+pub(crate) fn jti(id: &str, runs: &[&str]) -> JtiRow {
+    JtiRow {
+        pk: keys::jti("t", id),
+        sk: keys::JTI.to_owned(),
+        v: ROW_VERSION,
+        runs: runs.iter().map(|run| (*run).to_owned()).collect(),
+        delivery_hash: "hash".to_owned(),
+        expires_at: FAR_SECONDS,
+    }
+}
+
+pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
+    ClaimRequest {
+        run_id: id.to_owned(),
+        generation: 1,
+        claim: claim.to_owned(),
+        book: "book".to_owned(),
+        now: NOW,
+        until: NOW + 65_000,
+        unfinished_max: 3,
+    }
+}
+
+pub(crate) fn gather(id: &str) -> GatherRequest {
+    GatherRequest { run_id: id.to_owned(), tenant: "t".to_owned(), binding: "b".to_owned(), xrefs: Vec::new() }
+}
+
+pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {
+    XrefRow {
+        pk: pk.to_owned(),
+        v: ROW_VERSION,
+        state: "reserved".to_owned(),
+        kind: "invoice".to_owned(),
+        revision,
+        run_id: "r".to_owned(),
+        ..XrefRow::default()
+    }
+}
+
+pub(crate) fn want() -> PushWant {
+    PushWant {
+        tenant: "t".to_owned(),
+        provider: "xero".to_owned(),
+        entity_type: "invoice".to_owned(),
+        magento_id: 7,
+        document_run: None,
+        payment_run: None,
+        xref: None,
+        due_at: NOW + 60_000,
+        expires_at: FAR_SECONDS,
+    }
+}
+
+pub(crate) fn attempt(run: &RunRow) -> AttemptRow {
+    AttemptRow {
+        pk: run.pk.clone(),
+        sk: keys::attempt(run.attempt),
+        v: ROW_VERSION,
+        attempt: run.attempt,
+        generation: run.generation,
+        outcome: "succeeded".to_owned(),
+        expires_at: FAR_SECONDS,
+        ..AttemptRow::default()
+    }
+}
+
+pub(crate) fn tenant(id: &str) -> TenantRow {
+    TenantRow {
+        pk: keys::tenant(id),
+        sk: keys::TENANT.to_owned(),
+        v: ROW_VERSION,
+        tenant: id.to_owned(),
+        shop_url: "https://shop.example".to_owned(),
+        status: "connected".to_owned(),
+        ..TenantRow::default()
+    }
+}
+
+pub(crate) fn binding(tenant: &str, id: &str) -> BindingRow {
+    BindingRow {
+        pk: keys::tenant(tenant),
+        sk: keys::binding(id),
+        v: ROW_VERSION,
+        binding: id.to_owned(),
+        tenant: tenant.to_owned(),
+        provider: "xero".to_owned(),
+        status: "active".to_owned(),
+        settings_version: 1,
+        ..BindingRow::default()
+    }
+}

@@ -1,0 +1,128 @@
+//! Invoices as a shop sends them, brought as far as a dialect by the code that does so in earnest.
+
+use ledger_dialects::v2::V2;
+use ledger_dialects::{Context, Dialect, Labelled, Reply};
+use ledger_domain::amount::{Amount, Currency};
+use ledger_domain::canonical::{Address, Customer, Invoice, InvoiceState, Line};
+use ledger_domain::document::{Contact, Document, SalesInvoice};
+use ledger_domain::mapping;
+use ledger_domain::settings::{PAYMENT_TERMS_IN_DAYS, Policy, Settings};
+use rust_decimal::Decimal;
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+pub(crate) const BASE: &str = "https://api.xero.com";
+pub(crate) const CONTACT: &str = "https://api.xero.com/v2/contacts/2";
+
+pub(crate) fn context() -> Context {
+    Context { base_url: BASE.to_owned() }
+}
+
+pub(crate) fn decimal(text: &str) -> Decimal {
+    Decimal::from_str(text).unwrap()
+}
+
+pub(crate) fn amount(text: &str) -> Amount {
+    Amount::parse(text).unwrap()
+}
+
+pub(crate) fn answer(label: &'static str, status: u16, body: impl Into<Vec<u8>>) -> Labelled {
+    let reply = Reply { status, retry_after_seconds: None, request_id: Some("req-1".to_owned()), body: body.into() };
+    Labelled { label, reply }
+}
+
+fn address(kind: &str, street: &[&str], city: &str, postcode: &str, country: &str) -> Address {
+    Address {
+        kind: kind.to_owned(),
+        street: street.iter().map(|line| (*line).to_owned()).collect(),
+        city: city.to_owned(),
+        region: None,
+        postcode: Some(postcode.to_owned()),
+        country: country.to_owned(),
+    }
+}
+
+/// Rows as `sku|name|quantity|unit price|subtotal|tax|total`; totals as `subtotal tax shipping shipping-tax discount
+/// grand-total`.
+pub(crate) fn shop_invoice(rows: &[&str], totals: &str) -> Invoice {
+    let lines = rows
+        .iter()
+        .map(|row| {
+            let parts: Vec<&str> = row.split('|').collect();
+            let [sku, name, numbers @ ..] = parts.as_slice() else { panic!("{row}") };
+            let [quantity, unit_price, subtotal, tax, total] =
+                numbers.iter().map(|number| amount(number)).collect::<Vec<_>>().try_into().unwrap();
+            Line { sku: (*sku).to_owned(), name: (*name).to_owned(), quantity, unit_price, subtotal, tax, total }
+        })
+        .collect();
+    let [subtotal, tax, shipping, shipping_tax, discount, grand_total] =
+        totals.split(' ').map(amount).collect::<Vec<_>>().try_into().unwrap();
+    Invoice {
+        magento_id: 42,
+        increment_id: "000000042".to_owned(),
+        order_increment_id: "000000057".to_owned(),
+        website_id: 1,
+        store_id: 1,
+        currency: Currency::parse("GBP").unwrap(),
+        state: InvoiceState::Paid,
+        customer: Customer {
+            magento_id: 17,
+            email: "Jane@Example.com".to_owned(),
+            first_name: "Jane".to_owned(),
+            last_name: "O'Hara".to_owned(),
+            company: None,
+            phone: Some("+44 20 7946 0958".to_owned()),
+            addresses: Vec::new(),
+            updated_at: None,
+        },
+        lines,
+        subtotal,
+        tax,
+        shipping,
+        shipping_tax,
+        discount,
+        grand_total,
+        created_at: "2026-11-20T09:30:00Z".parse().unwrap(),
+        payment_method: Some("stripe_payments".to_owned()),
+        billing_address: Some(address("billing", &["1 High Street", "Flat 2"], "London", "N1 7AA", "GB")),
+        shipping_address: Some(address("shipping", &["9 Dock Road"], "Leeds", "LS1 4AP", "GB")),
+        purchase_order_number: None,
+        base_to_order_rate: Some(Decimal::ONE),
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        version: 1,
+        policy: Policy::default(),
+        time_zone: "Europe/London".to_owned(),
+        base_currencies: BTreeMap::new(),
+        book_currency: Currency::parse("GBP").unwrap(),
+        sales_tax_rates: ["20", "5", "0"].map(decimal).to_vec(),
+        income_category: "https://api.xero.com/v2/categories/001".to_owned(),
+        income_categories: BTreeMap::new(),
+        item_type_categories: BTreeMap::new(),
+        shipping_category: "https://api.xero.com/v2/categories/002".to_owned(),
+        payment_terms_in_days: PAYMENT_TERMS_IN_DAYS,
+        number_prefix: "MAG-".to_owned(),
+        previous_prefix: None,
+        rounding_limit: decimal("0.05"),
+    }
+}
+
+pub(crate) fn mapped(invoice: &Invoice, settings: &Settings) -> SalesInvoice {
+    let number = mapping::invoice_number(settings, &invoice.increment_id);
+    let profile = V2.profile();
+    let own_rate = profile.needs_own_exchange_rate;
+    mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), profile.rounding, own_rate).unwrap()
+}
+
+/// 2 × 10.00 and 20 % tax: 24.00.
+pub(crate) fn plain() -> Document {
+    let invoice = shop_invoice(&["TEE|Tee|2|10|20|4|24"], "20 4 0 0 0 24");
+    Document::Invoice(mapped(&invoice, &settings()))
+}
+
+pub(crate) fn jane() -> Contact {
+    mapping::contact_of(&shop_invoice(&["TEE|Tee|2|10|20|4|24"], "20 4 0 0 0 24")).unwrap()
+}

@@ -1,0 +1,193 @@
+//! The stable codes of everything that can go wrong or be left out, each with its owner and its remedy.
+//!
+//! A code is part of the contract: it is in rows, chips, logs, alarms and `docs/operating.md`, and never changes its
+//! meaning.
+
+use std::fmt;
+
+/// Who can do something about a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The shop's people: something in Magento or in the binding's settings.
+    Merchant,
+    /// Whoever keeps the book.
+    Accountant,
+    /// Whoever runs this stack.
+    Operator,
+    /// The makers of Ledger: a fault of ours.
+    Ledger,
+}
+
+impl Owner {
+    /// Every owner.
+    pub const ALL: [Self; 4] = [Self::Merchant, Self::Accountant, Self::Operator, Self::Ledger];
+
+    /// The owner's name in rows and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Merchant => "merchant",
+            Self::Accountant => "accountant",
+            Self::Operator => "operator",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $owner:ident, $remedy:literal;)+) => {
+        /// A stable code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The code as it is written everywhere.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// Who can do something about it.
+            #[must_use]
+            pub const fn owner(self) -> Owner {
+                match self { $(Self::$name => Owner::$owner,)+ }
+            }
+
+            /// What to do about it, for a person.
+            #[must_use]
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)+ }
+            }
+
+            /// The code of a text.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($text => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    // Skips: an outcome that policy asked for.
+    /// The website is not in the binding's filter.
+    WebsiteFiltered = "website_filtered", Merchant, "Nothing to do. To include the website, change website_filter and resync.";
+    /// The store is not in the binding's filter.
+    StoreFiltered = "store_filtered", Merchant, "Nothing to do. To include the store, change store_filter and resync.";
+    /// Raised before the date from which documents are wanted.
+    OutsideSyncSince = "outside_sync_since", Merchant, "Nothing to do. To include it, move sync_since and resync.";
+    /// An invoice of nothing, and policy leaves those out.
+    ZeroValueInvoice = "zero_value_invoice", Merchant, "Nothing to do. To include such invoices, set sync_zero_value_invoices and resync.";
+    /// An open invoice, and policy leaves those out.
+    UnpaidInvoice = "unpaid_invoice", Merchant, "Nothing to do. To include open invoices, set sync_unpaid_invoices and resync.";
+    /// Cancelled in the shop before it reached the book.
+    InvoiceCancelled = "invoice_cancelled", Merchant, "Nothing to do: the invoice was cancelled before it reached the book.";
+
+    // Holds: the work waits for a person or a connection.
+    /// This stack has no worker for the event yet.
+    EventNotSupported = "event_not_supported", Operator, "Deploy a version with a worker for this event; held runs go on by themselves.";
+    /// The binding has no book yet.
+    BindingPending = "binding_pending", Operator, "Finish connecting the book; held runs go on by themselves.";
+    /// The binding was paused.
+    BindingPaused = "binding_paused", Operator, "Resume the binding; held runs go on by themselves.";
+    /// The book refuses our grant.
+    NeedsReconnect = "needs_reconnect", Accountant, "Connect the book again; held runs go on by themselves.";
+    /// The shop refuses our key.
+    ShopUnauthorised = "shop_unauthorised", Merchant, "Pair the shop again, or restore its key; held runs go on by themselves.";
+
+    // Later: tried again by itself.
+    /// The shop could not be reached or answered with an error of its own.
+    ShopUnavailable = "shop_unavailable", Merchant, "See that the shop answers over https; the run is tried again by itself.";
+    /// The shop has no route of the module.
+    ShopModuleMissing = "shop_module_missing", Merchant, "Install or enable the Byte8 module in the shop; the run is tried again by itself.";
+    /// The book could not be reached, or answered with an error of its own to a read.
+    BookUnavailable = "book_unavailable", Accountant, "Wait for the provider; the run is tried again by itself.";
+    /// The book asks us to slow down.
+    BookRateLimited = "book_rate_limited", Operator, "Wait: the run is tried again by itself. If it persists, another application uses up the book's limit.";
+    /// Another worker writes to the book.
+    BookBusy = "book_busy", Operator, "Nothing to do: one writer per book; the run is next.";
+    /// A write may or may not have been applied.
+    WriteInDoubt = "write_in_doubt", Operator, "Nothing to do: the document is looked for in the book before anything is sent again.";
+    /// Our own store or key service did not answer.
+    StoreUnavailable = "store_unavailable", Operator, "See the health of DynamoDB, SQS and KMS in the stack's region.";
+    /// Too little time was left to write safely.
+    OutOfTime = "out_of_time", Operator, "Nothing to do: the run goes on in the next invocation.";
+
+    // Refusals: a person changes something, then retries.
+    /// The shop does not know the document.
+    EntityNotFound = "entity_not_found", Merchant, "The document was deleted in the shop or its save was rolled back. Discard the run.";
+    /// What the shop sent could not be read.
+    ShopAnswerUnreadable = "shop_answer_unreadable", Ledger, "Report it with the run id: the shop's answer has a shape we don't know.";
+    /// The amounts of the document do not add up.
+    UnexplainedDifference = "unexplained_difference", Merchant, "Look at the difference shown: a gift card, store credit, fee or fixed product tax needs an account of its own.";
+    /// A tax amount fits none of the binding's rates.
+    TaxRateUnmapped = "tax_rate_unmapped", Merchant, "Add the rate to the binding's sales_tax_rates, if the book has it, and retry.";
+    /// No exchange rate can be given honestly.
+    ExchangeRateUnknown = "exchange_rate_unknown", Merchant, "Set the website's base currency; the book takes rates from its own currency only.";
+    /// The number is used in the book by another document.
+    ReferenceTaken = "reference_taken", Accountant, "A document with this number but another total, currency or contact is in the book. Rename or settle it there, then retry.";
+    /// The document is already linked to something else.
+    ReverseCollision = "entity_xref_reverse_collision", Operator, "Two documents of the shop claim one document of the book. Compare the two runs.";
+    /// The buyer has no usable e-mail address or name.
+    ContactIncomplete = "contact_incomplete", Merchant, "Complete the buyer's name and e-mail address in the shop, then retry.";
+    /// The contact in the book is archived or hidden.
+    ContactArchived = "contact_archived", Accountant, "Restore the contact in the book, then retry.";
+    /// The book does not know a category that the settings name.
+    CategoryUnknown = "category_unknown", Merchant, "Choose a category that the book has, then retry.";
+    /// The book lacks something the invoice needs.
+    ContactUnknown = "contact_unknown", Accountant, "The contact was deleted in the book. Reset its cross-reference, then retry.";
+    /// The book refused and no rule says why.
+    BookRefused = "book_refused", Accountant, "Read the field and code shown, correct the document or the settings, then retry.";
+    /// The book's total differs from the shop's.
+    TotalMismatch = "total_mismatch", Accountant, "The document is in the book with another total. Correct it there, then retry.";
+    /// The settings cannot be used.
+    SettingsInvalid = "settings_invalid", Merchant, "Correct the setting shown, then retry.";
+    /// Tried for the whole horizon without success.
+    RetriesExhausted = "retries_exhausted", Operator, "See the last cause, remove it, then retry.";
+
+    /// The book's period is closed.
+    PeriodLocked = "period_locked", Accountant, "The date lies in a period that the book has locked. Unlock it, or date the document anew by hand, then retry.";
+    /// Too many documents to be sure that ours is not among them.
+    SearchTooLong = "search_too_long", Accountant, "The contact has more documents than are looked through. Look for the number in the book: if it is there, discard the run, else merge or rename the contact and retry.";
+
+    // Ours.
+    /// The function died three times on this run.
+    Crashed = "crashed", Ledger, "Report it with the run id, then retry.";
+    /// A reply had a shape that we do not know.
+    AnswerUnknown = "answer_unknown", Ledger, "Report it with the run id and the attempt's evidence.";
+    /// We asked for something that can't be.
+    Unexpected = "unexpected", Ledger, "Report it with the run id.";
+    /// A message that no version of us wrote.
+    MessageUnreadable = "message_unreadable", Ledger, "Look at the message in the dead-letter queue, then delete it.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_one_to_one_and_fit_the_shop() {
+        /// The shop's column for a code (`byte8_entity_sync_state.error_code`).
+        const SHOP_COLUMN: usize = 64;
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert!(code.as_str().len() <= SHOP_COLUMN);
+            assert!(!code.remedy().is_empty());
+        }
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

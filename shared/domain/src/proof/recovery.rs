@@ -1,0 +1,495 @@
+//! What the shop charged for each row, from the little that its interface says.
+//!
+//! Magento's rule for what a buyer pays of a row is `row + tax + compensation − discount` (Magento 2,
+//! `Tax/Model/Calculation` and `Sales/Model/Order/Invoice/Total`). The published module sends row, tax and
+//! `row + tax − discount`, so a discount can be had back exactly; the *discount tax compensation*, which is what the tax
+//! inside a price falls by when the price is discounted, is only visible as what the grand total has too much. The rate
+//! that it sends is `tax / row before discount` and is not used.
+
+use super::{Source, beyond_computing};
+use crate::canonical::{Invoice, Line};
+use crate::code::Code;
+use crate::fault::Fault;
+use rust_decimal::Decimal;
+use std::collections::BTreeSet;
+
+/// The last place of the shop's sales columns (`decimal(20,4)`): what each amount of a sum may be off by.
+const LAST_PLACE: Decimal = Decimal::from_parts(1, 0, 0, false, 4);
+/// The shop rounds to two places in every currency (`PriceCurrency::round`).
+const PENNY: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+/// Half of that: what one rounding moves.
+const HALF_PENNY: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
+/// Row, discount and compensation of a partial invoice are each shared out with a carried remainder, so that a net
+/// can be this far from the one that its tax was computed on.
+const NET_DRIFT: Decimal = Decimal::from_parts(3, 0, 0, false, 2);
+/// Places of the shop's own rounding.
+const SHOP_PLACES: u32 = 2;
+/// Rows of pennies whose rate is chosen anew to explain a total; more of them are a guess.
+const RECONSIDERED_MAX: usize = 8;
+/// Per cent.
+const HUNDRED: Decimal = Decimal::ONE_HUNDRED;
+/// A rate above this is a slip of the pen.
+const RATE_MAX: Decimal = Decimal::ONE_THOUSAND;
+
+/// What the shop charged, to be posted as one line or, with a discount after tax, two.
+#[derive(Clone, Debug)]
+pub(super) struct Charge {
+    /// Row or shipping.
+    pub(super) source: Source,
+    /// Pieces.
+    pub(super) quantity: Decimal,
+    /// What is taxed.
+    pub(super) net: Decimal,
+    /// Per cent.
+    pub(super) rate: Decimal,
+    /// The net discount inside `net`.
+    pub(super) discount: Decimal,
+    /// What is taken off after tax.
+    pub(super) untaxed_discount: Decimal,
+}
+
+/// The rates of the settings, each once, checked.
+pub(super) fn rates(configured: &[Decimal]) -> Result<Vec<Decimal>, Fault> {
+    let mut rates = Vec::with_capacity(configured.len());
+    for rate in configured {
+        if rate.is_sign_negative() && !rate.is_zero() || *rate > RATE_MAX {
+            return Err(Fault::refused(Code::SettingsInvalid, format!("{rate} % is no sales tax rate.")));
+        }
+        if !rates.contains(rate) {
+            rates.push(*rate);
+        }
+    }
+    Ok(rates)
+}
+
+/// How a shop computes tax and discount of a row; one setting for goods, one for shipping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// Prices without tax: the discount comes off the net.
+    Exclusive,
+    /// Prices with tax: the discount comes off the gross, compensation `discount · r / (1 + r)`.
+    Inclusive,
+    /// Tax is computed before the discount, whatever the prices are.
+    BeforeDiscount,
+}
+
+/// What a shop can be configured to, for goods and shipping, the likeliest first. Where no discount is involved they
+/// all say the same; where the total hides no compensation the first fits.
+const MODES: [(Mode, Mode); 5] = [
+    (Mode::Exclusive, Mode::Exclusive),
+    (Mode::Inclusive, Mode::Inclusive),
+    (Mode::Inclusive, Mode::Exclusive),
+    (Mode::Exclusive, Mode::Inclusive),
+    (Mode::BeforeDiscount, Mode::BeforeDiscount),
+];
+
+/// A row with money, or shipping.
+struct Part {
+    source: Source,
+    quantity: Decimal,
+    gross: Decimal,
+    tax: Decimal,
+    discount: Decimal,
+}
+
+/// A rate under which a part's tax can be understood.
+#[derive(Clone, Copy)]
+struct Fit {
+    rate: Decimal,
+    /// How far the tax is from the exact one.
+    deviation: Decimal,
+    /// What was taxed.
+    taxed: Decimal,
+    /// Exact discount tax compensation.
+    compensation: Decimal,
+    /// Only understood as tax rounded by the piece.
+    by_piece: bool,
+}
+
+/// What the shop charged for each row and for shipping.
+pub(super) fn charges(invoice: &Invoice, rates: &[Decimal], limit: Decimal) -> Result<Vec<Charge>, Fault> {
+    let sums = Sums::of(invoice).ok_or_else(beyond_computing)?;
+    sums.check(invoice)?;
+    let mut misfit = None;
+    let mut nearest: Option<(Judgement, Vec<Mode>, Vec<Fit>)> = None;
+    for (goods, shipping) in MODES {
+        let modes: Vec<Mode> =
+            sums.parts.iter().map(|part| if part.source == Source::Shipping { shipping } else { goods }).collect();
+        let found = match candidates(&sums.parts, &modes, rates).ok_or_else(beyond_computing)? {
+            Ok(found) => found,
+            Err(at) => {
+                misfit = misfit.or(Some(at));
+                continue;
+            }
+        };
+        for doubt in [Doubt::Proven, Doubt::Nearest] {
+            let mut fits = choose(&sums.parts, &found, doubt).ok_or_else(beyond_computing)?;
+            let mut judgement = judge(&sums, &fits, limit).ok_or_else(beyond_computing)?;
+            if !judgement.explained {
+                reconsider(&mut fits, &found, judgement.left).ok_or_else(beyond_computing)?;
+                judgement = judge(&sums, &fits, limit).ok_or_else(beyond_computing)?;
+            }
+            if nearest.as_ref().is_none_or(|(before, _, _)| judgement.beats(before)) {
+                nearest = Some((judgement, modes.clone(), fits));
+            }
+        }
+    }
+    match (nearest, misfit.and_then(|at| sums.parts.get(at))) {
+        (Some((judgement, modes, fits)), _) if judgement.explained => {
+            settle(&sums, &modes, &fits).ok_or_else(beyond_computing)
+        }
+        (None, Some(part)) => Err(unmapped(invoice, part, rates)),
+        (nearest, _) => {
+            Err(unexplained_total(invoice, nearest.map_or(sums.compensation, |(judgement, _, _)| judgement.left)))
+        }
+    }
+}
+
+/// The parts of an invoice and what its totals say about them.
+struct Sums {
+    parts: Vec<Part>,
+    /// What the total has beyond the sum of its parts.
+    compensation: Decimal,
+    /// The subtotal without the rows.
+    subtotal_left: Decimal,
+    /// The tax without the rows' and shipping's.
+    tax_left: Decimal,
+    /// What sums may be off by.
+    tolerance: Decimal,
+    /// Discount on shipping.
+    shipping_discount: Decimal,
+}
+
+impl Sums {
+    fn of(invoice: &Invoice) -> Option<Self> {
+        let mut parts = Vec::new();
+        let (mut rows, mut taxes, mut discounts) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
+        for (at, line) in invoice.lines.iter().enumerate() {
+            if moneyless(line) {
+                continue;
+            }
+            let (gross, tax) = (line.subtotal.value(), line.tax.value());
+            let discount = gross.checked_add(tax)?.checked_sub(line.total.value())?;
+            rows = rows.checked_add(gross)?;
+            taxes = taxes.checked_add(tax)?;
+            discounts = discounts.checked_add(discount)?;
+            parts.push(Part { source: Source::Row(at), quantity: line.quantity.value(), gross, tax, discount });
+        }
+        let tolerance = LAST_PLACE.checked_mul(Decimal::from(parts.len().max(1)))?;
+        let (shipping, shipping_tax) = (invoice.shipping.value(), invoice.shipping_tax.value());
+        // The header's discount is negative and includes shipping's.
+        let rest = invoice.discount.value().checked_add(discounts)?.checked_mul(Decimal::NEGATIVE_ONE)?;
+        let shipping_discount = if rest.abs() <= tolerance { Decimal::ZERO } else { rest };
+        if !(shipping.is_zero() && shipping_tax.is_zero() && shipping_discount.is_zero()) {
+            parts.push(Part {
+                source: Source::Shipping,
+                quantity: Decimal::ONE,
+                gross: shipping,
+                tax: shipping_tax,
+                discount: shipping_discount,
+            });
+        }
+        let named = invoice
+            .subtotal
+            .value()
+            .checked_add(invoice.discount.value())?
+            .checked_add(shipping)?
+            .checked_add(invoice.tax.value())?;
+        Some(Self {
+            parts,
+            compensation: invoice.grand_total.value().checked_sub(named)?,
+            subtotal_left: invoice.subtotal.value().checked_sub(rows)?,
+            tax_left: invoice.tax.value().checked_sub(taxes)?.checked_sub(shipping_tax)?,
+            tolerance,
+            shipping_discount,
+        })
+    }
+
+    /// The sums that hold on every invoice of Magento Open Source without fixed product taxes.
+    fn check(&self, invoice: &Invoice) -> Result<(), Fault> {
+        let currency = &invoice.currency;
+        if self.subtotal_left.abs() > self.tolerance {
+            return Err(unexplained(format!(
+                "The rows do not come to the subtotal {}: {} {currency} is unexplained.",
+                invoice.subtotal,
+                self.subtotal_left.normalize()
+            )));
+        }
+        if self.tax_left.abs() > self.tolerance {
+            return Err(unexplained(format!(
+                "The taxes of rows and shipping do not come to the tax {}: {} {currency} is unexplained.",
+                invoice.tax,
+                self.tax_left.normalize()
+            )));
+        }
+        let shipping_gross = invoice.shipping.value().checked_add(invoice.shipping_tax.value());
+        let most = shipping_gross.and_then(|gross| gross.checked_add(self.compensation.abs()));
+        let most = most.and_then(|most| most.checked_add(self.tolerance)).ok_or_else(beyond_computing)?;
+        if self.shipping_discount < Decimal::ZERO || self.shipping_discount > most {
+            return Err(unexplained(format!(
+                "The rows' discounts do not come to the discount {}, and shipping does not explain the rest: {} \
+                 {currency} is unexplained.",
+                invoice.discount,
+                self.shipping_discount.normalize()
+            )));
+        }
+        if let Some(part) = self.parts.iter().find(|part| part.discount < Decimal::ZERO) {
+            return Err(unexplained(format!(
+                "{} charges more than its price and tax: {} {currency} is unexplained.",
+                name(part.source),
+                part.discount.abs().normalize()
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Rows that only show how a product is put together: the parent of a bundle, the variant under a configurable. Their
+/// unit price must not be used.
+pub(super) fn moneyless(line: &Line) -> bool {
+    line.subtotal.is_zero() && line.tax.is_zero() && line.total.is_zero()
+}
+
+/// The rates that each part's tax fits, or the first part that none fits. `None` for amounts beyond computing.
+fn candidates(parts: &[Part], modes: &[Mode], rates: &[Decimal]) -> Option<Result<Vec<Vec<Fit>>, usize>> {
+    let mut candidates = Vec::with_capacity(parts.len());
+    for (at, (part, mode)) in parts.iter().zip(modes).enumerate() {
+        let found = candidates_of(part, *mode, rates)?;
+        if found.is_empty() {
+            return Some(Err(at));
+        }
+        candidates.push(found);
+    }
+    Some(Ok(candidates))
+}
+
+/// How to choose among the rates that fit a small amount.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Doubt {
+    /// The nearest of those that another part proves.
+    Proven,
+    /// The nearest.
+    Nearest,
+}
+
+/// One rate for every part.
+fn choose(parts: &[Part], candidates: &[Vec<Fit>], doubt: Doubt) -> Option<Vec<Fit>> {
+    let only = |found: &Vec<Fit>| match found.as_slice() {
+        [only] => Some(only.rate),
+        _ => None,
+    };
+    let proven: BTreeSet<Decimal> = match doubt {
+        Doubt::Proven => candidates.iter().filter_map(only).collect(),
+        Doubt::Nearest => BTreeSet::new(),
+    };
+    parts.iter().zip(candidates).map(|(part, found)| likeliest(part, found, &proven)).collect()
+}
+
+/// Takes another rate for parts that several fit, where its compensation leaves less of the total unexplained, the most
+/// telling first: the rate of a row that was given away shows in nothing else.
+fn reconsider(fits: &mut [Fit], candidates: &[Vec<Fit>], mut left: Decimal) -> Option<()> {
+    for _ in 0..RECONSIDERED_MAX {
+        let mut best: Option<(usize, Fit, Decimal)> = None;
+        for (at, (chosen, found)) in fits.iter().zip(candidates).enumerate() {
+            for other in found {
+                let moved = other.compensation.checked_sub(chosen.compensation)?;
+                let rest = left.checked_sub(moved)?;
+                if rest.abs() < best.map_or(left, |(_, _, least)| least).abs() {
+                    best = Some((at, *other, rest));
+                }
+            }
+        }
+        let Some((at, other, rest)) = best else { break };
+        *fits.get_mut(at)? = other;
+        left = rest;
+    }
+    Some(())
+}
+
+/// The rates under which a part's tax can be understood.
+fn candidates_of(part: &Part, mode: Mode, rates: &[Decimal]) -> Option<Vec<Fit>> {
+    let mut by_row = Vec::new();
+    let mut by_piece = Vec::new();
+    for rate in rates {
+        let fit = fit(part, mode, *rate)?;
+        // No shop taxes less than nothing; a rate that would have it so belongs to a discount without compensation.
+        if !part.gross.is_sign_negative() && fit.taxed < -NET_DRIFT {
+            continue;
+        }
+        if fit.deviation <= row_tolerance(*rate)? {
+            by_row.push(fit);
+        } else if rounded_by_piece(part)? && fit.deviation <= piece_tolerance(part, *rate)? {
+            by_piece.push(Fit { by_piece: true, ..fit });
+        }
+    }
+    if by_row.is_empty() && by_piece.is_empty() && part.tax.is_zero() && rates.iter().any(Decimal::is_zero) {
+        // A discount beyond the net price, in shops that discount the price with tax: untaxed, and less than nothing.
+        by_row.push(fit(part, mode, Decimal::ZERO)?);
+    }
+    Some(if by_row.is_empty() { by_piece } else { by_row })
+}
+
+fn fit(part: &Part, mode: Mode, rate: Decimal) -> Option<Fit> {
+    let compensation = match mode {
+        Mode::Inclusive => part.discount.checked_mul(rate)?.checked_div(HUNDRED.checked_add(rate)?)?,
+        Mode::Exclusive | Mode::BeforeDiscount => Decimal::ZERO,
+    };
+    let taxed = match mode {
+        Mode::BeforeDiscount => part.gross,
+        Mode::Exclusive | Mode::Inclusive => part.gross.checked_sub(part.discount)?.checked_add(compensation)?,
+    };
+    let exact = taxed.checked_mul(rate)?.checked_div(HUNDRED)?;
+    Some(Fit { rate, deviation: part.tax.checked_sub(exact)?.abs(), taxed, compensation, by_piece: false })
+}
+
+/// How far a row's tax can be from the exact one: a penny by the remainder that total-based calculation carries from
+/// row to row, and the tax on what the net itself is off by. A rate of nothing gives exactly nothing.
+fn row_tolerance(rate: Decimal) -> Option<Decimal> {
+    if rate.is_zero() {
+        return Some(LAST_PLACE);
+    }
+    PENNY.checked_add(NET_DRIFT.checked_mul(rate)?.checked_div(HUNDRED)?)
+}
+
+/// Unit-based calculation rounds the tax of one piece, and its price with it, and multiplies.
+fn piece_tolerance(part: &Part, rate: Decimal) -> Option<Decimal> {
+    if rate.is_zero() {
+        return Some(LAST_PLACE);
+    }
+    let each = HALF_PENNY.checked_mul(HUNDRED.checked_add(rate)?)?.checked_div(HUNDRED)?.checked_add(LAST_PLACE)?;
+    part.quantity.checked_mul(each)?.checked_add(LAST_PLACE)
+}
+
+/// True where the tax is a whole number of pennies a piece.
+fn rounded_by_piece(part: &Part) -> Option<bool> {
+    if part.quantity <= Decimal::ZERO {
+        return Some(false);
+    }
+    let each = crate::amount::round_half_away(part.tax.checked_div(part.quantity)?, SHOP_PLACES);
+    Some(each.checked_mul(part.quantity)?.checked_sub(part.tax)?.abs() <= LAST_PLACE)
+}
+
+/// Which of the rates that fit it was: none for an untaxed net, else the nearest, the proven ones first.
+fn likeliest(part: &Part, found: &[Fit], proven: &BTreeSet<Decimal>) -> Option<Fit> {
+    let untaxed = |fit: &&Fit| part.tax.is_zero() && fit.rate.is_zero() && fit.taxed.abs() > NET_DRIFT;
+    let nearest = |fit: &&Fit| fit.deviation;
+    found
+        .iter()
+        .find(untaxed)
+        .or_else(|| found.iter().filter(|fit| proven.contains(&fit.rate)).min_by_key(nearest))
+        .or_else(|| found.iter().min_by_key(nearest))
+        .copied()
+}
+
+/// How well the compensation of the chosen rates explains what the total has beyond its parts.
+struct Judgement {
+    /// What it leaves.
+    left: Decimal,
+    /// What it leaves is rounding.
+    explained: bool,
+    /// Taxes that are only understood as rounded by the piece: a looser fit.
+    by_piece: usize,
+}
+
+impl Judgement {
+    fn beats(&self, other: &Self) -> bool {
+        let rank = |judgement: &Self| (!judgement.explained, judgement.by_piece, judgement.left.abs());
+        rank(self) < rank(other)
+    }
+}
+
+/// Compares the total's compensation with the rates'. `None` for amounts beyond computing.
+fn judge(sums: &Sums, fits: &[Fit], limit: Decimal) -> Option<Judgement> {
+    let mut explained = Decimal::ZERO;
+    let mut pieces = Decimal::ONE;
+    let mut rows = Decimal::ONE;
+    for (part, fit) in sums.parts.iter().zip(fits) {
+        if !part.discount.is_zero() {
+            explained = explained.checked_add(fit.compensation)?;
+            rows = rows.checked_add(Decimal::ONE)?;
+            pieces = pieces.checked_add(part.quantity.ceil().max(Decimal::ONE))?;
+        }
+    }
+    let left = sums.compensation.checked_sub(explained)?;
+    // A compensation is the difference of two rounded taxes, each with a remainder of its own that also reaches rows
+    // without discount: a penny. With discounts they are rounded by row, or by piece: then pennies count by piece, but
+    // no further than the merchant lets a rounding line go.
+    let tolerance = PENNY.checked_mul(pieces)?.min(PENNY.checked_mul(rows)?.max(limit));
+    let by_piece = fits.iter().filter(|fit| fit.by_piece).count();
+    Some(Judgement { left, explained: left.abs() <= tolerance, by_piece })
+}
+
+/// Shares the compensation out over the parts in proportion, to the penny, so that it comes to the total's exactly.
+fn settle(sums: &Sums, modes: &[Mode], fits: &[Fit]) -> Option<Vec<Charge>> {
+    let exact = fits.iter().try_fold(Decimal::ZERO, |sum, fit| sum.checked_add(fit.compensation))?;
+    let last = fits.iter().rposition(|fit| !fit.compensation.is_zero());
+    let (mut passed, mut given) = (Decimal::ZERO, Decimal::ZERO);
+    let mut charges = Vec::with_capacity(fits.len());
+    for (at, ((part, mode), fit)) in sums.parts.iter().zip(modes).zip(fits).enumerate() {
+        let mut compensation = Decimal::ZERO;
+        if !fit.compensation.is_zero() {
+            passed = passed.checked_add(fit.compensation)?;
+            let due = if Some(at) == last {
+                sums.compensation
+            } else {
+                let due = sums.compensation.checked_mul(passed)?.checked_div(exact)?;
+                crate::amount::round_half_away(due, SHOP_PLACES)
+            };
+            compensation = due.checked_sub(given)?;
+            given = due;
+        }
+        let (net, discount, untaxed_discount) = match mode {
+            Mode::BeforeDiscount => (part.gross, Decimal::ZERO, part.discount),
+            Mode::Exclusive | Mode::Inclusive => {
+                let discount = part.discount.checked_sub(compensation)?;
+                (part.gross.checked_sub(discount)?, discount, Decimal::ZERO)
+            }
+        };
+        charges.push(Charge {
+            source: part.source,
+            quantity: part.quantity,
+            net,
+            rate: fit.rate,
+            discount,
+            untaxed_discount,
+        });
+    }
+    Some(charges)
+}
+
+fn name(source: Source) -> String {
+    match source {
+        Source::Row(at) | Source::UntaxedDiscount(Some(at)) => format!("Row {}", at.saturating_add(1)),
+        Source::Shipping | Source::UntaxedDiscount(None) => "Shipping".to_owned(),
+        Source::Rounding => "Rounding".to_owned(),
+    }
+}
+
+fn unmapped(invoice: &Invoice, part: &Part, rates: &[Decimal]) -> Fault {
+    let known: Vec<String> = rates.iter().map(|rate| format!("{} %", rate.normalize())).collect();
+    let paid = part.gross.checked_sub(part.discount).unwrap_or(part.gross);
+    Fault::refused(
+        Code::TaxRateUnmapped,
+        format!(
+            "{}: a tax of {} {} on {} fits none of the binding's rates ({}).",
+            name(part.source),
+            part.tax.normalize(),
+            invoice.currency,
+            paid.normalize(),
+            known.join(", ")
+        ),
+    )
+}
+
+fn unexplained_total(invoice: &Invoice, left: Decimal) -> Fault {
+    unexplained(format!(
+        "The parts of the invoice do not come to its total {}: {} {} is unexplained.",
+        invoice.grand_total,
+        left.normalize(),
+        invoice.currency
+    ))
+}
+
+pub(super) fn unexplained(message: String) -> Fault {
+    Fault::refused(Code::UnexplainedDifference, message)
+}

@@ -1,0 +1,363 @@
+//! The edges between run states: pure functions from a run as it was read to the run as it shall be.
+//!
+//! `ARCHITECTURE.md` has the same table for people. Claiming is the one edge that is not here: the store does it blind.
+
+use crate::config::{Timers, milliseconds};
+use crate::ports::{Outgoing, PushWant, QueueName};
+use ledger_domain::code::Code;
+use ledger_domain::identity::{Entity, Event};
+use ledger_domain::retry;
+use ledger_domain::run::RunState;
+use ledger_wire::message::{Bell, MESSAGE_VERSION, PushMessage, RunMessage};
+use ledger_wire::rows::{PushRow, RunRow, keys};
+
+/// Finished runs are kept this long after their last change, in milliseconds (400 days).
+pub const RUN_KEPT_MS: i64 = 34_560_000_000;
+/// Attempts are kept this long, in milliseconds (90 days).
+pub const ATTEMPT_KEPT_MS: i64 = 7_776_000_000;
+/// A bell is rung again after this long, well before the queue forgets it after 14 days, in milliseconds (10 days).
+pub const BELL_AGAIN_MS: i64 = 864_000_000;
+/// A chip that nobody sends is sent by the sweeper after this long, in milliseconds.
+pub const PUSH_GRACE_MS: i64 = 30_000;
+
+fn touched(row: &RunRow, state: RunState, now: i64) -> RunRow {
+    let mut next = row.clone();
+    next.state = state.as_str().to_owned();
+    next.updated_at = now;
+    next.claim = None;
+    next.claim_until = None;
+    next.due_at = None;
+    next.due_shard = None;
+    next.state_key = None;
+    next.state_order = None;
+    next.expires_at = None;
+    next
+}
+
+fn due(row: &mut RunRow, at: i64) {
+    row.due_at = Some(at);
+    row.due_shard = Some(keys::due_shard(&row.pk));
+}
+
+fn indexed(row: &mut RunRow, state: RunState, now: i64) {
+    row.state_key = Some(state.as_str().to_owned());
+    row.state_order = Some(format!("{}#{now:015}#{}", row.binding, row.run_id));
+}
+
+fn coded(row: &mut RunRow, code: Code, message: &str) {
+    row.code = Some(code.as_str().to_owned());
+    row.owner = Some(code.owner().as_str().to_owned());
+    row.message = Some(message.to_owned());
+}
+
+/// Where the index by state keeps runs of an event that has no worker: apart from the held ones, which count.
+#[must_use]
+pub fn unsupported_key(event: &str) -> String {
+    format!("{}#{event}", RunState::Held.as_str())
+}
+
+/// The state of a row; a name that no version wrote counts as dead-lettered, so that a person sees it.
+#[must_use]
+pub fn state(row: &RunRow) -> RunState {
+    RunState::parse(&row.state).unwrap_or(RunState::DeadLettered)
+}
+
+/// A run with a message under way: fresh, re-opened, requeued or released. `due_at` is when it counts as stalled.
+#[must_use]
+pub fn queued(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
+    let mut next = touched(row, RunState::Queued, now);
+    let stall = i64::try_from(retry::stall_delay_ms(0, timers.stall_seconds)).unwrap_or(i64::MAX);
+    next.resends = 0;
+    next.held_since = None;
+    due(&mut next, now.saturating_add(stall));
+    next
+}
+
+/// A dead-lettered or skipped run opened again by a delivery or an operator: a new generation with a clean count.
+#[must_use]
+pub fn reopened(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
+    let mut next = queued(row, now, timers);
+    next.generation = row.generation.saturating_add(1);
+    next.dispatch = row.dispatch.saturating_add(1);
+    next.unfinished = 0;
+    next.failures = 0;
+    next.failing_since = None;
+    next.code = None;
+    next.owner = None;
+    next.message = None;
+    next
+}
+
+/// A run that was put off, held or stalled, sent again. The due mark moves on; only an outcome removes it.
+#[must_use]
+pub fn sent_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
+    let mut next = touched(row, RunState::Queued, now);
+    next.dispatch = row.dispatch.saturating_add(1);
+    next.resends = if state(row) == RunState::Queued { row.resends.saturating_add(1) } else { 0 };
+    if let Some(since) = row.held_since {
+        // Held time does not count towards the retry horizon.
+        let held = now.saturating_sub(since).max(0);
+        next.failing_since = row.failing_since.map(|moment| moment.saturating_add(held));
+        next.held_since = None;
+    }
+    let delay = i64::try_from(retry::stall_delay_ms(next.resends, timers.stall_seconds)).unwrap_or(i64::MAX);
+    due(&mut next, now.saturating_add(delay));
+    next
+}
+
+/// A run put off until `until`.
+#[must_use]
+pub fn waiting(row: &RunRow, now: i64, until: i64, code: Code, message: &str) -> RunRow {
+    let mut next = touched(row, RunState::Waiting, now);
+    next.unfinished = 0;
+    coded(&mut next, code, message);
+    due(&mut next, until);
+    next
+}
+
+/// A run held until something is mended. After a quarter of an hour its chip turns to failed; an event that has no
+/// worker yet holds without a mark, because nobody can mend it.
+#[must_use]
+pub fn held(row: &RunRow, now: i64, code: Code, message: &str, timers: &Timers) -> RunRow {
+    let mut next = touched(row, RunState::Held, now);
+    next.unfinished = 0;
+    let since = row.held_since.unwrap_or(now);
+    next.held_since = Some(since);
+    coded(&mut next, code, message);
+    indexed(&mut next, RunState::Held, since);
+    if code == Code::EventNotSupported {
+        next.state_key = Some(unsupported_key(&row.event));
+    } else {
+        due(&mut next, since.saturating_add(milliseconds(timers.chip_held_seconds)));
+    }
+    next
+}
+
+/// A run in the book.
+#[must_use]
+pub fn succeeded(row: &RunRow, now: i64, provider_id: &str, reference: Option<&str>, total_unverified: bool) -> RunRow {
+    let mut next = finished(row, RunState::Succeeded, now);
+    next.provider_id = Some(provider_id.to_owned());
+    next.provider_reference = reference.map(str::to_owned);
+    next.total_unverified = total_unverified;
+    next.code = None;
+    next.owner = None;
+    next.message = None;
+    next
+}
+
+/// A run that policy left out.
+#[must_use]
+pub fn skipped(row: &RunRow, now: i64, code: Code) -> RunRow {
+    let mut next = finished(row, RunState::Skipped, now);
+    coded(&mut next, code, code.remedy());
+    next
+}
+
+fn finished(row: &RunRow, state: RunState, now: i64) -> RunRow {
+    let mut next = touched(row, state, now);
+    next.unfinished = 0;
+    next.failures = 0;
+    next.failing_since = None;
+    next.held_since = None;
+    next.pinned_settings = None;
+    next.expires_at = Some(now.saturating_add(RUN_KEPT_MS).saturating_div(1_000));
+    next
+}
+
+/// A run that a person has to look at. It is due at once: the sweeper rings its bell.
+#[must_use]
+pub fn dead_lettered(row: &RunRow, now: i64, code: Code, message: &str) -> RunRow {
+    let mut next = touched(row, RunState::DeadLettered, now);
+    next.unfinished = 0;
+    next.held_since = None;
+    coded(&mut next, code, message);
+    indexed(&mut next, RunState::DeadLettered, now);
+    due(&mut next, now);
+    next
+}
+
+/// A dead letter whose bell is about to be rung: the mark moves to the next ringing first.
+#[must_use]
+pub fn ringing(row: &RunRow, now: i64) -> RunRow {
+    let mut next = row.clone();
+    next.dispatch = row.dispatch.saturating_add(1);
+    due(&mut next, now.saturating_add(BELL_AGAIN_MS));
+    next
+}
+
+/// A held run whose chip has been turned to failed: no mark is left.
+#[must_use]
+pub fn held_noticed(row: &RunRow) -> RunRow {
+    let mut next = row.clone();
+    next.dispatch = row.dispatch.saturating_add(1);
+    next.due_at = None;
+    next.due_shard = None;
+    next
+}
+
+/// A running run whose claim has not ended: the mark moves to the claim's end.
+#[must_use]
+pub fn watched(row: &RunRow) -> RunRow {
+    let mut next = row.clone();
+    next.dispatch = row.dispatch.saturating_add(1);
+    if let Some(until) = row.claim_until {
+        due(&mut next, until.saturating_add(1_000));
+    }
+    next
+}
+
+/// A queued run whose book works through others: looked at again later, not sent again.
+#[must_use]
+pub fn looked_at_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
+    let mut next = row.clone();
+    let stall = i64::try_from(retry::stall_delay_ms(0, timers.stall_seconds)).unwrap_or(i64::MAX);
+    due(&mut next, now.saturating_add(stall));
+    next
+}
+
+/// A finished run with a mark left on it.
+#[must_use]
+pub fn unmarked(row: &RunRow) -> RunRow {
+    let mut next = row.clone();
+    next.due_at = None;
+    next.due_shard = None;
+    next
+}
+
+/// The queue whose worker serves an event, where there is one.
+#[must_use]
+pub const fn queue_of(event: Event) -> Option<QueueName> {
+    match event {
+        Event::InvoiceCreated => Some(QueueName::InvoiceCreated),
+        Event::InvoicePaid | Event::CreditmemoCreated | Event::CustomerUpserted | Event::ProductUpserted => None,
+    }
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    // These types have string keys and no maps of our own: serialising them cannot fail.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// The message that asks a worker for an attempt; `None` where no worker serves the event.
+#[must_use]
+pub fn run_message(row: &RunRow) -> Option<Outgoing> {
+    let queue = queue_of(Event::parse(&row.event)?)?;
+    Some(Outgoing {
+        queue,
+        group: row.book.clone(),
+        deduplication: format!("{}-{}", row.run_id, row.dispatch),
+        body: json(&RunMessage {
+            v: MESSAGE_VERSION,
+            run_id: row.run_id.clone(),
+            tenant: row.tenant.clone(),
+            binding: row.binding.clone(),
+            event: row.event.clone(),
+            magento_id: row.magento_id,
+            generation: row.generation,
+            dispatch: row.dispatch,
+        }),
+    })
+}
+
+/// The message that rings for a dead letter.
+#[must_use]
+pub fn bell_message(row: &RunRow) -> Outgoing {
+    Outgoing {
+        queue: QueueName::DeadLetter,
+        group: row.run_id.clone(),
+        deduplication: format!("{}-{}", row.run_id, row.dispatch),
+        body: json(&Bell {
+            v: MESSAGE_VERSION,
+            dead_letter: row.run_id.clone(),
+            code: row.code.clone().unwrap_or_default(),
+            owner: row.owner.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+/// What a run wants of its entity's chip.
+#[must_use]
+pub fn push_want(row: &RunRow, now: i64) -> PushWant {
+    let event = Event::parse(&row.event).unwrap_or(Event::InvoiceCreated);
+    let entity = event.entity();
+    let pays = event == Event::InvoicePaid;
+    let xref = match entity {
+        Entity::Invoice => Some(keys::document(&row.book, "invoice", &row.tenant, row.magento_id)),
+        Entity::Creditmemo => Some(keys::document(&row.book, "credit_note", &row.tenant, row.magento_id)),
+        Entity::Customer => Some(keys::contact_by_customer(&row.book, &row.tenant, row.magento_id)),
+        Entity::Product => Some(keys::document(&row.book, "product", &row.tenant, row.magento_id)),
+    };
+    PushWant {
+        tenant: row.tenant.clone(),
+        provider: row.provider.clone(),
+        entity_type: entity.as_str().to_owned(),
+        magento_id: row.magento_id,
+        document_run: (!pays).then(|| row.run_id.clone()),
+        payment_run: pays.then(|| row.run_id.clone()),
+        xref: xref.filter(|_| !row.book.is_empty()),
+        due_at: now.saturating_add(PUSH_GRACE_MS),
+        expires_at: now.saturating_add(RUN_KEPT_MS).saturating_div(1_000),
+    }
+}
+
+/// The message that asks for a chip, sent by whoever just wrote the want; `deduplication` is unique to that write.
+#[must_use]
+pub fn push_message(
+    tenant: &str,
+    provider: &str,
+    entity_type: &str,
+    magento_id: u64,
+    dispatch: u32,
+    deduplication: String,
+) -> Outgoing {
+    Outgoing {
+        queue: QueueName::PushSyncState,
+        group: format!("{tenant}:{provider}:{entity_type}:{magento_id}"),
+        deduplication,
+        body: json(&PushMessage {
+            v: MESSAGE_VERSION,
+            tenant: tenant.to_owned(),
+            provider: provider.to_owned(),
+            entity_type: entity_type.to_owned(),
+            magento_id,
+            dispatch,
+        }),
+    }
+}
+
+/// The message for a want, unique to a run's generation and attempt.
+#[must_use]
+pub fn push_message_for(want: &PushWant, row: &RunRow) -> Outgoing {
+    push_message(
+        &want.tenant,
+        &want.provider,
+        &want.entity_type,
+        want.magento_id,
+        0,
+        format!("{}-{}-{}", row.run_id, row.generation, row.attempt),
+    )
+}
+
+/// A chip's row sent again: the mark moves on first.
+#[must_use]
+pub fn push_sent_again(row: &PushRow, now: i64, delay_ms: u64) -> PushRow {
+    let mut next = row.clone();
+    next.dispatch = row.dispatch.saturating_add(1);
+    next.due_at = Some(now.saturating_add(i64::try_from(delay_ms).unwrap_or(i64::MAX)));
+    next.due_shard = Some(keys::due_shard(&row.pk));
+    next
+}
+
+/// The message for a chip's row, unique to its dispatch.
+#[must_use]
+pub fn push_message_of(row: &PushRow) -> Outgoing {
+    push_message(
+        &row.tenant,
+        &row.provider,
+        &row.entity_type,
+        row.magento_id,
+        row.dispatch,
+        format!("{}:{}:{}:{}-{}", row.tenant, row.provider, row.entity_type, row.magento_id, row.dispatch),
+    )
+}

@@ -1,0 +1,20 @@
+//! What the system does: take deliveries, post documents, push chips, sweep. Ports are its traits; no adapter is named.
+
+pub mod batch;
+pub mod config;
+pub mod edges;
+pub mod executor;
+pub mod ingest;
+pub mod jwt;
+pub mod operate;
+pub mod plan;
+pub mod ports;
+pub mod post;
+pub mod push;
+pub mod shop;
+pub mod sweep;
+pub mod tenants;
+
+pub use ledger_dialects as dialects;
+pub use ledger_domain as domain;
+pub use ledger_wire as wire;

@@ -1,0 +1,681 @@
+//! An attempt: claim, fetch, decide, post, commit.
+
+use crate::config::{Timers, milliseconds};
+use crate::edges;
+use crate::executor::{Ended, Executor};
+use crate::ingest::why_held;
+use crate::plan::{self, InvoiceKeys};
+use crate::ports::{
+    Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
+    Vault, Written, XrefWrite,
+};
+use crate::shop::{ShopAnswer, ShopPorts};
+use crate::tenants::{Known, TenantMemory, access_token_context};
+use ledger_dialects::Context;
+use ledger_domain::canonical::Invoice;
+use ledger_domain::code::Code;
+use ledger_domain::document::Posted;
+use ledger_domain::fault::{Action, Evidence, Fault};
+use ledger_domain::mapping;
+use ledger_domain::policy;
+use ledger_domain::retry;
+use ledger_domain::run::RunState;
+use ledger_domain::settings::Settings;
+use ledger_wire::message::RunMessage;
+use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, ROW_VERSION, RunRow, StepRow, XrefRow, keys};
+use std::collections::BTreeMap;
+
+/// Attempts without an outcome after which a run is dead-lettered as crashed.
+pub const UNFINISHED_MAX: u32 = 3;
+/// Receives of a message whose book is busy after which its run waits as a row.
+const BUSY_RECEIVES_MAX: u32 = 5;
+/// How often a busy book is asked for again, in milliseconds.
+const LEASE_POLL_MS: u64 = 500;
+/// A claim outlives the function's deadline by this, in milliseconds, so that nobody follows a write that is leaving.
+const CLAIM_GRACE_MS: i64 = 5_000;
+/// Times that a commit is tried while the store is unavailable.
+const COMMITS_MAX: u32 = 3;
+/// Pause between two of them, in milliseconds.
+const COMMIT_PAUSE_MS: u64 = 300;
+
+/// What an attempt needs.
+pub struct Post<'a> {
+    /// The store.
+    pub store: &'a dyn Attempts,
+    /// The queues.
+    pub queue: &'a dyn Queue,
+    /// The vault.
+    pub vault: &'a dyn Vault,
+    /// The shop.
+    pub shop: &'a dyn Shop,
+    /// The book.
+    pub book: &'a dyn Book,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Chance.
+    pub chance: &'a dyn Chance,
+    /// What this process remembers of tenants.
+    pub memory: &'a TenantMemory,
+    /// The stack's timers.
+    pub timers: &'a Timers,
+}
+
+/// What to do with the message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// Delete it: the row says how it goes on.
+    Done,
+    /// Let it come back, and the rest of its group with it.
+    GiveBack,
+}
+
+/// A received message.
+#[derive(Clone, Debug)]
+pub struct Received<'a> {
+    /// What it says.
+    pub message: &'a RunMessage,
+    /// Its group: the book.
+    pub book: &'a str,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// When the function is stopped, in milliseconds.
+    pub deadline: i64,
+}
+
+/// How an attempt ended.
+enum Outcome {
+    Succeeded { posted: Posted, unverified: bool },
+    Skipped(Code),
+    Held(Code),
+    Fault(Fault),
+    Lost,
+}
+
+impl From<Ended> for Outcome {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::Fault(fault) => Self::Fault(fault),
+            Ended::Lost => Self::Lost,
+        }
+    }
+}
+
+impl From<Fault> for Outcome {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<PortFault> for Outcome {
+    fn from(fault: PortFault) -> Self {
+        Self::Fault(match fault {
+            PortFault::Unavailable(reason) => Fault::later(Code::StoreUnavailable, None, reason),
+            PortFault::Inconsistent(reason) => Fault::broken(Code::Unexpected, reason),
+        })
+    }
+}
+
+/// What an attempt has learnt, for its row and its commit.
+#[derive(Default)]
+struct Learnt {
+    run: Option<RunRow>,
+    settings_version: u32,
+    steps: Vec<StepRow>,
+    pending: Vec<XrefWrite>,
+    in_doubt: bool,
+}
+
+impl Post<'_> {
+    /// Makes an attempt for a message.
+    pub async fn attempt(&self, received: &Received<'_>) -> Disposition {
+        let started_at = self.clock.now_ms();
+        let claim = match self.claim(received).await {
+            Ok(claim) => claim,
+            Err(disposition) => return disposition,
+        };
+        let mut learnt = Learnt::default();
+        let outcome = match self.work(received, &claim, started_at, &mut learnt).await {
+            Ok(outcome) | Err(outcome) => outcome,
+        };
+        self.end(received, &claim, started_at, outcome, learnt).await
+    }
+
+    /// The claim, or what to do without one.
+    async fn claim(&self, received: &Received<'_>) -> Result<String, Disposition> {
+        let message = received.message;
+        let claim = self.chance.uuid();
+        let waits_until = self.clock.now_ms().saturating_add(milliseconds(self.timers.lease_wait_seconds));
+        loop {
+            let now = self.clock.now_ms();
+            let request = ClaimRequest {
+                run_id: message.run_id.clone(),
+                generation: message.generation,
+                claim: claim.clone(),
+                book: received.book.to_owned(),
+                now,
+                until: received.deadline.saturating_add(CLAIM_GRACE_MS),
+                unfinished_max: UNFINISHED_MAX,
+            };
+            match self.store.claim(&request).await {
+                Ok(Claimed::Ours) => return Ok(claim),
+                Ok(Claimed::Not(row)) => {
+                    self.not_claimed(message, row, now).await;
+                    return Err(Disposition::Done);
+                }
+                Ok(Claimed::BookBusy(_)) => {
+                    if now < waits_until {
+                        self.clock.sleep_ms(LEASE_POLL_MS).await;
+                    } else if received.receive_count < BUSY_RECEIVES_MAX {
+                        return Err(Disposition::GiveBack);
+                    } else {
+                        return Err(self.wait_as_a_row(message, now).await);
+                    }
+                }
+                Err(fault) => {
+                    tracing::warn!(run_id = %message.run_id, code = Code::StoreUnavailable.as_str(), reason = %fault, "claim failed");
+                    return Err(Disposition::GiveBack);
+                }
+            }
+        }
+    }
+
+    /// A run that can't be claimed is finished, put off, somebody else's, of another generation, or it kills whoever
+    /// touches it.
+    async fn not_claimed(&self, message: &RunMessage, row: Option<RunRow>, now: i64) {
+        let Some(row) = row.filter(|row| row.generation == message.generation) else { return };
+        let claimable = match edges::state(&row) {
+            RunState::Queued => true,
+            RunState::Waiting => row.due_at.is_some_and(|due| due <= now),
+            RunState::Running => row.claim_until.is_some_and(|until| until < now),
+            RunState::Held | RunState::Succeeded | RunState::Skipped | RunState::DeadLettered => false,
+        };
+        if claimable && row.unfinished >= UNFINISHED_MAX {
+            let text = format!("{} attempts ended without an outcome", row.unfinished);
+            let next = edges::dead_lettered(&row, now, Code::Crashed, &text);
+            let want = edges::push_want(&next, now);
+            match self.store.replace_run(&row, &next, Some(&want)).await {
+                Ok(true) => {
+                    tracing::error!(run_id = %row.run_id, tenant = %row.tenant, code = Code::Crashed.as_str(), "dead-lettered");
+                    let _ = self.queue.send(&edges::push_message_for(&want, &next)).await;
+                }
+                Ok(false) => {}
+                Err(fault) => {
+                    tracing::warn!(run_id = %row.run_id, reason = %fault, "dead-lettering left to the sweeper");
+                }
+            }
+        }
+    }
+
+    /// The book is busy for long: the run goes on as a row, due now, and the message is done.
+    async fn wait_as_a_row(&self, message: &RunMessage, now: i64) -> Disposition {
+        let request = GatherRequest {
+            run_id: message.run_id.clone(),
+            tenant: message.tenant.clone(),
+            binding: message.binding.clone(),
+            xrefs: Vec::new(),
+        };
+        let row = match self.store.gather(&request).await {
+            Ok(gathered) => gathered.run,
+            Err(_) => return Disposition::GiveBack,
+        };
+        let Some(row) = row.filter(|row| row.generation == message.generation) else { return Disposition::Done };
+        if edges::state(&row) != RunState::Queued {
+            return Disposition::Done;
+        }
+        let next = edges::waiting(&row, now, now, Code::BookBusy, "another worker writes to the book");
+        match self.store.replace_run(&row, &next, None).await {
+            Ok(_) => Disposition::Done,
+            Err(_) => Disposition::GiveBack,
+        }
+    }
+
+    async fn work(
+        &self,
+        received: &Received<'_>,
+        claim: &str,
+        started_at: i64,
+        learnt: &mut Learnt,
+    ) -> Result<Outcome, Outcome> {
+        let message = received.message;
+        let known = self
+            .memory
+            .tenant(self.store, &message.tenant, self.clock.now_ms())
+            .await?
+            .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's tenant is gone"))?;
+        let fetched = self.fetch(&known, message.magento_id, started_at, learnt).await;
+        // The keys need the settings; the remembered ones are right unless they changed within the last minute.
+        let remembered = known.tenancy.bindings.iter().find(|binding| binding.binding == message.binding);
+        let guess = match (&fetched, remembered) {
+            (Ok(invoice), Some(binding)) => binding
+                .settings
+                .read(binding.settings_version)
+                .ok()
+                .map(|settings| InvoiceKeys::of(received.book, &message.tenant, invoice, &settings)),
+            _ => None,
+        };
+        let gathered = self.gather(message, guess.as_ref().map(InvoiceKeys::all).unwrap_or_default()).await?;
+        let run = gathered.run.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the claimed run is gone"))?;
+        if run.claim.as_deref() != Some(claim) {
+            return Err(Outcome::Lost);
+        }
+        learnt.run = Some(run.clone());
+        let invoice = fetched?;
+        let binding =
+            gathered.binding.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the run's binding is gone"))?;
+        if let Some(code) = why_held(&binding) {
+            return Ok(Outcome::Held(code));
+        }
+        if binding.book != received.book {
+            return Err(Fault::broken(Code::Unexpected, "the run was sent for another book").into());
+        }
+        let settings = self.settings_of(&binding, &run).await?;
+        learnt.settings_version = settings.version;
+        let doc_keys = InvoiceKeys::of(received.book, &message.tenant, &invoice, &settings);
+        let mut xrefs = gathered.xrefs.clone();
+        if guess.as_ref() != Some(&doc_keys) {
+            xrefs = self.gather(message, doc_keys.all()).await?.xrefs;
+        }
+        self.post_invoice(
+            received, claim, started_at, learnt, &invoice, &binding, &settings, &gathered, &doc_keys, xrefs,
+        )
+        .await
+    }
+
+    /// The invoice as the shop tells it now.
+    async fn fetch(
+        &self,
+        known: &Known,
+        magento_id: u64,
+        started_at: i64,
+        learnt: &mut Learnt,
+    ) -> Result<Invoice, Outcome> {
+        let began = self.clock.now_ms();
+        let ports = ShopPorts {
+            shop: self.shop,
+            vault: self.vault,
+            clock: self.clock,
+            chance: self.chance,
+            memory: self.memory,
+        };
+        let answer = ports.ask(self.store, known, &format!("/rest/V1/byte8/invoice/{magento_id}"), None).await?;
+        let status = match &answer {
+            ShopAnswer::Good(reply) => Some(reply.status),
+            ShopAnswer::Refuses => Some(401),
+            ShopAnswer::Fault(fault) => fault.evidence.status,
+        };
+        learnt.steps.push(StepRow {
+            label: "fetch_invoice".to_owned(),
+            at_ms: began.saturating_sub(started_at),
+            took_ms: self.clock.now_ms().saturating_sub(began),
+            status,
+            ..StepRow::default()
+        });
+        match answer {
+            ShopAnswer::Good(reply) => {
+                let invoice = ledger_wire::magento::invoice(&reply.body).map_err(|error| {
+                    Fault::refused(Code::ShopAnswerUnreadable, format!("the shop's invoice could not be read: {error}"))
+                })?;
+                if invoice.magento_id != magento_id {
+                    return Err(
+                        Fault::refused(Code::ShopAnswerUnreadable, "the shop answered with another invoice").into()
+                    );
+                }
+                Ok(invoice)
+            }
+            ShopAnswer::Refuses => {
+                self.store.shop_refuses(&known.tenancy.tenant.tenant, self.clock.now_ms()).await?;
+                Err(Outcome::Held(Code::ShopUnauthorised))
+            }
+            ShopAnswer::Fault(fault) => Err(fault.into()),
+        }
+    }
+
+    async fn gather(&self, message: &RunMessage, xrefs: Vec<String>) -> Result<Gathered, Outcome> {
+        let request = GatherRequest {
+            run_id: message.run_id.clone(),
+            tenant: message.tenant.clone(),
+            binding: message.binding.clone(),
+            xrefs,
+        };
+        Ok(self.store.gather(&request).await?)
+    }
+
+    /// The settings in force, or the version that an open reservation pins.
+    async fn settings_of(&self, binding: &BindingRow, run: &RunRow) -> Result<Settings, Outcome> {
+        let pinned = run.pinned_settings.filter(|version| *version != binding.settings_version);
+        let (settings, version) = match pinned {
+            None => (binding.settings.clone(), binding.settings_version),
+            Some(version) => match self.store.settings(&binding.binding, version).await? {
+                Some(row) => (row.settings, row.version),
+                None => (binding.settings.clone(), binding.settings_version),
+            },
+        };
+        settings.read(version).map_err(|error| {
+            Fault::refused(Code::SettingsInvalid, format!("the binding's settings cannot be used: {error}")).into()
+        })
+    }
+
+    async fn post_invoice(
+        &self,
+        received: &Received<'_>,
+        claim: &str,
+        started_at: i64,
+        learnt: &mut Learnt,
+        invoice: &Invoice,
+        binding: &BindingRow,
+        settings: &Settings,
+        gathered: &Gathered,
+        doc_keys: &InvoiceKeys,
+        xrefs: BTreeMap<String, XrefRow>,
+    ) -> Result<Outcome, Outcome> {
+        let known = xrefs.get(&doc_keys.invoice);
+        if let Some(row) = known.filter(|row| row.state == "linked") {
+            return Ok(succeeded(row));
+        }
+        // What has begun is finished, whatever policy says by now.
+        if known.is_none()
+            && let Some(code) = policy::leaves_out_invoice(&settings.policy, invoice)
+        {
+            return Ok(Outcome::Skipped(code));
+        }
+        let dialect = ledger_dialects::dialect(&binding.dialect)
+            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's dialect is none that Ledger speaks"))?;
+        let profile = dialect.profile();
+        let (number, number_key) = doc_keys.choose(&xrefs);
+        let item_types = doc_keys.item_types(&xrefs);
+        let build = |contact: &str| {
+            plan::sales_invoice(
+                invoice,
+                settings,
+                &number,
+                contact,
+                &item_types,
+                profile.rounding,
+                profile.needs_own_exchange_rate,
+            )
+        };
+        // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
+        build("")?;
+        let contact = mapping::contact_of(invoice)?;
+        let token = match &gathered.token {
+            None => return Ok(Outcome::Held(Code::NeedsReconnect)),
+            Some(row) => self.vault.open(&row.access, &access_token_context(&binding.binding)).await?,
+        };
+        let mut executor = Executor {
+            post: self,
+            dialect,
+            context: Context { base_url: binding.base_url.clone() },
+            token,
+            run_id: received.message.run_id.clone(),
+            tenant: received.message.tenant.clone(),
+            book: received.book.to_owned(),
+            claim: claim.to_owned(),
+            attempt: gathered.run.as_ref().map_or(0, |run| run.attempt),
+            settings_version: settings.version,
+            started_at,
+            deadline: received.deadline,
+            xrefs,
+            pending: Vec::new(),
+            steps: Vec::new(),
+            in_doubt: false,
+        };
+        let created_at = invoice.created_at.as_millisecond();
+        let find_first = created_at < binding.connected_at
+            || self.timers.restored_at.is_some_and(|restored_at| created_at < restored_at);
+        let result = async {
+            let contact = executor.obtain(&plan::wanted_contact(doc_keys, contact)).await?;
+            let previous = mapping::previous_invoice_number(settings, &invoice.increment_id);
+            let document = build(&contact.provider_id)?;
+            executor.obtain(&plan::wanted_invoice(doc_keys, &number_key, document, find_first, previous)).await
+        }
+        .await;
+        learnt.steps.append(&mut executor.steps);
+        learnt.pending = executor.pending;
+        learnt.in_doubt = executor.in_doubt;
+        let posted: Posted = result.map_err(|ended: Ended| Outcome::from(ended))?;
+        let unverified = posted.total.is_none();
+        Ok(Outcome::Succeeded { posted, unverified })
+    }
+
+    /// Writes the outcome and tells the shop's queue.
+    async fn end(
+        &self,
+        received: &Received<'_>,
+        claim: &str,
+        started_at: i64,
+        outcome: Outcome,
+        mut learnt: Learnt,
+    ) -> Disposition {
+        if matches!(outcome, Outcome::Lost) {
+            return Disposition::Done;
+        }
+        let run = match learnt.run.take() {
+            Some(run) => run,
+            // The attempt ended before it read its run: read it now, for the outcome.
+            None => match self.gather(received.message, Vec::new()).await.map(|gathered| gathered.run) {
+                Ok(Some(run)) if run.claim.as_deref() == Some(claim) => run,
+                Ok(_) => return Disposition::Done,
+                Err(_) => return Disposition::GiveBack,
+            },
+        };
+        let ended = self.judged(&run, outcome, learnt.in_doubt, learnt.settings_version).await;
+        let now = self.clock.now_ms();
+        let mut commit = Commit {
+            push: tells_shop(&ended.next).then(|| edges::push_want(&ended.next, now)),
+            attempt: self.attempt_row(&run, &ended, started_at, now, &learnt),
+            run: ended.next,
+            claim: claim.to_owned(),
+            xrefs: learnt.pending,
+            release: Some(received.book.to_owned()),
+        };
+        for _ in 0..COMMITS_MAX {
+            match self.store.commit(&commit).await {
+                Ok(Written::Done) => {
+                    self.log(&commit, now.saturating_sub(started_at));
+                    if let Some(want) = &commit.push
+                        && let Err(fault) = self.queue.send(&edges::push_message_for(want, &commit.run)).await
+                    {
+                        tracing::warn!(run_id = %run.run_id, reason = %fault, "push left to the sweeper");
+                    }
+                    return Disposition::Done;
+                }
+                Ok(Written::Lost) => return Disposition::Done,
+                Ok(Written::Changed(key)) => self.amend(&mut commit, &run, &key),
+                Err(fault) => {
+                    tracing::warn!(run_id = %run.run_id, code = Code::StoreUnavailable.as_str(), reason = %fault, "commit failed");
+                    self.clock.sleep_ms(COMMIT_PAUSE_MS).await;
+                }
+            }
+        }
+        Disposition::GiveBack
+    }
+
+    /// A row of `entity_xref` was not as expected. Where another document of ours has the same document of the book, a
+    /// person has to compare them; otherwise the next attempt reads anew.
+    fn amend(&self, commit: &mut Commit, run: &RunRow, key: &str) {
+        let now = self.clock.now_ms();
+        let reverse = commit.xrefs.iter().any(|write| write.row.pk == key && write.row.kind == "reverse");
+        if reverse {
+            commit.run = edges::dead_lettered(
+                run,
+                now,
+                Code::ReverseCollision,
+                "the document in the book is linked to another document of the shop",
+            );
+            commit.xrefs.retain(|write| write.row.pk != key);
+            for write in &mut commit.xrefs {
+                if write.row.state == "linked" && write.row.document.is_none() && write.row.kind != "contact" {
+                    "created".clone_into(&mut write.row.state);
+                }
+            }
+            commit.push = Some(edges::push_want(&commit.run, now));
+        } else {
+            let until = now.saturating_add(
+                i64::try_from(retry::retry_delay_ms(1, self.timers.retry_scale_percent, self.chance.number()))
+                    .unwrap_or(i64::MAX),
+            );
+            commit.run = edges::waiting(run, now, until, Code::BookBusy, "a cross-reference changed under the attempt");
+            commit.xrefs.clear();
+            commit.push = None;
+        }
+        commit.attempt.outcome.clone_from(&commit.run.state);
+        commit.attempt.code.clone_from(&commit.run.code);
+        commit.attempt.message.clone_from(&commit.run.message);
+    }
+
+    async fn judged(&self, run: &RunRow, outcome: Outcome, in_doubt: bool, settings_version: u32) -> EndOf {
+        let now = self.clock.now_ms();
+        let mut base = run.clone();
+        base.pinned_settings = in_doubt.then_some(settings_version).filter(|version| *version > 0);
+        match outcome {
+            Outcome::Succeeded { posted, unverified } => EndOf {
+                next: edges::succeeded(&base, now, &posted.provider_id, posted.reference.as_deref(), unverified),
+                outcome: "succeeded",
+                evidence: None,
+            },
+            Outcome::Skipped(code) => {
+                EndOf { next: edges::skipped(&base, now, code), outcome: "skipped", evidence: None }
+            }
+            Outcome::Held(code) => EndOf {
+                next: edges::held(&base, now, code, code.remedy(), self.timers),
+                outcome: "held",
+                evidence: None,
+            },
+            Outcome::Fault(fault) => self.after_fault(&base, now, fault).await,
+            Outcome::Lost => EndOf { next: base, outcome: "lost", evidence: None },
+        }
+    }
+
+    async fn after_fault(&self, run: &RunRow, now: i64, fault: Fault) -> EndOf {
+        let evidence = Some(fault.evidence.clone());
+        match fault.action {
+            Action::Later { after_seconds } => {
+                EndOf { next: self.put_off(run, now, after_seconds, &fault), outcome: "later", evidence }
+            }
+            Action::Doubtful => EndOf { next: self.put_off(run, now, None, &fault), outcome: "doubtful", evidence },
+            Action::Reconnect => {
+                if let Err(error) = self.store.needs_reconnect(&run.tenant, &run.binding).await {
+                    tracing::warn!(run_id = %run.run_id, reason = %error, "binding not marked");
+                }
+                let code = Code::NeedsReconnect;
+                EndOf { next: edges::held(run, now, code, code.remedy(), self.timers), outcome: "held", evidence }
+            }
+            Action::Refused => {
+                EndOf { next: edges::dead_lettered(run, now, fault.code, &fault.message), outcome: "refused", evidence }
+            }
+            Action::Broken => {
+                EndOf { next: edges::dead_lettered(run, now, fault.code, &fault.message), outcome: "broken", evidence }
+            }
+        }
+    }
+
+    /// Waits for its next attempt, or is dead-lettered where the horizon is over.
+    fn put_off(&self, run: &RunRow, now: i64, after_seconds: Option<u64>, fault: &Fault) -> RunRow {
+        let mut base = run.clone();
+        let since = base.failing_since.unwrap_or(now);
+        if now.saturating_sub(since) > milliseconds(retry::RETRY_HORIZON_SECONDS) {
+            let text = format!("tried for three days; the last cause: {} ({})", fault.message, fault.code);
+            return edges::dead_lettered(&base, now, Code::RetriesExhausted, &text);
+        }
+        // Running out of time is no failure: the attempt only stopped between two steps.
+        if fault.code != Code::OutOfTime {
+            base.failing_since = Some(since);
+            base.failures = base.failures.saturating_add(1);
+        }
+        let retry = retry::retry_delay_ms(base.failures.max(1), self.timers.retry_scale_percent, self.chance.number());
+        let delay = match after_seconds {
+            Some(0) => 0,
+            Some(seconds) => {
+                seconds.saturating_mul(1_000).max(if fault.code == Code::WriteInDoubt { 0 } else { retry })
+            }
+            None => retry,
+        };
+        let until = now.saturating_add(i64::try_from(delay).unwrap_or(i64::MAX));
+        edges::waiting(&base, now, until, fault.code, &fault.message)
+    }
+
+    fn attempt_row(&self, run: &RunRow, ended: &EndOf, started_at: i64, now: i64, learnt: &Learnt) -> AttemptRow {
+        AttemptRow {
+            pk: keys::run(&run.run_id),
+            sk: keys::attempt(run.attempt),
+            v: ROW_VERSION,
+            attempt: run.attempt,
+            generation: run.generation,
+            started_at,
+            duration_ms: now.saturating_sub(started_at),
+            outcome: ended.outcome.to_owned(),
+            code: ended.next.code.clone(),
+            message: ended.next.message.clone(),
+            evidence: ended.evidence.as_ref().map(evidence_row),
+            settings_version: learnt.settings_version,
+            steps: learnt.steps.clone(),
+            expires_at: now.saturating_add(edges::ATTEMPT_KEPT_MS).saturating_div(1_000),
+        }
+    }
+
+    /// The one wide event of an attempt.
+    fn log(&self, commit: &Commit, duration_ms: i64) {
+        let run = &commit.run;
+        let evidence = commit.attempt.evidence.clone().unwrap_or_default();
+        let outcome = commit.attempt.outcome.as_str();
+        macro_rules! event {
+            ($level:ident) => {
+                tracing::$level!(
+                    run_id = %run.run_id,
+                    tenant = %run.tenant,
+                    provider = %run.provider,
+                    kind = %run.event,
+                    attempt = commit.attempt.attempt,
+                    generation = run.generation,
+                    outcome,
+                    state = %run.state,
+                    code = run.code.as_deref().unwrap_or_default(),
+                    status = evidence.status.unwrap_or_default(),
+                    provider_code = evidence.provider_code.as_deref().unwrap_or_default(),
+                    field = evidence.field.as_deref().unwrap_or_default(),
+                    request_id = evidence.request_id.as_deref().unwrap_or_default(),
+                    total_unverified = run.total_unverified,
+                    duration_ms,
+                    "attempt"
+                )
+            };
+        }
+        match outcome {
+            "broken" => event!(error),
+            "refused" | "held" => event!(warn),
+            _ => event!(info),
+        }
+    }
+}
+
+struct EndOf {
+    next: RunRow,
+    outcome: &'static str,
+    evidence: Option<Evidence>,
+}
+
+/// Whether the shop's chip may have changed.
+fn tells_shop(next: &RunRow) -> bool {
+    matches!(edges::state(next), RunState::Succeeded | RunState::Skipped | RunState::DeadLettered)
+}
+
+fn succeeded(row: &XrefRow) -> Outcome {
+    Outcome::Succeeded {
+        posted: Posted {
+            provider_id: row.provider_id.clone().unwrap_or_default(),
+            reference: row.reference.clone(),
+            total: None,
+        },
+        unverified: row.total.is_none(),
+    }
+}
+
+fn evidence_row(evidence: &Evidence) -> EvidenceRow {
+    EvidenceRow {
+        status: evidence.status,
+        provider_code: evidence.provider_code.clone(),
+        field: evidence.field.clone(),
+        request_id: evidence.request_id.clone(),
+        provider_text: evidence.provider_text.clone(),
+    }
+}

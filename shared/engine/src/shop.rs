@@ -1,0 +1,162 @@
+//! Asking the shop, and what its answers mean.
+
+use crate::ports::{Chance, Clock, PortFault, Shop, ShopCall, Tenants, TransportFault, Vault};
+use crate::tenants::{Known, TenantMemory, speaking_key};
+use ledger_dialects::Reply;
+use ledger_domain::code::Code;
+use ledger_domain::fault::{Evidence, Fault};
+use ledger_wire::rows::TenantRow;
+
+/// How long the shop may take to answer, in milliseconds.
+pub const SHOP_TIMEOUT_MS: u64 = 15_000;
+/// How long to wait where the shop has no module, in seconds.
+const MODULE_MISSING_SECONDS: u64 = 300;
+/// Magento's text for a path that no module serves; its other 404s mean that the document is unknown.
+/// Source: Magento REST, `Webapi\Controller\Rest\Router`.
+const NO_ROUTE: &str = "Request does not match any route.";
+
+/// What a question to the shop came to.
+#[derive(Clone, Debug)]
+pub enum ShopAnswer {
+    /// A 2xx.
+    Good(Reply),
+    /// The shop refuses our token, twice.
+    Refuses,
+    /// Anything else.
+    Fault(Fault),
+}
+
+/// What asking the shop needs.
+#[derive(Clone, Copy)]
+pub struct ShopPorts<'a> {
+    /// The shop.
+    pub shop: &'a dyn Shop,
+    /// The vault.
+    pub vault: &'a dyn Vault,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Chance.
+    pub chance: &'a dyn Chance,
+    /// What this process remembers of tenants.
+    pub memory: &'a TenantMemory,
+}
+
+impl ShopPorts<'_> {
+    /// Asks once, and once more after a 401: a shop with several web nodes may know a new key on some of them only. If
+    /// the tenant was remembered, the second time is under what the store says now.
+    ///
+    /// # Errors
+    /// As store and vault.
+    pub async fn ask<S: Tenants + ?Sized>(
+        &self,
+        store: &S,
+        known: &Known,
+        path: &str,
+        body: Option<&str>,
+    ) -> Result<ShopAnswer, PortFault> {
+        let mut tenant = known.tenancy.tenant.clone();
+        for repeated in [false, true] {
+            if repeated
+                && let Some(now_known) = self.memory.read_again(store, &tenant.tenant, self.clock.now_ms()).await?
+            {
+                tenant = now_known.tenancy.tenant.clone();
+            }
+            match self.once(&tenant, path, body).await? {
+                ShopAnswer::Refuses => {}
+                answer @ (ShopAnswer::Good(_) | ShopAnswer::Fault(_)) => return Ok(answer),
+            }
+        }
+        Ok(ShopAnswer::Refuses)
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// As the vault.
+    pub async fn once(&self, tenant: &TenantRow, path: &str, body: Option<&str>) -> Result<ShopAnswer, PortFault> {
+        let Some(api_key) = speaking_key(self.vault, tenant).await? else {
+            return Ok(ShopAnswer::Refuses);
+        };
+        let call = ShopCall {
+            shop_url: &tenant.shop_url,
+            tenant: &tenant.tenant,
+            api_key: &api_key,
+            path: path.to_owned(),
+            body: body.map(str::to_owned),
+            now_seconds: self.clock.now_ms().div_euclid(1_000),
+            jti: self.chance.uuid(),
+            timeout_ms: SHOP_TIMEOUT_MS,
+        };
+        Ok(match self.shop.call(&call).await {
+            Ok(reply) if (200..300).contains(&reply.status) => ShopAnswer::Good(reply),
+            Ok(reply) if reply.status == 401 => ShopAnswer::Refuses,
+            Ok(reply) => ShopAnswer::Fault(meaning(&reply)),
+            Err(TransportFault::AddressRefused(_)) => ShopAnswer::Fault(Fault::refused(
+                Code::SettingsInvalid,
+                "the shop's address is not one that Ledger may speak to: it must be https and public",
+            )),
+            Err(TransportFault::NotSent(_) | TransportFault::NoAnswer(_)) => {
+                ShopAnswer::Fault(Fault::later(Code::ShopUnavailable, None, "the shop did not answer"))
+            }
+        })
+    }
+}
+
+/// What an answer other than 2xx and 401 means.
+fn meaning(reply: &Reply) -> Fault {
+    let evidence = Evidence { status: Some(reply.status), ..Evidence::default() };
+    let fault = match reply.status {
+        404 if says_no_route(&reply.body) => Fault::later(
+            Code::ShopModuleMissing,
+            Some(MODULE_MISSING_SECONDS),
+            "the shop answers, but has no route of the Byte8 module",
+        ),
+        404 if serde_json::from_slice::<Message>(&reply.body).is_ok() => {
+            Fault::refused(Code::EntityNotFound, "the shop does not know the document")
+        }
+        400 => Fault::broken(Code::Unexpected, "the shop refused the request as malformed"),
+        status => Fault::later(
+            Code::ShopUnavailable,
+            reply.retry_after_seconds,
+            format!("the shop answered with HTTP {status}"),
+        ),
+    };
+    fault.with(evidence)
+}
+
+#[derive(serde::Deserialize)]
+struct Message {
+    message: String,
+}
+
+fn says_no_route(body: &[u8]) -> bool {
+    serde_json::from_slice::<Message>(body).is_ok_and(|it| it.message == NO_ROUTE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger_domain::fault::Action;
+
+    #[test]
+    fn a_missing_document_is_not_a_missing_module() {
+        let check = |status: u16, body: &str, code: Code, waits: bool| {
+            let reply = Reply { status, retry_after_seconds: None, request_id: None, body: body.as_bytes().to_vec() };
+            let fault = meaning(&reply);
+            assert_eq!(fault.code, code, "{status} {body}");
+            assert_eq!(matches!(fault.action, Action::Later { .. }), waits, "{status} {body}");
+        };
+        check(404, r#"{"message":"Request does not match any route."}"#, Code::ShopModuleMissing, true);
+        check(
+            404,
+            r#"{"message":"The entity that was requested doesn't exist. Verify the entity and try again."}"#,
+            Code::EntityNotFound,
+            false,
+        );
+        check(404, "<html>proxy</html>", Code::ShopUnavailable, true);
+        check(503, "maintenance", Code::ShopUnavailable, true);
+        check(302, "", Code::ShopUnavailable, true);
+        check(500, r#"{"message":"Internal Error."}"#, Code::ShopUnavailable, true);
+        check(400, r#"{"message":"An ID is needed."}"#, Code::Unexpected, false);
+    }
+}

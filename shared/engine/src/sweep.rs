@@ -1,0 +1,483 @@
+//! The sweeper: whatever is due, stalled, waiting, held for a reason that is gone, or unpushed is sent again, by the same
+//! code that the events take. With every queue emptied by hand it would finish the work alone.
+//!
+//! It moves a mark before it sends, only by conditional writes, so that sweeps may overlap or die at any point.
+
+use crate::config::{Timers, milliseconds};
+use crate::edges;
+use crate::ingest::why_held;
+use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, Shop, StateEntry, Sweeps, Vault};
+use crate::shop::{ShopAnswer, ShopPorts};
+use crate::tenants::{Known, TenantMemory};
+use ledger_domain::code::{Code, Owner};
+use ledger_domain::identity::Event;
+use ledger_domain::retry;
+use ledger_domain::run::RunState;
+use ledger_wire::message::{Bell, RunMessage};
+use ledger_wire::rows::{BindingRow, DUE_SHARDS, RunRow, keys};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Most rows of a shard looked at in one sweep.
+const DUE_PER_SHARD: usize = 200;
+/// Most runs of one book sent in one sweep: a book takes about a call a second.
+pub const SENDS_PER_BOOK: u32 = 100;
+/// Entries of the index by state per page.
+const STATE_PAGE: usize = 500;
+/// Most pages of the index by state in one sweep.
+const STATE_PAGES_MAX: usize = 20;
+/// Most rounds of ten messages read from the dead-letter queue in one sweep.
+const BELL_ROUNDS_MAX: u32 = 10;
+/// The sweep ends this long before its function is stopped, in milliseconds.
+const SWEEP_MARGIN_MS: i64 = 5_000;
+/// Path of the shop's route that does nothing but check the token.
+const PING_PATH: &str = "/rest/V1/byte8/ping";
+
+/// What a sweep needs.
+pub struct Sweep<'a> {
+    /// The store.
+    pub store: &'a dyn Sweeps,
+    /// The queues.
+    pub queue: &'a dyn Queue,
+    /// The dead-letter queue.
+    pub bells: &'a dyn Bells,
+    /// The vault.
+    pub vault: &'a dyn Vault,
+    /// The shop.
+    pub shop: &'a dyn Shop,
+    /// Time.
+    pub clock: &'a dyn Clock,
+    /// Chance.
+    pub chance: &'a dyn Chance,
+    /// What this process remembers of tenants.
+    pub memory: &'a TenantMemory,
+    /// The stack's timers.
+    pub timers: &'a Timers,
+}
+
+/// What a sweep found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Runs sent again.
+    pub runs_sent: u32,
+    /// Chips sent again.
+    pub pushes_sent: u32,
+    /// Bells rung.
+    pub bells_rung: u32,
+    /// Bells of runs that are no longer dead letters, removed.
+    pub bells_removed: u32,
+    /// Held runs released.
+    pub released: u32,
+    /// Queued runs that nobody claimed in time.
+    pub stalled: u32,
+    /// Held runs.
+    pub held: u32,
+    /// Dead letters by owner.
+    pub dead_letters: BTreeMap<&'static str, u32>,
+    /// Age of the oldest due mark, in seconds.
+    pub oldest_due_age_seconds: i64,
+    /// Parts that failed; the next sweep tries them again.
+    pub failures: u32,
+}
+
+impl Report {
+    /// The report as JSON, the answer of an explicit invocation.
+    #[must_use]
+    pub fn summary(&self) -> serde_json::Value {
+        serde_json::json!({
+            "runs_sent": self.runs_sent,
+            "pushes_sent": self.pushes_sent,
+            "bells_rung": self.bells_rung,
+            "bells_removed": self.bells_removed,
+            "released": self.released,
+            "stalled": self.stalled,
+            "held": self.held,
+            "dead_letters": self.dead_letters,
+            "oldest_due_age_seconds": self.oldest_due_age_seconds,
+            "failures": self.failures,
+        })
+    }
+
+    /// The report as one line of CloudWatch's embedded metric format.
+    /// Source: Amazon CloudWatch user guide, "Embedded metric format specification".
+    #[must_use]
+    pub fn embedded_metrics(&self, stack: &str, now_ms: i64) -> Vec<String> {
+        let total: u32 = self.dead_letters.values().sum();
+        let counts = serde_json::json!({
+            "_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [{
+                "Namespace": "Ledger",
+                "Dimensions": [["Stack"]],
+                "Metrics": [
+                    {"Name": "SweeperHeartbeat", "Unit": "Count"},
+                    {"Name": "OldestDueAgeSeconds", "Unit": "Seconds"},
+                    {"Name": "HeldRuns", "Unit": "Count"},
+                    {"Name": "StalledRuns", "Unit": "Count"},
+                    {"Name": "DeadLetteredRuns", "Unit": "Count"},
+                ],
+            }]},
+            "Stack": stack,
+            "SweeperHeartbeat": 1,
+            "OldestDueAgeSeconds": self.oldest_due_age_seconds,
+            "HeldRuns": self.held,
+            "StalledRuns": self.stalled,
+            "DeadLetteredRuns": total,
+        });
+        let mut lines = vec![counts.to_string()];
+        for owner in Owner::ALL {
+            lines.push(
+                serde_json::json!({
+                    "_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [{
+                        "Namespace": "Ledger",
+                        "Dimensions": [["Stack", "Owner"]],
+                        "Metrics": [{"Name": "DeadLetters", "Unit": "Count"}],
+                    }]},
+                    "Stack": stack,
+                    "Owner": owner.as_str(),
+                    "DeadLetters": self.dead_letters.get(owner.as_str()).copied().unwrap_or_default(),
+                })
+                .to_string(),
+            );
+        }
+        lines
+    }
+}
+
+/// Counts that the shards share.
+#[derive(Default)]
+struct Tally {
+    report: Report,
+    sent_by_book: BTreeMap<String, u32>,
+}
+
+impl Sweep<'_> {
+    /// Sweeps once, until nothing is due or the function's time is nearly over.
+    pub async fn sweep(&self, deadline: i64) -> Report {
+        let tally = Mutex::new(Tally::default());
+        let until = deadline.saturating_sub(SWEEP_MARGIN_MS);
+        // Shops first: what is held for them is released in the same sweep.
+        self.part(&tally, self.ask_after_shops(until).await);
+        let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, until, &tally));
+        for result in futures::future::join_all(shards).await {
+            self.part(&tally, result);
+        }
+        self.part(&tally, self.release_supported(until, &tally).await);
+        self.part(&tally, self.review_held(until, &tally).await);
+        self.part(&tally, self.count_dead_letters(until, &tally).await);
+        self.part(&tally, self.tend_bells(until, &tally).await);
+        self.part(&tally, self.measure(&tally).await);
+        tally.into_inner().unwrap_or_else(PoisonError::into_inner).report
+    }
+
+    fn part(&self, tally: &Mutex<Tally>, result: PortResult<()>) {
+        if let Err(fault) = result {
+            tracing::warn!(code = Code::StoreUnavailable.as_str(), reason = %fault, "part of the sweep failed");
+            with(tally, |tally| tally.report.failures = tally.report.failures.saturating_add(1));
+        }
+    }
+
+    fn out_of_time(&self, until: i64) -> bool {
+        self.clock.now_ms() >= until
+    }
+
+    async fn shard(&self, shard: u8, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        for key in self.store.due(shard, self.clock.now_ms(), DUE_PER_SHARD).await? {
+            if self.out_of_time(until) {
+                return Ok(());
+            }
+            if key.sk == keys::PUSH {
+                self.due_push(&key, tally).await?;
+            } else if key.sk == keys::RUN {
+                self.due_run(&key, tally).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn due_push(&self, key: &DueKey, tally: &Mutex<Tally>) -> PortResult<()> {
+        let now = self.clock.now_ms();
+        let Some(row) = self.store.push(&key.pk).await? else { return Ok(()) };
+        if row.due_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let delay =
+            retry::push_delay_ms(row.failures.saturating_add(2), self.timers.retry_scale_percent, self.chance.number());
+        let next = edges::push_sent_again(&row, now, delay);
+        if self.store.replace_push(&row, &next).await? {
+            self.queue.send(&edges::push_message_of(&next)).await?;
+            with(tally, |tally| tally.report.pushes_sent = tally.report.pushes_sent.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    async fn due_run(&self, key: &DueKey, tally: &Mutex<Tally>) -> PortResult<()> {
+        let now = self.clock.now_ms();
+        let Some(row) = self.store.run(&key.pk).await? else { return Ok(()) };
+        if row.due_at.is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        match edges::state(&row) {
+            RunState::Queued => {
+                let stalled = now.saturating_sub(row.updated_at) >= milliseconds(self.timers.stall_seconds);
+                if stalled {
+                    with(tally, |tally| tally.report.stalled = tally.report.stalled.saturating_add(1));
+                    if self.book_is_working(&row, now).await? {
+                        let next = edges::looked_at_again(&row, now, self.timers);
+                        self.store.replace_run(&row, &next, None).await?;
+                        return Ok(());
+                    }
+                }
+                self.send_run(&row, tally).await.map(|_| ())
+            }
+            RunState::Waiting => self.send_run(&row, tally).await.map(|_| ()),
+            RunState::Running if row.claim_until.is_none_or(|until| until < now) => {
+                self.send_run(&row, tally).await.map(|_| ())
+            }
+            RunState::Running => self.store.replace_run(&row, &edges::watched(&row), None).await.map(|_| ()),
+            RunState::Held => {
+                let want = edges::push_want(&row, now);
+                let next = edges::held_noticed(&row);
+                if self.store.replace_run(&row, &next, Some(&want)).await? {
+                    self.queue.send(&edges::push_message_for(&want, &next)).await?;
+                }
+                Ok(())
+            }
+            RunState::DeadLettered => {
+                let next = edges::ringing(&row, now);
+                if self.store.replace_run(&row, &next, None).await? {
+                    self.queue.send(&edges::bell_message(&next)).await?;
+                    with(tally, |tally| tally.report.bells_rung = tally.report.bells_rung.saturating_add(1));
+                }
+                Ok(())
+            }
+            RunState::Succeeded | RunState::Skipped => {
+                self.store.replace_run(&row, &edges::unmarked(&row), None).await.map(|_| ())
+            }
+        }
+    }
+
+    /// A book that took its lease within the stall time has a backlog, not a lost message.
+    async fn book_is_working(&self, row: &RunRow, now: i64) -> PortResult<bool> {
+        let lease = self.store.lease(&row.book).await?;
+        Ok(lease.is_some_and(|lease| now.saturating_sub(lease.taken_at) < milliseconds(self.timers.stall_seconds)))
+    }
+
+    /// Moves the mark, then sends; false where the run changed or its book had enough for this sweep.
+    async fn send_run(&self, row: &RunRow, tally: &Mutex<Tally>) -> PortResult<bool> {
+        let now = self.clock.now_ms();
+        let enough = with(tally, |tally| {
+            let sent = tally.sent_by_book.entry(row.book.clone()).or_default();
+            *sent = sent.saturating_add(1);
+            *sent > SENDS_PER_BOOK
+        });
+        if enough {
+            return Ok(false);
+        }
+        let next = edges::sent_again(row, now, self.timers);
+        let Some(message) = edges::run_message(&next).filter(|message| self.queue.has(message.queue)) else {
+            let code = Code::EventNotSupported;
+            let next = edges::held(row, now, code, code.remedy(), self.timers);
+            return self.store.replace_run(row, &next, None).await;
+        };
+        if !self.store.replace_run(row, &next, None).await? {
+            return Ok(false);
+        }
+        self.queue.send(&message).await?;
+        with(tally, |tally| tally.report.runs_sent = tally.report.runs_sent.saturating_add(1));
+        Ok(true)
+    }
+
+    /// Asks each shop that refused us whether it still does.
+    async fn ask_after_shops(&self, until: i64) -> PortResult<()> {
+        for attention in self.store.attentions().await? {
+            let now = self.clock.now_ms();
+            if now >= until {
+                return Ok(());
+            }
+            let Some(known) = self.memory.read_again(self.store, &attention.tenant, now).await? else { continue };
+            let ports = ShopPorts {
+                shop: self.shop,
+                vault: self.vault,
+                clock: self.clock,
+                chance: self.chance,
+                memory: self.memory,
+            };
+            match ports.once(&known.tenancy.tenant, PING_PATH, None).await? {
+                ShopAnswer::Good(_) => {
+                    self.store.shop_accepts(&attention.tenant).await?;
+                    tracing::info!(tenant = %attention.tenant, "the shop accepts our tokens again");
+                }
+                ShopAnswer::Refuses => {
+                    let refused_for = now.saturating_sub(attention.since);
+                    if refused_for >= milliseconds(self.timers.shop_revoked_seconds)
+                        && known.tenancy.tenant.status == "connected"
+                    {
+                        self.store.shop_revoked(&attention.tenant).await?;
+                        tracing::warn!(tenant = %attention.tenant, code = Code::ShopUnauthorised.as_str(), "token revoked");
+                    }
+                }
+                ShopAnswer::Fault(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases runs whose event has a worker by now.
+    async fn release_supported(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        for event in Event::ALL {
+            if edges::queue_of(event).is_none_or(|queue| !self.queue.has(queue)) {
+                continue;
+            }
+            let key = edges::unsupported_key(event.as_str());
+            for entry in self.store.by_state(&key, "", None, STATE_PAGE).await? {
+                if self.out_of_time(until) {
+                    return Ok(());
+                }
+                self.release(&entry, tally).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what is held and releases what is held for a reason that is gone.
+    async fn review_held(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        let mut reviewed: Option<(String, Option<(Known, BindingRow)>)> = None;
+        let mut after: Option<StateEntry> = None;
+        for _ in 0..STATE_PAGES_MAX {
+            let page = self.store.by_state(RunState::Held.as_str(), "", after.as_ref(), STATE_PAGE).await?;
+            let full = page.len() == STATE_PAGE;
+            for entry in &page {
+                if self.out_of_time(until) {
+                    return Ok(());
+                }
+                with(tally, |tally| tally.report.held = tally.report.held.saturating_add(1));
+                let binding = entry.order.split('#').next().unwrap_or_default().to_owned();
+                if reviewed.as_ref().is_none_or(|(id, _)| *id != binding) {
+                    reviewed = Some((binding.clone(), self.binding_of(entry, &binding).await?));
+                }
+                let gone = reviewed
+                    .as_ref()
+                    .and_then(|(_, found)| found.as_ref())
+                    .is_some_and(|(known, binding)| reason_is_gone(&entry.code, known, binding));
+                if gone {
+                    self.release(entry, tally).await?;
+                }
+            }
+            after = page.last().cloned();
+            if !full {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn binding_of(&self, entry: &StateEntry, binding: &str) -> PortResult<Option<(Known, BindingRow)>> {
+        let Some(run) = self.store.run(&entry.pk).await? else { return Ok(None) };
+        let Some(known) = self.memory.read_again(self.store, &run.tenant, self.clock.now_ms()).await? else {
+            return Ok(None);
+        };
+        let found = known.tenancy.bindings.iter().find(|row| row.binding == binding).cloned();
+        Ok(found.map(|row| (known, row)))
+    }
+
+    async fn release(&self, entry: &StateEntry, tally: &Mutex<Tally>) -> PortResult<()> {
+        let Some(mut run) = self.store.run(&entry.pk).await? else { return Ok(()) };
+        if edges::state(&run) != RunState::Held {
+            return Ok(());
+        }
+        if run.book.is_empty() {
+            // It was held before the binding had a book.
+            let found = self.binding_of(entry, &run.binding.clone()).await?;
+            let Some((_, binding)) = found.filter(|(_, binding)| !binding.book.is_empty()) else { return Ok(()) };
+            let seen = run.clone();
+            run.book = binding.book;
+            if !self.store.replace_run(&seen, &run, None).await? {
+                return Ok(());
+            }
+        }
+        if self.send_run(&run, tally).await? {
+            with(tally, |tally| tally.report.released = tally.report.released.saturating_add(1));
+        }
+        Ok(())
+    }
+
+    async fn count_dead_letters(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        let mut after: Option<StateEntry> = None;
+        for _ in 0..STATE_PAGES_MAX {
+            let page = self.store.by_state(RunState::DeadLettered.as_str(), "", after.as_ref(), STATE_PAGE).await?;
+            let full = page.len() == STATE_PAGE;
+            with(tally, |tally| {
+                for entry in &page {
+                    let owner = Owner::ALL
+                        .into_iter()
+                        .find(|owner| owner.as_str() == entry.owner)
+                        .unwrap_or(Owner::Ledger)
+                        .as_str();
+                    let count = tally.report.dead_letters.entry(owner).or_default();
+                    *count = count.saturating_add(1);
+                }
+            });
+            after = page.last().cloned();
+            if !full || self.out_of_time(until) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes bells of runs that are no dead letters any more, and messages that the queue moved here while the run's
+    /// row goes on by itself. What nobody can read stays: it is a bell of its own.
+    async fn tend_bells(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        let dead: u32 = with(tally, |tally| tally.report.dead_letters.values().sum());
+        if self.bells.depth().await? == u64::from(dead) {
+            return Ok(());
+        }
+        for _ in 0..BELL_ROUNDS_MAX {
+            let messages = self.bells.receive().await?;
+            if messages.is_empty() || self.out_of_time(until) {
+                return Ok(());
+            }
+            for message in messages {
+                let run_id = serde_json::from_str::<Bell>(&message.body)
+                    .map(|bell| bell.dead_letter)
+                    .or_else(|_| serde_json::from_str::<RunMessage>(&message.body).map(|message| message.run_id));
+                let Ok(run_id) = run_id else { continue };
+                let run = self.store.run(&keys::run(&run_id)).await?;
+                if run.is_none_or(|run| edges::state(&run) != RunState::DeadLettered) {
+                    self.bells.delete(&message.receipt).await?;
+                    with(tally, |tally| {
+                        tally.report.bells_removed = tally.report.bells_removed.saturating_add(1);
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn measure(&self, tally: &Mutex<Tally>) -> PortResult<()> {
+        let now = self.clock.now_ms();
+        let marks = futures::future::join_all((0..DUE_SHARDS).map(|shard| self.store.oldest_due(shard))).await;
+        let mut oldest = now;
+        for mark in marks {
+            oldest = oldest.min(mark?.unwrap_or(now));
+        }
+        with(tally, |tally| {
+            tally.report.oldest_due_age_seconds = now.saturating_sub(oldest).max(0).div_euclid(1_000);
+        });
+        Ok(())
+    }
+}
+
+fn with<T>(tally: &Mutex<Tally>, change: impl FnOnce(&mut Tally) -> T) -> T {
+    change(&mut tally.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Whether what a run is held for is over.
+fn reason_is_gone(code: &str, known: &Known, binding: &BindingRow) -> bool {
+    match Code::parse(code) {
+        Some(Code::ShopUnauthorised) => {
+            known.tenancy.tenant.refused_since.is_none() && known.tenancy.tenant.status != "token_revoked"
+        }
+        Some(Code::BindingPending | Code::BindingPaused | Code::NeedsReconnect) => why_held(binding).is_none(),
+        _ => false,
+    }
+}

@@ -1,0 +1,103 @@
+//! What a process remembers of tenants, so that a warm function does not read them for every event.
+//!
+//! A remembered *yes* may be used for a minute. A *no* never comes from memory: whoever is about to refuse or to hold
+//! reads again first.
+
+use crate::ports::{PortResult, SealContext, Tenancy, Tenants, Vault};
+use ledger_wire::rows::{SealedRow, TenantRow};
+use secrecy::SecretString;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How long a tenant is remembered, in milliseconds.
+pub const REMEMBERED_MS: i64 = 60_000;
+/// Most tenants remembered; beyond that the memory is emptied.
+const TENANTS_MAX: usize = 1_000;
+/// Logical label of the store in sealing contexts: never a table's name, so that a restored table can be opened.
+pub const SEAL_LABEL: &str = "tenants/v1";
+
+/// A tenant with the moment of reading.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The tenant and its bindings.
+    pub tenancy: Arc<Tenancy>,
+    /// When it was read, in milliseconds.
+    pub read_at: i64,
+}
+
+/// The memory.
+#[derive(Debug, Default)]
+pub struct TenantMemory {
+    known: Mutex<HashMap<String, Known>>,
+}
+
+impl TenantMemory {
+    /// What is known of a tenant, from memory if it was read within [`REMEMBERED_MS`], else read now.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn tenant<S: Tenants + ?Sized>(&self, store: &S, tenant: &str, now: i64) -> PortResult<Option<Known>> {
+        let remembered = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        if let Some(known) = remembered
+            && now.saturating_sub(known.read_at) < REMEMBERED_MS
+        {
+            return Ok(Some(known));
+        }
+        self.read_again(store, tenant, now).await
+    }
+
+    /// Reads a tenant now, whatever is remembered.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn read_again<S: Tenants + ?Sized>(
+        &self,
+        store: &S,
+        tenant: &str,
+        now: i64,
+    ) -> PortResult<Option<Known>> {
+        let read = store.tenancy(tenant).await?;
+        let mut memory = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tenancy) = read else {
+            memory.remove(tenant);
+            return Ok(None);
+        };
+        if memory.len() >= TENANTS_MAX {
+            memory.clear();
+        }
+        let known = Known { tenancy: Arc::new(tenancy), read_at: now };
+        memory.insert(tenant.to_owned(), known.clone());
+        Ok(Some(known))
+    }
+}
+
+/// Where a tenant's shared key is sealed.
+#[must_use]
+pub fn api_key_context(tenant: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: tenant.to_owned(), attribute: "api_key" }
+}
+
+/// Where a binding's access token is sealed.
+#[must_use]
+pub fn access_token_context(binding: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "access_token" }
+}
+
+/// The sealed keys under which the shop's tokens verify at `now`: the current one, that of a pairing under way, and the
+/// one before while its overlap lasts.
+#[must_use]
+pub fn verifying_keys(tenant: &TenantRow, now: i64) -> Vec<&SealedRow> {
+    let previous = tenant.previous_key.as_ref().filter(|_| tenant.previous_until.is_some_and(|until| now < until));
+    [tenant.current_key.as_ref(), tenant.candidate_key.as_ref(), previous].into_iter().flatten().collect()
+}
+
+/// The key under which we speak to the shop.
+///
+/// # Errors
+/// As the vault; `Ok(None)` where the tenant has none.
+pub async fn speaking_key<V: Vault + ?Sized>(vault: &V, tenant: &TenantRow) -> PortResult<Option<SecretString>> {
+    match tenant.current_key.as_ref().or(tenant.candidate_key.as_ref()) {
+        None => Ok(None),
+        Some(sealed) => vault.open(sealed, &api_key_context(&tenant.tenant)).await.map(Some),
+    }
+}

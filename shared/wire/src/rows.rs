@@ -1,0 +1,579 @@
+//! Rows of the three tables. Moments are milliseconds since 1970 unless the name says otherwise; `expires_at` is in
+//! seconds because DynamoDB's TTL reads it.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the rows that this build writes.
+pub const ROW_VERSION: u8 = 1;
+/// Shards of the index of what is due.
+pub const DUE_SHARDS: u8 = 16;
+
+/// A run: what one delivery asks of one binding. Table `sync_runs`, `pk = run#<id>`, `sk = run`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The run's id.
+    pub run_id: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// Its binding.
+    pub binding: String,
+    /// Provider key.
+    pub provider: String,
+    /// The book; empty while the binding has none.
+    #[serde(default)]
+    pub book: String,
+    /// Event name.
+    pub event: String,
+    /// Id of the document in the shop.
+    pub magento_id: u64,
+    /// Website as the event told it.
+    pub website_id: u32,
+    /// Store as the event told it.
+    pub store_id: u32,
+    /// When the shop says that it happened, as it wrote it.
+    pub occurred_at: String,
+    /// The document's number in the shop, as far as the event told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub increment_id: Option<String>,
+    /// The delivery's idempotency key.
+    pub idempotency_key: String,
+    /// State name.
+    pub state: String,
+    /// Counts re-openings.
+    pub generation: u32,
+    /// Counts sends; part of the deduplication id.
+    pub dispatch: u32,
+    /// Counts claims.
+    pub attempt: u32,
+    /// Claims since the last outcome.
+    pub unfinished: u32,
+    /// Attempts that failed since the run was opened.
+    pub failures: u32,
+    /// Times that a stalled run was sent again.
+    pub resends: u32,
+    /// Who has the run; present while it is running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<String>,
+    /// Until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_until: Option<i64>,
+    /// Shard of the index of what is due; present with `due_at` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_shard: Option<String>,
+    /// When the sweeper looks at the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<i64>,
+    /// `held`, `held#<event>` (no worker yet) or `dead_lettered`, and only then present: hash key of the index by state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_key: Option<String>,
+    /// Binding, moment and run: sort key of the index by state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_order: Option<String>,
+    /// Code of the latest outcome or fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Who can do something about the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// One sentence for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The document's id in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// The document's human reference in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_reference: Option<String>,
+    /// True where the book's total could not be read.
+    #[serde(default)]
+    pub total_unverified: bool,
+    /// The settings version that an open reservation pins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_settings: Option<u32>,
+    /// When the delivery arrived.
+    pub received_at: i64,
+    /// Last change.
+    pub updated_at: i64,
+    /// Since when it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_since: Option<i64>,
+    /// Since when it fails; the retry horizon counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failing_since: Option<i64>,
+    /// When DynamoDB may remove it, in seconds; never while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// One attempt of a run. Table `sync_runs`, `pk = run#<id>`, `sk = attempt#<number, six digits>`; 90 days.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Generation it belongs to.
+    pub generation: u32,
+    /// When it began.
+    pub started_at: i64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// `succeeded`, `skipped`, `later`, `doubtful`, `held`, `refused` or `broken`.
+    pub outcome: String,
+    /// Code of the outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// One sentence for a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What the other side said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceRow>,
+    /// Settings version used.
+    pub settings_version: u32,
+    /// What was done, in order.
+    pub steps: Vec<StepRow>,
+    /// When DynamoDB may remove it, in seconds.
+    pub expires_at: i64,
+}
+
+/// What the other side said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRow {
+    /// HTTP status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The provider's code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_code: Option<String>,
+    /// The field it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Its request id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Its text; may hold personal data, so it goes nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_text: Option<String>,
+}
+
+/// One line of an attempt's journal: labels, statuses, ids, totals, hashes, times; never bodies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepRow {
+    /// What was done: `fetch invoice`, `create_contact`, …
+    pub label: String,
+    /// Milliseconds after the attempt's start.
+    pub at_ms: i64,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// HTTP status of the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Id in the book that came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// Total in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<String>,
+    /// SHA-256 of the bytes sent, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_hash: Option<String>,
+}
+
+/// A token's id, spent. Table `sync_runs`, `pk = jti#<tenant>#<jti>`, `sk = jti`. Judged by `expires_at`, not by TTL.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JtiRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The runs it was spent on, first the one that was answered.
+    pub runs: Vec<String>,
+    /// SHA-256 of path, idempotency key and body, hexadecimal.
+    pub delivery_hash: String,
+    /// When it may be forgotten, in seconds.
+    pub expires_at: i64,
+}
+
+/// The chip of an entity. Table `sync_runs`, `pk = push#<tenant>#<provider>#<entity>#<id>`, `sk = push`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The tenant.
+    pub tenant: String,
+    /// Provider key.
+    pub provider: String,
+    /// Entity type.
+    pub entity_type: String,
+    /// Id of the entity in the shop.
+    pub magento_id: u64,
+    /// The latest run that carried the document itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document_run: Option<String>,
+    /// The latest run that carried its payment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_run: Option<String>,
+    /// Key of the document's row in `entity_xref`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xref: Option<String>,
+    /// Counts changes of what the chip is computed from.
+    pub wanted: u32,
+    /// The `wanted` that the shop has.
+    #[serde(default)]
+    pub pushed: u32,
+    /// Counts sends.
+    #[serde(default)]
+    pub dispatch: u32,
+    /// Pushes that failed in a row.
+    #[serde(default)]
+    pub failures: u32,
+    /// Shard of the index of what is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_shard: Option<String>,
+    /// When the sweeper looks at the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<i64>,
+    /// The chip that the shop has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chip: Option<String>,
+    /// When it was pushed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pushed_at: Option<i64>,
+    /// Code of the latest failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When DynamoDB may remove it, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
+}
+
+/// A cross-reference or a reservation of one. Table `entity_xref`, never expires.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XrefRow {
+    /// Partition key, see [`keys`].
+    pub pk: String,
+    /// Version of the row's shape.
+    pub v: u8,
+    /// `reserved`, `created`, `linked` or `find_first`.
+    pub state: String,
+    /// Kind of document.
+    pub kind: String,
+    /// The book.
+    pub book: String,
+    /// The tenant whose document it is.
+    pub tenant: String,
+    /// Counts writes of the row; every write is conditional on it.
+    pub revision: u32,
+    /// Counts the keys under which a create was sent.
+    pub epoch: u32,
+    /// True while a create may have been applied without our knowing.
+    pub doubtful: bool,
+    /// The run that reserved or linked it.
+    pub run_id: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// First send of the current epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_sent_at: Option<i64>,
+    /// Last send: the settle time counts from here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sent_at: Option<i64>,
+    /// Settings version of the reservation.
+    pub settings_version: u32,
+    /// SHA-256 of the bytes of the create, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_hash: Option<String>,
+    /// Our number for the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// Rows that guard a number or a provider id: the key of the document that owns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
+    /// The document's id in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_id: Option<String>,
+    /// Its human reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// Its total in the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<String>,
+    /// Last change.
+    pub updated_at: i64,
+}
+
+/// A tenant. Table `tenants`, `pk = tenant#<id>`, `sk = tenant`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The tenant.
+    pub tenant: String,
+    /// Base URL of the shop, without a trailing slash.
+    pub shop_url: String,
+    /// `pending`, `connected`, `token_revoked`, `disconnected`.
+    pub status: String,
+    /// Counts changes of the keys; part of the sealing context.
+    pub keys_version: u32,
+    /// The key in use, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_key: Option<SealedRow>,
+    /// The key of a pairing under way, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_key: Option<SealedRow>,
+    /// The key before, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_key: Option<SealedRow>,
+    /// Until when the key before still verifies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_until: Option<i64>,
+    /// Since when the shop refuses our tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_since: Option<i64>,
+    /// When it was made.
+    pub created_at: i64,
+}
+
+/// A secret, sealed by KMS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedRow {
+    /// Base64 of the ciphertext.
+    pub ciphertext: String,
+    /// Version that is part of the encryption context.
+    pub version: u32,
+}
+
+/// A binding. Table `tenants`, `pk = tenant#<id>`, `sk = binding#<id>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BindingRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The binding.
+    pub binding: String,
+    /// The tenant.
+    pub tenant: String,
+    /// Provider key.
+    pub provider: String,
+    /// Dialect name.
+    pub dialect: String,
+    /// `pending`, `active`, `paused`, `needs_reconnect`, `disconnected`.
+    pub status: String,
+    /// The book; empty while there is none.
+    pub book: String,
+    /// Scheme, host and port of the provider, without a trailing slash.
+    pub base_url: String,
+    /// The settings in force.
+    pub settings: crate::settings::SettingsV1,
+    /// Their version.
+    pub settings_version: u32,
+    /// When the book was connected: older documents are looked for first.
+    pub connected_at: i64,
+}
+
+/// A binding's token. Table `tenants`, `pk = binding#<id>`, `sk = token`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The access token, sealed.
+    pub access: SealedRow,
+    /// Counts tokens.
+    pub version: u32,
+}
+
+/// A version of a binding's settings, never changed. Table `tenants`, `pk = binding#<id>`, `sk = settings#<version>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The settings.
+    pub settings: crate::settings::SettingsV1,
+    /// Their version.
+    pub version: u32,
+}
+
+/// The lease on a book. Table `tenants`, `pk = book#<id>`, `sk = lease`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The claim that holds it; empty when released.
+    pub claim: String,
+    /// Until when.
+    pub until: i64,
+    /// When it was last taken.
+    pub taken_at: i64,
+}
+
+/// Something that the sweeper asks after every minute. Table `tenants`, `pk = attention`, `sk = shop#<tenant>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttentionRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The tenant whose shop refuses us.
+    pub tenant: String,
+    /// Since when.
+    pub since: i64,
+}
+
+/// Keys of rows.
+pub mod keys {
+    /// Partition key of a run and its attempts.
+    #[must_use]
+    pub fn run(run_id: &str) -> String {
+        format!("run#{run_id}")
+    }
+
+    /// Sort key of a run.
+    pub const RUN: &str = "run";
+    /// Sort key of a token's id.
+    pub const JTI: &str = "jti";
+    /// Sort key of a chip.
+    pub const PUSH: &str = "push";
+    /// Sort key of a tenant.
+    pub const TENANT: &str = "tenant";
+    /// Sort key of a token.
+    pub const TOKEN: &str = "token";
+    /// Sort key of a lease.
+    pub const LEASE: &str = "lease";
+    /// Partition key of what the sweeper asks after.
+    pub const ATTENTION: &str = "attention";
+
+    /// Sort key of an attempt.
+    #[must_use]
+    pub fn attempt(number: u32) -> String {
+        format!("attempt#{number:06}")
+    }
+
+    /// Partition key of a spent token id.
+    #[must_use]
+    pub fn jti(tenant: &str, jti: &str) -> String {
+        format!("jti#{tenant}#{jti}")
+    }
+
+    /// Partition key of a chip.
+    #[must_use]
+    pub fn push(tenant: &str, provider: &str, entity_type: &str, magento_id: u64) -> String {
+        format!("push#{tenant}#{provider}#{entity_type}#{magento_id}")
+    }
+
+    /// Partition key of a tenant and its bindings.
+    #[must_use]
+    pub fn tenant(tenant: &str) -> String {
+        format!("tenant#{tenant}")
+    }
+
+    /// Sort key of a binding.
+    #[must_use]
+    pub fn binding(binding: &str) -> String {
+        format!("binding#{binding}")
+    }
+
+    /// Partition key of a binding's token and settings.
+    #[must_use]
+    pub fn of_binding(binding: &str) -> String {
+        format!("binding#{binding}")
+    }
+
+    /// Sort key of a settings version.
+    #[must_use]
+    pub fn settings(version: u32) -> String {
+        format!("settings#{version:06}")
+    }
+
+    /// Partition key of a book's lease.
+    #[must_use]
+    pub fn book(book: &str) -> String {
+        format!("book#{book}")
+    }
+
+    /// Sort key of a shop that the sweeper asks after.
+    #[must_use]
+    pub fn shop(tenant: &str) -> String {
+        format!("shop#{tenant}")
+    }
+
+    /// Shard of the index of what is due.
+    #[must_use]
+    pub fn due_shard(pk: &str) -> String {
+        let sum = pk.bytes().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte)));
+        format!("due#{}", sum.checked_rem(u32::from(super::DUE_SHARDS)).unwrap_or_default())
+    }
+
+    /// Partition key of a money document of a shop.
+    #[must_use]
+    pub fn document(book: &str, kind: &str, tenant: &str, magento_id: u64) -> String {
+        format!("{book}#{kind}#{tenant}#{magento_id}")
+    }
+
+    /// Partition key of a contact by its e-mail address: one person is one contact of a book.
+    #[must_use]
+    pub fn contact_by_email(book: &str, email: &str) -> String {
+        format!("{book}#contact#email#{email}")
+    }
+
+    /// Partition key of a contact by the shop's customer id.
+    #[must_use]
+    pub fn contact_by_customer(book: &str, tenant: &str, magento_id: u64) -> String {
+        format!("{book}#contact#customer#{tenant}#{magento_id}")
+    }
+
+    /// Partition key of a number that one of our documents has.
+    #[must_use]
+    pub fn number(book: &str, kind: &str, number: &str) -> String {
+        format!("{book}#number#{kind}#{number}")
+    }
+
+    /// Partition key that lets one document of the book belong to one document of ours only.
+    #[must_use]
+    pub fn reverse(book: &str, kind: &str, provider_id: &str) -> String {
+        format!("{book}#reverse#{kind}#{provider_id}")
+    }
+
+    /// Partition key of the item type that a product sync left behind for a SKU.
+    #[must_use]
+    pub fn sku(book: &str, tenant: &str, sku: &str) -> String {
+        format!("{book}#sku#{tenant}#{sku}")
+    }
+}

@@ -1,0 +1,321 @@
+//! The ports of a world: the shipped adapters behind the tripwire, a queue in memory, a clock that tests move.
+
+use crate::trip::Trip;
+use async_trait::async_trait;
+use ledger_aws::{DynamoStore, KmsVault};
+use ledger_engine::dialects::Reply;
+use ledger_engine::ports::*;
+use ledger_engine::wire::rows::*;
+use ledger_http::{HttpBook, HttpShop};
+use secrecy::SecretString;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// SQS forgets a deduplication id after this long, in milliseconds.
+const DEDUPLICATION_MS: i64 = 300_000;
+
+/// The store behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripStore {
+    /// The adapter.
+    pub inner: DynamoStore,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+}
+
+macro_rules! forwarded {
+    ($trait:ident { $(fn $name:ident($($argument:ident: $kind:ty),*) -> $out:ty;)* }) => {
+        #[async_trait]
+        impl $trait for TripStore {
+            $(async fn $name(&self, $($argument: $kind),*) -> PortResult<$out> {
+                self.trip.through(concat!("store.", stringify!($name)), $trait::$name(&self.inner, $($argument),*)).await
+            })*
+        }
+    };
+}
+
+forwarded!(Tenants {
+    fn tenancy(tenant: &str) -> Option<Tenancy>;
+});
+forwarded!(Deliveries {
+    fn accept(runs: &[RunRow], jti: &JtiRow, now_seconds: i64, request_token: &str) -> Accepted;
+    fn revisit(jti: &JtiRow, now_seconds: i64, parts: &[Revisit]) -> Revisited;
+    fn mark_unsent(run: &RunRow, due_at: i64) -> ();
+});
+forwarded!(Attempts {
+    fn claim(request: &ClaimRequest) -> Claimed;
+    fn gather(request: &GatherRequest) -> Gathered;
+    fn settings(binding: &str, version: u32) -> Option<SettingsRow>;
+    fn progress(progress: &Progress) -> Written;
+    fn commit(commit: &Commit) -> Written;
+    fn replace_run(seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> bool;
+    fn shop_refuses(tenant: &str, now: i64) -> ();
+    fn needs_reconnect(tenant: &str, binding: &str) -> ();
+});
+forwarded!(Pushes {
+    fn chip(pk: &str) -> Option<ChipView>;
+    fn pushed(push: &PushRow, chip: &str, now: i64) -> bool;
+    fn put_off(push: &PushRow, due_at: i64, code: &str) -> ();
+    fn shop_refuses(tenant: &str, now: i64) -> ();
+});
+forwarded!(Sweeps {
+    fn due(shard: u8, now: i64, limit: usize) -> Vec<DueKey>;
+    fn oldest_due(shard: u8) -> Option<i64>;
+    fn run(pk: &str) -> Option<RunRow>;
+    fn push(pk: &str) -> Option<PushRow>;
+    fn replace_run(seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> bool;
+    fn replace_push(seen: &PushRow, next: &PushRow) -> bool;
+    fn by_state(state: &str, order_prefix: &str, after: Option<&StateEntry>, limit: usize) -> Vec<StateEntry>;
+    fn lease(book: &str) -> Option<LeaseRow>;
+    fn attentions() -> Vec<AttentionRow>;
+    fn shop_accepts(tenant: &str) -> ();
+    fn shop_revoked(tenant: &str) -> ();
+});
+forwarded!(Operations {
+    fn add_tenant(tenant: &TenantRow) -> bool;
+    fn add_binding(binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> bool;
+    fn replace_binding(seen: &BindingRow, next: &BindingRow) -> bool;
+    fn put_token(token: &TokenRow) -> ();
+    fn token(binding: &str) -> Option<TokenRow>;
+    fn runs(tenant: &str, after: Option<&str>, limit: usize) -> RunPage;
+    fn attempts(run_id: &str) -> Vec<AttemptRow>;
+});
+
+/// The vault behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripVault {
+    /// The adapter.
+    pub inner: KmsVault,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+}
+
+#[async_trait]
+impl Vault for TripVault {
+    async fn open(&self, sealed: &SealedRow, context: &SealContext) -> PortResult<SecretString> {
+        self.trip.through("vault.open", self.inner.open(sealed, context)).await
+    }
+
+    async fn seal(&self, secret: &SecretString, version: u32, context: &SealContext) -> PortResult<SealedRow> {
+        self.trip.through("vault.seal", self.inner.seal(secret, version, context)).await
+    }
+}
+
+/// The way to the shop behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripShop {
+    /// The adapter.
+    pub inner: HttpShop,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+}
+
+#[async_trait]
+impl Shop for TripShop {
+    async fn call(&self, call: &ShopCall<'_>) -> Result<Reply, TransportFault> {
+        self.trip.through("shop.call", self.inner.call(call)).await
+    }
+}
+
+/// The way to the book behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripBook {
+    /// The adapter.
+    pub inner: HttpBook,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+}
+
+#[async_trait]
+impl Book for TripBook {
+    async fn send(&self, call: &BookCall<'_>) -> Result<Reply, TransportFault> {
+        self.trip.through("book.send", self.inner.send(call)).await
+    }
+}
+
+#[derive(Debug, Default)]
+struct Queued {
+    messages: Vec<Outgoing>,
+    bells: Vec<Outgoing>,
+    sent: Vec<(String, i64)>,
+    down: bool,
+}
+
+/// Queues in memory, with SQS's silent dropping of repeated deduplication ids.
+#[derive(Clone, Debug)]
+pub struct MemoryQueue {
+    queued: Arc<Mutex<Queued>>,
+    clock: SimulatedClock,
+    trip: Arc<Trip>,
+}
+
+impl MemoryQueue {
+    /// Empty queues.
+    #[must_use]
+    pub fn new(clock: SimulatedClock, trip: Arc<Trip>) -> Self {
+        Self { queued: Arc::default(), clock, trip }
+    }
+
+    fn with<T>(&self, change: impl FnOnce(&mut Queued) -> T) -> T {
+        change(&mut self.queued.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes all messages out, bells excepted.
+    #[must_use]
+    pub fn take(&self) -> Vec<Outgoing> {
+        self.with(|queued| std::mem::take(&mut queued.messages))
+    }
+
+    /// Puts a message back in front.
+    pub fn put_back(&self, message: Outgoing) {
+        self.with(|queued| queued.messages.insert(0, message));
+    }
+
+    /// The bells that ring.
+    #[must_use]
+    pub fn bells(&self) -> Vec<Outgoing> {
+        self.with(|queued| queued.bells.clone())
+    }
+
+    /// Messages waiting, bells excepted.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.with(|queued| queued.messages.len())
+    }
+
+    /// True where nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Sending fails from here on, or works again.
+    pub fn fails(&self, down: bool) {
+        self.with(|queued| queued.down = down);
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn send(&self, message: &Outgoing) -> PortResult<()> {
+        let work = async {
+            let now = self.clock.now_ms();
+            self.with(|queued| {
+                if queued.down {
+                    return Err(PortFault::Unavailable("the queue is down".to_owned()));
+                }
+                queued.sent.retain(|(_, at)| now.saturating_sub(*at) < DEDUPLICATION_MS);
+                let id = format!("{:?}/{}/{}", message.queue, message.group, message.deduplication);
+                if queued.sent.iter().any(|(sent, _)| *sent == id) {
+                    return Ok(());
+                }
+                queued.sent.push((id, now));
+                match message.queue {
+                    QueueName::DeadLetter => queued.bells.push(message.clone()),
+                    QueueName::InvoiceCreated | QueueName::PushSyncState => queued.messages.push(message.clone()),
+                }
+                Ok(())
+            })
+        };
+        self.trip.through("queue.send", work).await
+    }
+
+    fn has(&self, _queue: QueueName) -> bool {
+        true
+    }
+
+    async fn give_back(&self, _queue: QueueName, _receipt: &str, _seconds: u32) -> PortResult<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Bells for MemoryQueue {
+    async fn depth(&self) -> PortResult<u64> {
+        let depth = self.with(|queued| queued.bells.len());
+        self.trip.through("bells.depth", async { Ok(u64::try_from(depth).unwrap_or(u64::MAX)) }).await
+    }
+
+    async fn receive(&self) -> PortResult<Vec<BellMessage>> {
+        let messages = self.with(|queued| {
+            queued
+                .bells
+                .iter()
+                .map(|bell| BellMessage { receipt: bell.deduplication.clone(), body: bell.body.clone() })
+                .collect()
+        });
+        self.trip.through("bells.receive", async { Ok(messages) }).await
+    }
+
+    async fn delete(&self, receipt: &str) -> PortResult<()> {
+        let work = async {
+            self.with(|queued| queued.bells.retain(|bell| bell.deduplication != receipt));
+            Ok(())
+        };
+        self.trip.through("bells.delete", work).await
+    }
+}
+
+/// A clock that only tests move; waiting moves it.
+#[derive(Clone, Debug)]
+pub struct SimulatedClock {
+    now: Arc<AtomicI64>,
+}
+
+impl SimulatedClock {
+    /// A clock that stands at a moment, in milliseconds.
+    #[must_use]
+    pub fn standing_at(now_ms: i64) -> Self {
+        Self { now: Arc::new(AtomicI64::new(now_ms)) }
+    }
+
+    /// Moves it on.
+    pub fn advance(&self, milliseconds: i64) {
+        self.now.fetch_add(milliseconds, Ordering::SeqCst);
+    }
+
+    /// Moves it on to a moment, if that is later.
+    pub fn advance_to(&self, moment: i64) {
+        self.now.fetch_max(moment, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for SimulatedClock {
+    fn now_ms(&self) -> i64 {
+        self.now.load(Ordering::SeqCst)
+    }
+
+    async fn sleep_ms(&self, milliseconds: u64) {
+        self.advance(i64::try_from(milliseconds).unwrap_or_default());
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Chance that a seed decides.
+#[derive(Debug)]
+pub struct SeededChance {
+    next: AtomicU64,
+}
+
+impl SeededChance {
+    /// The chance of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { next: AtomicU64::new(seed) }
+    }
+}
+
+impl Chance for SeededChance {
+    fn uuid(&self) -> String {
+        format!("{:08x}-0000-4000-8000-{:012x}", self.number() & 0xffff_ffff, self.number() & 0xffff_ffff_ffff)
+    }
+
+    fn number(&self) -> u64 {
+        // SplitMix64.
+        let mut value = self.next.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    }
+}

@@ -1,0 +1,549 @@
+//! A shop, a book, and Ledger between them.
+
+use crate::ports::{MemoryQueue, SeededChance, SimulatedClock, TripBook, TripShop, TripStore, TripVault};
+use crate::stack;
+use crate::trip::Trip;
+use anyhow::{Context, bail, ensure};
+use aws_sdk_dynamodb::types::{BillingMode, GlobalSecondaryIndex};
+use ledger_aws::{Aws, Config};
+use ledger_engine::config::Timers;
+use ledger_engine::domain::run::RunState;
+use ledger_engine::edges;
+use ledger_engine::ingest::Ingest;
+use ledger_engine::operate::{NewBinding, NewTenant, Operate};
+use ledger_engine::ports::{Clock, Outgoing, QueueName};
+use ledger_engine::post::{Disposition, Post, Received};
+use ledger_engine::push::Push;
+use ledger_engine::sweep::{Report, Sweep};
+use ledger_engine::tenants::TenantMemory;
+use ledger_engine::wire::gateway::{ProxyRequest, ProxyResponse};
+use ledger_engine::wire::message::{PushMessage, RunMessage};
+use ledger_engine::wire::rows::{PushRow, RunRow};
+use ledger_engine::wire::settings::SettingsV1;
+use ledger_http::{Http, HttpConfig};
+use ledger_world::book::{Book, BookOptions};
+use ledger_world::clock::Clock as WorldClock;
+use ledger_world::shop::{ClientVersion, Shop, ShopOptions};
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Where every world's clock starts: a morning far enough away that no table's TTL removes anything.
+pub const MORNING_MS: i64 = 2_000_016_000_000;
+/// What a function's invocation may take, in milliseconds.
+const FUNCTION_MS: i64 = 60_000;
+/// Rounds after which a world that has not settled never will.
+const ROUNDS_MAX: u32 = 120;
+/// The key that shop and ledger share.
+pub const API_KEY: &str = "byte8_lk_0123456789abcdef0123456789abcdef";
+/// The book's token.
+pub const BOOK_TOKEN: &str = "book-token";
+
+static WORLDS: AtomicU64 = AtomicU64::new(1);
+
+/// Everything that a process of Ledger holds.
+pub struct Ledger {
+    /// The store.
+    pub store: TripStore,
+    /// The vault.
+    pub vault: TripVault,
+    /// The queues.
+    pub queue: MemoryQueue,
+    /// The way to the shop.
+    pub to_shop: TripShop,
+    /// The way to the book.
+    pub to_book: TripBook,
+    /// Time.
+    pub clock: SimulatedClock,
+    /// Chance.
+    pub chance: SeededChance,
+    /// Timers.
+    pub timers: Timers,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+    memory: Mutex<Arc<TenantMemory>>,
+}
+
+impl Ledger {
+    fn memory(&self) -> Arc<TenantMemory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The process dies: what it remembered is gone.
+    pub fn forgets(&self) {
+        *self.memory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+    }
+
+    /// Takes a delivery; `None` where the process was killed meanwhile.
+    pub async fn takes(&self, request: &ProxyRequest) -> Option<ProxyResponse> {
+        let memory = self.memory();
+        let ingest = Ingest {
+            store: &self.store,
+            queue: &self.queue,
+            vault: &self.vault,
+            clock: &self.clock,
+            chance: &self.chance,
+            memory: &memory,
+            timers: &self.timers,
+        };
+        let answer = self.trip.lives(ingest.proxied(request)).await;
+        if answer.is_none() {
+            self.forgets();
+        }
+        answer
+    }
+
+    /// Makes an attempt; `None` where the process was killed meanwhile.
+    pub async fn attempts(&self, message: &RunMessage, group: &str, receive_count: u32) -> Option<Disposition> {
+        let memory = self.memory();
+        let post = Post {
+            store: &self.store,
+            queue: &self.queue,
+            vault: &self.vault,
+            shop: &self.to_shop,
+            book: &self.to_book,
+            clock: &self.clock,
+            chance: &self.chance,
+            memory: &memory,
+            timers: &self.timers,
+        };
+        let received =
+            Received { message, book: group, receive_count, deadline: self.clock.now_ms().saturating_add(FUNCTION_MS) };
+        let done = self.trip.lives(post.attempt(&received)).await;
+        if done.is_none() {
+            self.forgets();
+        }
+        done
+    }
+
+    /// Pushes a chip; `None` where the process was killed meanwhile.
+    pub async fn pushes(&self, message: &PushMessage) -> Option<Disposition> {
+        let memory = self.memory();
+        let push = Push {
+            store: &self.store,
+            vault: &self.vault,
+            shop: &self.to_shop,
+            clock: &self.clock,
+            chance: &self.chance,
+            memory: &memory,
+            timers: &self.timers,
+        };
+        let done = self.trip.lives(push.push(message)).await;
+        if done.is_none() {
+            self.forgets();
+        }
+        done
+    }
+
+    /// Sweeps; `None` where the process was killed meanwhile.
+    pub async fn sweeps(&self) -> Option<Report> {
+        let memory = self.memory();
+        let sweep = Sweep {
+            store: &self.store,
+            queue: &self.queue,
+            bells: &self.queue,
+            vault: &self.vault,
+            shop: &self.to_shop,
+            clock: &self.clock,
+            chance: &self.chance,
+            memory: &memory,
+            timers: &self.timers,
+        };
+        let report = self.trip.lives(sweep.sweep(self.clock.now_ms().saturating_add(FUNCTION_MS))).await;
+        if report.is_none() {
+            self.forgets();
+        }
+        report
+    }
+}
+
+/// A shop, a book, and Ledger between them.
+pub struct World {
+    /// The shop.
+    pub shop: Shop,
+    /// The book.
+    pub book: Book,
+    /// Ledger.
+    pub ledger: Arc<Ledger>,
+    /// The tenant.
+    pub tenant: String,
+    /// Its binding.
+    pub binding: String,
+    tables: aws_sdk_dynamodb::Client,
+    runs_table: String,
+    door: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.door.abort();
+    }
+}
+
+/// How a world is made.
+#[derive(Clone, Debug, Default)]
+pub struct WorldOptions {
+    /// The shop's client.
+    pub client: ClientVersion,
+    /// Changes the settings.
+    pub settings: Option<fn(&mut SettingsV1)>,
+    /// Changes the timers.
+    pub timers: Option<fn(&mut Timers)>,
+}
+
+impl World {
+    /// A world of its own, with tables of its own; `None` where no stack runs.
+    ///
+    /// # Errors
+    /// Where something of it can't be started.
+    pub async fn start(options: WorldOptions) -> anyhow::Result<Option<Self>> {
+        let Some(mut environment) = stack::settings() else { return Ok(None) };
+        let number = WORLDS.fetch_add(1, Ordering::SeqCst);
+        let name = format!("world-{}-{number}", std::process::id());
+        // The engine's own account makes the tables; the functions' permissions are tested on the deployed stack.
+        environment.insert("AWS_ACCESS_KEY_ID".to_owned(), "test".to_owned());
+        environment.insert("AWS_SECRET_ACCESS_KEY".to_owned(), "test".to_owned());
+        environment.remove("AWS_SESSION_TOKEN");
+        let tables = client(&environment)?;
+        for variable in ["TABLE_SYNC_RUNS", "TABLE_ENTITY_XREF", "TABLE_TENANTS"] {
+            let like = environment.get(variable).context("the stack names no table")?.clone();
+            let own = format!("{name}-{}", variable.to_lowercase());
+            table_like(&tables, &like, &own).await?;
+            environment.insert(variable.to_owned(), own);
+        }
+        let runs_table = environment.get("TABLE_SYNC_RUNS").cloned().unwrap_or_default();
+        let aws = Aws::new(&Config::from_lookup(&|name| environment.get(name).cloned())?)?;
+        let http = Http::new(&HttpConfig { allow_private_addresses: true, ..HttpConfig::default() })?;
+
+        let clock = SimulatedClock::standing_at(MORNING_MS);
+        let seconds = clock.clone();
+        let world_clock = WorldClock::from_function(move || seconds.now_ms().div_euclid(1_000));
+        let shop =
+            Shop::start(ShopOptions { clock: world_clock.clone(), client: options.client, ..ShopOptions::default() })
+                .await?;
+        let book = Book::start(BookOptions { clock: world_clock, ..BookOptions::default() }).await?;
+
+        let trip = Arc::new(Trip::default());
+        let mut timers = Timers::default();
+        if let Some(change) = options.timers {
+            change(&mut timers);
+        }
+        let ledger = Arc::new(Ledger {
+            store: TripStore { inner: aws.store(), trip: Arc::clone(&trip) },
+            vault: TripVault { inner: aws.vault(), trip: Arc::clone(&trip) },
+            queue: MemoryQueue::new(clock.clone(), Arc::clone(&trip)),
+            to_shop: TripShop { inner: http.shop(), trip: Arc::clone(&trip) },
+            to_book: TripBook { inner: http.book(), trip: Arc::clone(&trip) },
+            chance: SeededChance::new(number),
+            clock,
+            timers,
+            trip,
+            memory: Mutex::default(),
+        });
+        let (tenant, binding) = pair(&ledger, &shop, &book, &name, options.settings).await?;
+        let (url, door) = open_door(Arc::clone(&ledger)).await?;
+        shop.pair_directly(&tenant, API_KEY, &url);
+        ledger.clock.advance(1_000);
+        Ok(Some(Self { shop, book, ledger, tenant, binding, tables, runs_table, door }))
+    }
+
+    /// One tick of the shop's cron.
+    pub async fn ticks(&self) {
+        self.shop.ticks().await;
+    }
+
+    /// Works through the messages that wait, and those that come of them. A message whose process is killed comes back
+    /// only with its visibility timeout: here, never; the sweeper has to do without.
+    ///
+    /// # Errors
+    /// Where a message can't be read.
+    pub async fn works(&self) -> anyhow::Result<()> {
+        for _ in 0..50 {
+            let messages = self.ledger.queue.take();
+            if messages.is_empty() {
+                return Ok(());
+            }
+            for message in messages {
+                self.handles(&message).await?;
+            }
+        }
+        bail!("the queues never get empty");
+    }
+
+    /// Works through one message.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub async fn handles(&self, message: &Outgoing) -> anyhow::Result<Option<Disposition>> {
+        Ok(match message.queue {
+            QueueName::InvoiceCreated => {
+                self.ledger.attempts(&serde_json::from_str(&message.body)?, &message.group, 1).await
+            }
+            QueueName::PushSyncState => self.ledger.pushes(&serde_json::from_str(&message.body)?).await,
+            QueueName::DeadLetter => None,
+        })
+    }
+
+    /// Lets time pass until nothing is left to do: the shop's cron, the workers, the sweeper, each in its turn.
+    ///
+    /// # Errors
+    /// Where it does not come to an end.
+    pub async fn settles(&self) -> anyhow::Result<()> {
+        for _ in 0..ROUNDS_MAX {
+            self.ticks().await;
+            self.works().await?;
+            self.ledger.sweeps().await;
+            self.works().await?;
+            let Some(next) = self.next_moment().await? else { return Ok(()) };
+            self.ledger.clock.advance_to(next);
+            self.ledger.clock.advance(1_000);
+        }
+        bail!("the world does not settle: {:?}", self.runs().await?);
+    }
+
+    /// When something happens next by itself; `None` where nothing does.
+    async fn next_moment(&self) -> anyhow::Result<Option<i64>> {
+        let mut next: Option<i64> = None;
+        let mut at = |moment: i64| next = Some(next.map_or(moment, |next| next.min(moment)));
+        for run in self.runs().await? {
+            match edges::state(&run) {
+                RunState::Queued | RunState::Running | RunState::Waiting => at(run.due_at.unwrap_or(i64::MAX)),
+                // A dead letter's bell comes again in days; a held run waits for a person.
+                RunState::Held | RunState::DeadLettered | RunState::Succeeded | RunState::Skipped => {}
+            }
+        }
+        for push in self.pushes().await? {
+            if let Some(due) = push.due_at {
+                at(due);
+            }
+        }
+        for row in self.shop.outbox() {
+            if row.status == ledger_world::shop::OutboxStatus::Pending {
+                at(row.next_attempt_at.unwrap_or_default().saturating_mul(1_000));
+            }
+        }
+        Ok(next)
+    }
+
+    async fn rows<T: serde::de::DeserializeOwned>(&self, sort_key: &str) -> anyhow::Result<Vec<T>> {
+        let mut rows = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .tables
+                .scan()
+                .table_name(&self.runs_table)
+                .consistent_read(true)
+                .set_exclusive_start_key(start.take())
+                .send()
+                .await?;
+            for item in page.items() {
+                if item.get("sk").and_then(|value| value.as_s().ok()).is_some_and(|sk| sk == sort_key) {
+                    rows.push(serde_dynamo::from_item(item.clone())?);
+                }
+            }
+            match page.last_evaluated_key() {
+                None => return Ok(rows),
+                Some(key) => start = Some(key.clone()),
+            }
+        }
+    }
+
+    /// Every run.
+    ///
+    /// # Errors
+    /// Where the table can't be read.
+    pub async fn runs(&self) -> anyhow::Result<Vec<RunRow>> {
+        self.rows("run").await
+    }
+
+    /// Every chip.
+    ///
+    /// # Errors
+    /// Where the table can't be read.
+    pub async fn pushes(&self) -> anyhow::Result<Vec<PushRow>> {
+        self.rows("push").await
+    }
+
+    /// The runs of an invoice's `invoice.created`.
+    ///
+    /// # Errors
+    /// Where there is not exactly one.
+    pub async fn run_of(&self, invoice: i64) -> anyhow::Result<RunRow> {
+        let mut runs = self.runs().await?;
+        runs.retain(|run| run.event == "invoice.created" && i64::try_from(run.magento_id).ok() == Some(invoice));
+        ensure!(runs.len() == 1, "{} runs for invoice {invoice}", runs.len());
+        runs.pop().context("no run")
+    }
+
+    /// The invoice is in the book exactly once, with the shop's total, its run succeeded, its chip synced, and nothing
+    /// else is left lying about.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub async fn shows_once(&self, invoice: i64) -> anyhow::Result<()> {
+        let run = self.run_of(invoice).await?;
+        ensure!(run.state == "succeeded", "the run is {} ({:?}, {:?})", run.state, run.code, run.message);
+        let reference = run.provider_reference.clone().context("the run has no reference")?;
+        let shown = self.book.shows(&reference);
+        ensure!(shown.len() == 1, "{} invoices with reference {reference}", shown.len());
+        let canonical = self.shop.canonical("invoice", invoice).context("the shop lost the invoice")?;
+        let canonical: serde_json::Value = serde_json::from_str(&canonical)?;
+        let total = self.book.total_of(&reference).context("no total")?;
+        let grand_total = canonical.get("grand_total").map(ToString::to_string).unwrap_or_default();
+        ensure!(total.normalize().to_string() == grand_total, "the book shows {total}, the shop {grand_total}");
+        let chip = self.shop.chip("invoice", invoice).context("no chip")?;
+        ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+        ensure!(self.ledger.queue.is_empty(), "messages are left");
+        Ok(())
+    }
+
+    /// No bell rings and nothing overlapped in the book.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub fn is_clean(&self) -> anyhow::Result<()> {
+        ensure!(self.ledger.queue.bells().is_empty(), "bells ring: {:?}", self.ledger.queue.bells());
+        ensure!(self.book.overlaps().is_empty(), "writers overlapped: {:?}", self.book.overlaps());
+        Ok(())
+    }
+}
+
+fn client(environment: &BTreeMap<String, String>) -> anyhow::Result<aws_sdk_dynamodb::Client> {
+    let endpoint = environment.get("AWS_ENDPOINT_URL").context("the stack names no endpoint")?;
+    let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "tests");
+    let config = aws_sdk_dynamodb::Config::builder()
+        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
+        .region(aws_sdk_dynamodb::config::Region::new(
+            environment.get("AWS_REGION").cloned().unwrap_or_else(|| "eu-west-1".to_owned()),
+        ))
+        .endpoint_url(endpoint)
+        .credentials_provider(credentials)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build();
+    Ok(aws_sdk_dynamodb::Client::from_conf(config))
+}
+
+/// A new table with the keys and indexes of a deployed one.
+async fn table_like(client: &aws_sdk_dynamodb::Client, like: &str, own: &str) -> anyhow::Result<()> {
+    let table = client.describe_table().table_name(like).send().await?.table.context("no such table")?;
+    let mut create = client
+        .create_table()
+        .table_name(own)
+        .billing_mode(BillingMode::PayPerRequest)
+        .set_key_schema(table.key_schema)
+        .set_attribute_definitions(table.attribute_definitions);
+    for index in table.global_secondary_indexes.unwrap_or_default() {
+        create = create.global_secondary_indexes(
+            GlobalSecondaryIndex::builder()
+                .set_index_name(index.index_name)
+                .set_key_schema(index.key_schema)
+                .set_projection(index.projection)
+                .build()?,
+        );
+    }
+    create.send().await?;
+    Ok(())
+}
+
+async fn pair(
+    ledger: &Ledger,
+    shop: &Shop,
+    book: &Book,
+    name: &str,
+    change: Option<fn(&mut SettingsV1)>,
+) -> anyhow::Result<(String, String)> {
+    let operate = Operate {
+        store: &ledger.store,
+        queue: &ledger.queue,
+        vault: &ledger.vault,
+        clock: &ledger.clock,
+        chance: &ledger.chance,
+        timers: &ledger.timers,
+    };
+    let tenant = operate
+        .add_tenant(&NewTenant {
+            tenant: Some(name.to_owned()),
+            shop_url: shop.url(),
+            api_key: SecretString::from(API_KEY),
+        })
+        .await?;
+    let mut settings = settings(book);
+    if let Some(change) = change {
+        change(&mut settings);
+    }
+    let binding = operate
+        .add_binding(&NewBinding {
+            tenant: tenant.tenant.clone(),
+            provider: "xero".to_owned(),
+            dialect: "v2".to_owned(),
+            base_url: book.url(),
+            organisation: name.to_owned(),
+            token: SecretString::from(BOOK_TOKEN),
+            settings,
+        })
+        .await?;
+    Ok((tenant.tenant, binding.binding))
+}
+
+/// Settings that fit the book's defaults.
+#[must_use]
+pub fn settings(book: &Book) -> SettingsV1 {
+    SettingsV1 {
+        time_zone: "Europe/London".to_owned(),
+        book_currency: "GBP".to_owned(),
+        sales_tax_rates: vec!["20".to_owned(), "5".to_owned(), "0".to_owned()],
+        income_category: book.url_of("categories", "001"),
+        shipping_category: book.url_of("categories", "002"),
+        invoice_number_prefix: Some("MAG-".to_owned()),
+        ..SettingsV1::default()
+    }
+}
+
+/// The gateway: routes a request to the webhook as API Gateway would. A killed function is a 502.
+async fn open_door(ledger: Arc<Ledger>) -> anyhow::Result<(String, tokio::task::JoinHandle<()>)> {
+    use axum::extract::{Path, Query, State};
+    use axum::http::{HeaderMap, StatusCode};
+    type Answered = (StatusCode, HeaderMap, String);
+    async fn webhook(
+        State(ledger): State<Arc<Ledger>>,
+        Path((tenant, event)): Path<(String, String)>,
+        Query(query): Query<BTreeMap<String, String>>,
+        headers: HeaderMap,
+        body: String,
+    ) -> Answered {
+        let some = |(name, value): (String, String)| (name, Some(value));
+        let request = ProxyRequest {
+            http_method: "POST".to_owned(),
+            path_parameters: Some(
+                [("tenant".to_owned(), tenant), ("event".to_owned(), event)].into_iter().map(some).collect(),
+            ),
+            query_string_parameters: Some(query.into_iter().map(some).collect()),
+            headers: Some(
+                headers
+                    .iter()
+                    .map(|(name, value)| (name.to_string(), value.to_str().ok().map(str::to_owned)))
+                    .collect(),
+            ),
+            body: Some(body),
+            is_base64_encoded: false,
+        };
+        match ledger.takes(&request).await {
+            None => (StatusCode::BAD_GATEWAY, HeaderMap::new(), String::new()),
+            Some(answer) => {
+                (StatusCode::from_u16(answer.status_code).unwrap_or_default(), HeaderMap::new(), answer.body)
+            }
+        }
+    }
+    let router = axum::Router::new()
+        .route("/webhooks/magento/{tenant}/{event}", axum::routing::post(webhook))
+        .with_state(ledger);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let door = tokio::spawn(async move {
+        // Ends with the world.
+        let _ = axum::serve(listener, router).await;
+    });
+    Ok((url, door))
+}

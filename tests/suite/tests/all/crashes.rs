@@ -1,0 +1,187 @@
+//! Exhaustive crash cases. The boundaries are the port calls of a recorded run: the process is killed before and after
+//! each of them, and after the sweeps the document is in the book exactly once and its chip is true. A new port call
+//! becomes a new case by itself.
+
+use anyhow::ensure;
+use ledger_suite::trip::Side;
+use ledger_suite::world::{World, WorldOptions};
+
+/// Which part of the way is recorded and killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The shop's delivery.
+    Ingest,
+    /// The attempt.
+    Worker,
+    /// The push of the chip.
+    Push,
+    /// The sweep that takes over a run whose message was lost.
+    Sweeper,
+}
+
+/// Walks one invoice's way with the tripwire on one part of it. Returns the calls seen and where it struck.
+async fn walk(
+    world: &World,
+    part: Part,
+    at: Option<(usize, Side)>,
+) -> anyhow::Result<(i64, Vec<&'static str>, Option<&'static str>)> {
+    let trip = &world.ledger.trip;
+    // A new process each time, so that every case makes the same calls.
+    world.ledger.forgets();
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    if part == Part::Ingest {
+        trip.arm(at);
+    }
+    world.ticks().await;
+    let mut seen = if part == Part::Ingest { trip.disarm() } else { Default::default() };
+
+    let messages = world.ledger.queue.take();
+    if part == Part::Sweeper {
+        // Every message is lost; the run is stalled.
+        world.ledger.clock.advance(700_000);
+        world.ledger.forgets();
+        trip.arm(at);
+        world.ledger.sweeps().await;
+        seen = trip.disarm();
+    } else {
+        if part == Part::Worker {
+            world.ledger.forgets();
+            trip.arm(at);
+        }
+        for message in &messages {
+            world.handles(message).await?;
+        }
+        if part == Part::Worker {
+            seen = trip.disarm();
+        }
+        let pushes = world.ledger.queue.take();
+        if part == Part::Push {
+            world.ledger.forgets();
+            trip.arm(at);
+        }
+        for message in &pushes {
+            world.handles(message).await?;
+        }
+        if part == Part::Push {
+            seen = trip.disarm();
+        }
+    }
+    world.settles().await?;
+    Ok((invoice, seen.0, seen.1))
+}
+
+async fn sweep_all(part: Part, boundaries_min: usize) -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    // Once unrecorded, so that the contact of every later invoice is known and all cases are alike.
+    let (first, _, _) = walk(&world, part, None).await?;
+    world.shows_once(first).await?;
+    let (recorded, calls, _) = walk(&world, part, None).await?;
+    world.shows_once(recorded).await?;
+    ensure!(calls.len() >= boundaries_min, "only {} calls were recorded: {calls:?}", calls.len());
+    let mut cases = 0;
+    for (number, expected) in calls.iter().enumerate() {
+        for side in [Side::Before, Side::After] {
+            let (invoice, _, struck) = walk(&world, part, Some((number, side))).await?;
+            ensure!(struck == Some(*expected), "case {number} {side:?} struck {struck:?}, recorded {expected}");
+            world
+                .shows_once(invoice)
+                .await
+                .map_err(|error| error.context(format!("killed {side:?} call {number}, {expected}")))?;
+            cases += 1;
+        }
+    }
+    ensure!(cases == calls.len() * 2, "a boundary was not visited");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    sweep_all(Part::Ingest, 3).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    sweep_all(Part::Push, 3).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    sweep_all(Part::Worker, 8).await
+}
+
+/// With a contact that is not known yet, so that two documents are created.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_for_a_new_buyer_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let calls = {
+        let (invoice, calls, _) = walk_guest(&world, 0, None).await?;
+        world.shows_once(invoice).await?;
+        calls
+    };
+    ensure!(calls.iter().filter(|call| **call == "book.send").count() >= 2, "no contact was created: {calls:?}");
+    let mut buyer = 0;
+    for (number, expected) in calls.iter().enumerate() {
+        for side in [Side::Before, Side::After] {
+            buyer += 1;
+            let (invoice, _, struck) = walk_guest(&world, buyer, Some((number, side))).await?;
+            ensure!(struck == Some(*expected), "case {number} {side:?} struck {struck:?}, recorded {expected}");
+            world
+                .shows_once(invoice)
+                .await
+                .map_err(|error| error.context(format!("killed {side:?} call {number}, {expected}")))?;
+        }
+    }
+    let contacts = world.book.contacts().len();
+    ensure!(contacts == buyer + 1, "{contacts} contacts for {} buyers", buyer + 1);
+    world.is_clean()
+}
+
+async fn walk_guest(
+    world: &World,
+    buyer: usize,
+    at: Option<(usize, Side)>,
+) -> anyhow::Result<(i64, Vec<&'static str>, Option<&'static str>)> {
+    use ledger_world::shop::{Address, ItemSpec, OrderSpec};
+    let address = Address::british("1 High Street", "London", "N1 7AA");
+    let order = world.shop.orders(
+        &OrderSpec::for_guest(&format!("buyer-{buyer}@example.com"), "Sam", "Lee", address)
+            .item(ItemSpec::simple("MUG", "Mug", 2, "19.99").taxed(20))
+            .shipping_for("4.99", 20),
+    )?;
+    let invoice = world.shop.invoices(&order)?;
+    world.ticks().await;
+    let messages = world.ledger.queue.take();
+    world.ledger.forgets();
+    world.ledger.trip.arm(at);
+    for message in &messages {
+        world.handles(message).await?;
+    }
+    let (calls, struck) = world.ledger.trip.disarm();
+    world.settles().await?;
+    Ok((invoice, calls, struck))
+}
+
+/// The sweeper reads its shards side by side, so its calls have no fixed order; each number is a place to die at.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let (first, calls, _) = walk(&world, Part::Sweeper, None).await?;
+    world.shows_once(first).await?;
+    ensure!(calls.contains(&"queue.send"), "the sweep sent nothing: {calls:?}");
+    // The interesting calls are those of the run; the rest only reads indexes.
+    for number in 0..calls.len() {
+        for side in [Side::Before, Side::After] {
+            let call = calls.get(number).copied().unwrap_or_default();
+            if ["store.due", "store.oldest_due", "store.by_state"].contains(&call) && number % 8 != 0 {
+                continue;
+            }
+            let (invoice, _, struck) = walk(&world, Part::Sweeper, Some((number, side))).await?;
+            ensure!(struck.is_some(), "case {number} {side:?} struck nothing");
+            world
+                .shows_once(invoice)
+                .await
+                .map_err(|error| error.context(format!("killed {side:?} call {number}, {struck:?}")))?;
+        }
+    }
+    world.is_clean()
+}

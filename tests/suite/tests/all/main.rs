@@ -1,0 +1,5 @@
+//! Tests across crates. Those that need a running stack say so and pass where there is none; `make test` starts one.
+
+mod crashes;
+mod doubt;
+mod rings;

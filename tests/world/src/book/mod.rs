@@ -1,0 +1,206 @@
+//! A book that speaks the `v2` dialect: strict, stateful, with faults on request.
+//!
+//! Everything is below `/v2/`; a token is asked for, documents are known by their URLs, figures come back as text, lists
+//! come in pages, and a refusal is 422 with a list of fields. `/connections` is 404, by which a connector can tell this
+//! dialect from the other.
+
+mod api;
+mod control;
+mod faults;
+mod log;
+mod rules;
+mod spec;
+mod store;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+pub use log::LogEntry;
+pub use spec::{BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
+
+use crate::clock::Clock;
+use crate::server::{Reply, Request, Server};
+use log::Log;
+use store::Store;
+
+/// A running book. Clones are the same book; it closes with the last of them.
+#[derive(Clone, Debug)]
+pub struct Book {
+    core: Core,
+    server: Arc<Server>,
+}
+
+/// The book without its door.
+#[derive(Clone, Debug)]
+pub(crate) struct Core {
+    store: Arc<Mutex<Store>>,
+    log: Arc<Mutex<Log>>,
+}
+
+impl Core {
+    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    /// Opens a book.
+    ///
+    /// # Errors
+    /// When the address can't be bound.
+    pub async fn start(options: BookOptions) -> anyhow::Result<Self> {
+        let listen = options.listen;
+        let public_url = options.public_url.clone();
+        let core = Core { store: Arc::new(Mutex::new(Store::new(options))), log: Arc::new(Mutex::new(Log::new())) };
+        let door = core.clone();
+        let server = Server::start(listen, move |request| route(door.clone(), request)).await?;
+        let base_url = public_url.unwrap_or_else(|| server.url());
+        core.store().base_url = base_url.trim_end_matches('/').to_owned();
+        Ok(Self { core, server: Arc::new(server) })
+    }
+
+    /// Where it is reached: the base URL of a binding, without `/v2`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.server.url()
+    }
+
+    /// Its clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.core.store().options.clock.clone()
+    }
+
+    /// The URL of a document or category of this book, e.g. `("categories", "001")`.
+    #[must_use]
+    pub fn url_of(&self, collection: &str, id: &str) -> String {
+        self.core.store().url(collection, id)
+    }
+
+    /// All invoices, with their lines.
+    #[must_use]
+    pub fn invoices(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.invoices.values().map(|invoice| store.show_invoice(invoice, true)).collect()
+    }
+
+    /// The invoices with that reference.
+    #[must_use]
+    pub fn shows(&self, reference: &str) -> Vec<Value> {
+        let store = self.core.store();
+        let found = store.invoices.values().filter(|invoice| invoice.reference == reference);
+        found.map(|invoice| store.show_invoice(invoice, true)).collect()
+    }
+
+    /// The total of the only invoice with that reference.
+    #[must_use]
+    pub fn total_of(&self, reference: &str) -> Option<Decimal> {
+        match self.shows(reference).as_slice() {
+            [only] => api::figure(only, "total_value"),
+            _ => None,
+        }
+    }
+
+    /// All contacts.
+    #[must_use]
+    pub fn contacts(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.contacts.values().map(|contact| store.show_contact(contact)).collect()
+    }
+
+    /// All price list items.
+    #[must_use]
+    pub fn price_list_items(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.price_list_items.values().map(|item| store.show_plain("price_list_items", item)).collect()
+    }
+
+    /// Everything in the book, by kind.
+    #[must_use]
+    pub fn documents(&self) -> Value {
+        self.core.store().documents()
+    }
+
+    /// Puts in what somebody else has put in; returns the URLs by kind.
+    ///
+    /// # Errors
+    /// When the book refuses it.
+    pub fn seeds(&self, seed: &Seed) -> anyhow::Result<Value> {
+        faults::seed(&mut self.core.store(), seed)
+    }
+
+    /// Sets a fault for the next requests that match.
+    pub fn faults(&self, fault: FaultSpec) {
+        self.core.store().faults.push(fault);
+    }
+
+    /// Forgets the faults that are still to come.
+    pub fn heals(&self) {
+        self.core.store().faults.clear();
+    }
+
+    /// Lets land what is late; returns the statuses nobody saw.
+    pub fn releases_late(&self) -> Vec<u16> {
+        faults::release(&mut self.core.store())
+    }
+
+    /// How many requests are still to land.
+    #[must_use]
+    pub fn late(&self) -> usize {
+        self.core.store().late.len()
+    }
+
+    /// Accepts a token.
+    pub fn accepts(&self, token: &str) {
+        self.core.store().tokens.insert(token.to_owned());
+    }
+
+    /// Accepts a token no more.
+    pub fn revokes(&self, token: &str) {
+        self.core.store().tokens.remove(token);
+    }
+
+    /// Changes the switches.
+    pub fn sets(&self, change: impl FnOnce(&mut Switches)) {
+        change(&mut self.core.store().switches);
+    }
+
+    /// How long each request takes at least.
+    pub fn takes(&self, milliseconds: u64) {
+        self.core.store().options.latency_milliseconds = milliseconds;
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> Vec<LogEntry> {
+        self.core.log().entries().to_vec()
+    }
+
+    /// Pairs of numbers of the log: requests that change something and were under way at once.
+    #[must_use]
+    pub fn overlaps(&self) -> Vec<(u64, u64)> {
+        self.core.log().overlaps()
+    }
+
+    /// Is as it was opened.
+    pub fn resets(&self) {
+        self.core.store().reset();
+        *self.core.log() = Log::new();
+    }
+}
+
+async fn route(core: Core, request: Request) -> Reply {
+    if request.path.starts_with("/_control/") {
+        return control::answer(&core, &request).into();
+    }
+    faults::answer(core, request).await
+}

@@ -1,0 +1,29 @@
+//! Stand-ins for the strangers that Ledger deals with, for tests, demo and bench.
+//!
+//! * [`shop`]: a Magento shop with the published accounting module, its money and its outbox.
+//! * [`book`]: a book that speaks the `v2` dialect, strict and stateful, with faults on request.
+//! * [`runtime_api`]: the Lambda Runtime API, driving a built function binary.
+//!
+//! They are written from what the real ones are known to do, never from what Ledger expects of them: this crate depends
+//! on no other crate of the workspace. `README.md` next to this file's folder describes the Rust API and the control
+//! API of the two programs, `world-shop` and `world-book`.
+
+mod ambient;
+pub mod amount;
+pub mod book;
+mod client;
+pub mod clock;
+pub mod program;
+pub mod runtime_api;
+pub mod server;
+pub mod shop;
+#[cfg(test)]
+mod testing;
+
+pub use amount::Amount;
+
+pub use book::Book;
+pub use clock::Clock;
+
+pub use runtime_api::LambdaFunction;
+pub use shop::Shop;
