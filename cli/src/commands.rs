@@ -215,11 +215,11 @@ pub(crate) async fn listed(
         let left = limit.saturating_sub(page.runs.len());
         let size = if list.state.is_some() { PAGE } else { left.min(PAGE) };
         let before = page.next.take();
-        let of_cursor = |fault| match fault {
+        let of_cursor = |fault: PortFault| match fault {
             PortFault::Inconsistent(_) if before.is_some() && before == list.after => {
                 Failure::usage("--after is not the cursor of an earlier list.", "Copy it from the end of that list.")
             }
-            fault => fault.into(),
+            PortFault::Inconsistent(_) | PortFault::Unavailable(_) => fault.into(),
         };
         let found = read(before.as_deref(), size).await.map_err(of_cursor)?;
         let mut looked_at = 0_usize;

@@ -4,6 +4,7 @@ use crate::text::{duration, remedy_of, short_moment};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use ledger_wire::rows::{BindingRow, RunRow};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// Columns of text that a table takes at most; longer cells are broken into lines.
 const WIDTH: u16 = 130;
@@ -106,7 +107,7 @@ pub fn standing_still(what: &str, found: &[RunRow]) -> String {
             remedy_of(&cause.code).unwrap_or("Not known to this version of `ledger`.").to_owned(),
         ]
     };
-    let run = |run: &RunRow| {
+    let row = |run: &RunRow| {
         vec![
             run.run_id.clone(),
             document(run),
@@ -115,10 +116,22 @@ pub fn standing_still(what: &str, found: &[RunRow]) -> String {
             reason(run).unwrap_or_default().to_owned(),
         ]
     };
-    let causes =
-        table(&["CAUSE", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"], causes(found).iter().map(cause).collect(), &[2]);
-    let runs = table(&["RUN", "DOCUMENT", "SINCE", "CAUSE", "WHY"], found.iter().map(run).collect(), &[]);
-    format!("{causes}\n\n{runs}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
+    let causes = table(
+        &["CAUSE", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"],
+        causes(found).iter().map(cause).collect(),
+        &[2],
+        &[4],
+    );
+    let mut by_tenant: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
+    for run in found {
+        by_tenant.entry(&run.tenant).or_default().push(row(run));
+    }
+    let tenants = by_tenant.into_iter().fold(String::new(), |mut text, (tenant, rows)| {
+        let rows = table(&["RUN", "DOCUMENT", "SINCE", "CAUSE", "WHY"], rows, &[], &[4]);
+        let _ = write!(text, "\n\nTenant {tenant}\n{rows}");
+        text
+    });
+    format!("{causes}{tenants}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
 }
 
 /// Bindings, one a line.

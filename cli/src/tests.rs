@@ -302,7 +302,10 @@ fn what_stands_still_is_shown_by_cause() {
             updated_at: NOON - 86_400_000,
             ..coded(3, "dead_lettered", "reference_taken", "accountant", "MAG-000000003 is another document's number")
         },
-        coded(4, "dead_lettered", "of_a_newer_version", "ledger", "something new"),
+        RunRow {
+            tenant: "shop-2".to_owned(),
+            ..coded(4, "dead_lettered", "of_a_newer_version", "ledger", "something new")
+        },
     ];
     shows!("dead_letters", standing_still_shown("dead letters", &runs));
     shows!("dead_letters_none", standing_still_shown("dead letters", &[]));

@@ -47,13 +47,18 @@ pub(crate) fn duration(milliseconds: i64) -> String {
     }
 }
 
-/// How long after the beginning, in seconds while those are few.
+/// How long after the beginning, to the millisecond: in seconds up to a thousand, then by the clock.
 pub(crate) fn offset(milliseconds: i64) -> String {
-    if (0..MINUTE).contains(&milliseconds) {
-        format!("{}.{:03} s", milliseconds.div_euclid(SECOND), milliseconds.rem_euclid(SECOND))
-    } else {
-        duration(milliseconds)
+    let sign = if milliseconds < 0 { "-" } else { "" };
+    let length = milliseconds.saturating_abs();
+    let (seconds, rest) = (length.div_euclid(SECOND), length.rem_euclid(SECOND));
+    if seconds < 1_000 {
+        return format!("{sign}{seconds}.{rest:03} s");
     }
+    let (days, of_day) = (length.div_euclid(DAY), length.rem_euclid(DAY));
+    let (hours, minutes) = (of_day.div_euclid(HOUR), of_day.rem_euclid(HOUR).div_euclid(MINUTE));
+    let clock = format!("{hours:02}:{minutes:02}:{:02}.{rest:03}", seconds.rem_euclid(60));
+    if days == 0 { format!("{sign}{clock}") } else { format!("{sign}{days} d {clock}") }
 }
 
 /// What to do about a code; `None` for one that this version doesn't know.

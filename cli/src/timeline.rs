@@ -1,6 +1,6 @@
 //! A run's life in order: delivery, attempts with each step, outcome, chip.
 
-use crate::tables::{document, took};
+use crate::tables::{document, reason, took};
 use crate::text::{moment, offset, pairs, remedy_of};
 use ledger_aws::engine::operate::RunDetail;
 use ledger_wire::rows::{AttemptRow, EvidenceRow, PushRow, RunRow, StepRow};
@@ -75,7 +75,7 @@ fn of_attempt(attempt: &AttemptRow, moments: &mut Vec<Moment>) {
     let ended = attempt.started_at.saturating_add(attempt.duration_ms);
     let why =
         [attempt.code.as_deref(), attempt.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let outcome = format!("attempt {} {}", attempt.attempt, attempt.outcome);
+    let outcome = format!("attempt {}: {}", attempt.attempt, attempt.outcome);
     moments.push(Moment::new(ended, outcome, why).taking(attempt.duration_ms));
     if let Some(evidence) = &attempt.evidence {
         let said = of_evidence(evidence);
@@ -176,10 +176,7 @@ pub fn page(detail: &RunDetail) -> String {
         ("Number", run.provider_reference.clone()),
         ("Total", unverified),
         ("Code", run.code.clone()),
-        (
-            "Reason",
-            run.message.clone().filter(|message| remedy_of(run.code.as_deref().unwrap_or_default()) != Some(message)),
-        ),
+        ("Reason", reason(run).map(str::to_owned)),
         ("What to do", remedy),
         ("Then", (run.state == "dead_lettered").then(|| format!("ledger runs retry {}", run.run_id))),
         (

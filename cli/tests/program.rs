@@ -2,22 +2,22 @@
 
 use std::process::{Command, Output};
 
-fn ledger(arguments: &[&str]) -> Output {
+fn ledger(arguments: &[&str]) -> std::io::Result<Output> {
     let folder = std::env::temp_dir();
     // Nothing of the caller's environment: no stack is reached.
-    Command::new(env!("CARGO_BIN_EXE_ledger")).args(arguments).current_dir(folder).env_clear().output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_ledger")).args(arguments).current_dir(folder).env_clear().output()
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
 fn help_and_completions_need_no_stack() {
-    let help = ledger(&["--help"]);
+    let help = ledger(&["--help"]).unwrap();
     assert_eq!(help.status.code(), Some(0));
     assert!(text(&help.stdout).contains("dead-letters"));
-    let script = ledger(&["completions", "zsh"]);
+    let script = ledger(&["completions", "zsh"]).unwrap();
     assert_eq!(script.status.code(), Some(0));
     assert!(text(&script.stdout).contains("#compdef ledger"));
 }
@@ -27,11 +27,11 @@ fn wrong_usage_ends_with_2_and_writes_to_standard_error_only() {
     for arguments in
         [&["runs", "list"][..], &["no-such-command"], &["held", "list"], &["held", "list", "--stack-env", "none"]]
     {
-        let output = ledger(arguments);
+        let output = ledger(arguments).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
     }
-    let output = ledger(&["held", "list", "--json"]);
+    let output = ledger(&["held", "list", "--json"]).unwrap();
     let complaint = text(&output.stderr);
     assert!(complaint.contains(r#""code":"not_configured""#) && complaint.contains("is not set"), "{complaint}");
 }

@@ -103,9 +103,7 @@ impl Foundation {
     /// Reads the extra certificates, if there are any; nothing else is read.
     pub(crate) fn new(config: &Config) -> Result<Self, AwsError> {
         let mut store = TrustStore::empty();
-        for pem in roots::amazon() {
-            store.add_pem_certificate(pem);
-        }
+        store.add_pem_certificate(roots::AMAZON);
         if let Some(path) = &config.extra_ca_file {
             store.add_pem_certificate(roots::extra(path).map_err(AwsError::ExtraCa)?);
         }

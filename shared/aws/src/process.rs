@@ -11,7 +11,9 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// Writes logs to standard output as one JSON object a line, from the level that `LOG_LEVEL` names (default `info`).
 pub fn start_logs() {
-    let level = environment("LOG_LEVEL").and_then(|text| text.parse().ok()).unwrap_or(tracing::Level::INFO);
+    let level = environment("LOG_LEVEL")
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(tracing_subscriber::filter::LevelFilter::INFO);
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

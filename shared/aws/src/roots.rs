@@ -1,35 +1,12 @@
-//! Whom the connector trusts: Amazon's own certificate authorities, which sign every AWS endpoint, and no others.
-//! Reading a system's store instead would cost about a thousand system calls at every cold start.
+//! Whom the connector trusts: Amazon's own certificate authorities (<https://www.amazontrust.com/repository/>), which
+//! sign every AWS endpoint, and no others. Reading a system's store instead would cost about a thousand system calls at
+//! every cold start.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Common names of the authorities (<https://www.amazontrust.com/repository/>).
-const NAMES: [&str; 5] = [
-    "Amazon Root CA 1",
-    "Amazon Root CA 2",
-    "Amazon Root CA 3",
-    "Amazon Root CA 4",
-    "Starfield Services Root Certificate Authority - G2",
-];
-/// A certificate's issuer, here also its subject, is within its first bytes.
-const ISSUER_WITHIN: usize = 320;
-
-/// Amazon's authorities, each as PEM.
-pub(crate) fn amazon() -> impl Iterator<Item = Vec<u8>> {
-    webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter(|der| is_amazons(der)).map(|der| pem(der))
-}
-
-fn is_amazons(der: &[u8]) -> bool {
-    let issuer = der.get(..ISSUER_WITHIN).unwrap_or(der);
-    NAMES.iter().any(|name| issuer.windows(name.len()).any(|bytes| bytes == name.as_bytes()))
-}
-
-fn pem(der: &[u8]) -> Vec<u8> {
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", STANDARD.encode(der)).into_bytes()
-}
+/// Amazon's authorities, as Mozilla's list has them; a test compares the two.
+pub(crate) const AMAZON: &[u8] = include_bytes!("roots/amazon.pem");
 
 /// A file of certificates, as PEM, each of them parsed once: the connector itself would panic at a bad one.
 pub(crate) fn extra(path: &str) -> Result<Vec<u8>, String> {
@@ -50,19 +27,30 @@ pub(crate) fn extra(path: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
+    const NOISE: &[u8] = b"-----BEGIN CERTIFICATE-----\nbm9pc2U=\n-----END CERTIFICATE-----\n";
+    const NAMES: [&str; 5] = [
+        "Amazon Root CA 1",
+        "Amazon Root CA 2",
+        "Amazon Root CA 3",
+        "Amazon Root CA 4",
+        "Starfield Services Root Certificate Authority - G2",
+    ];
+
+    /// What Mozilla's list has under a name.
+    fn listed(name: &str) -> CertificateDer<'static> {
+        let named = |der: &CertificateDer<'_>| {
+            let mut store = rustls::RootCertStore::empty();
+            store.add(der.clone().into_owned()).is_ok()
+                && store.subjects().iter().any(|subject| subject.as_ref().ends_with(name.as_bytes()))
+        };
+        let all = webpki_root_certs::TLS_SERVER_ROOT_CERTS;
+        all.iter().find(|der| named(der)).unwrap_or_else(|| panic!("{name} is not trusted any more")).clone()
+    }
+
     #[test]
-    fn all_of_amazons_authorities_are_there_and_no_others() {
-        let pems: Vec<Vec<u8>> = amazon().collect();
-        assert_eq!(pems.len(), NAMES.len());
-        let mut store = rustls::RootCertStore::empty();
-        for pem in &pems {
-            store.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
-        }
-        let subjects: Vec<String> =
-            store.subjects().iter().map(|name| String::from_utf8_lossy(name.as_ref()).into_owned()).collect();
-        for name in NAMES {
-            assert_eq!(subjects.iter().filter(|subject| subject.ends_with(name)).count(), 1, "{name}");
-        }
+    fn the_authorities_are_amazons_as_mozilla_lists_them() {
+        let ours: Vec<_> = CertificateDer::pem_slice_iter(AMAZON).collect::<Result<_, _>>().unwrap();
+        assert_eq!(ours, NAMES.map(listed));
     }
 
     #[test]
@@ -75,10 +63,9 @@ mod tests {
             path.to_str().unwrap().to_owned()
         };
         assert!(extra(&write("empty.pem", b"")).is_err());
-        assert!(extra(&write("noise.pem", &pem(b"not a certificate"))).is_err());
+        assert!(extra(&write("noise.pem", NOISE)).is_err());
         assert!(extra("/does/not/exist.pem").is_err());
-        let good = amazon().next().unwrap();
-        assert_eq!(extra(&write("good.pem", &good)).unwrap(), good);
+        assert_eq!(extra(&write("good.pem", AMAZON)).unwrap(), AMAZON);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

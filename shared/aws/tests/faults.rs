@@ -505,6 +505,21 @@ async fn a_lost_lease_loses_no_outcome() {
 }
 
 #[tokio::test]
+async fn a_contended_lease_loses_no_outcome() {
+    let conflict = cancelled(&[(NONE, None), (NONE, None), (NONE, None), (NONE, None), (CONFLICT, None)]);
+    let script = Scripted::new(vec![conflict; 6]);
+    assert_eq!(script.store().commit(&commit()).await, Ok(Written::Done));
+    let operations = script.operations();
+    assert_eq!((operations.len(), operations[6].as_str(), operations[7].as_str()), (8, TRANSACTION[0], "UpdateItem"));
+    // Where it isn't the lease, it is unavailable.
+    let conflict = cancelled(&[(CONFLICT, None)]);
+    let script = Scripted::new(vec![conflict; 20]);
+    let answer = script.store().commit(&commit()).await;
+    assert_eq!(answer, Err(PortFault::Unavailable("commit: conflict".to_owned())));
+    assert_eq!(script.operations().len(), 12);
+}
+
+#[tokio::test]
 async fn a_write_whose_reply_was_lost_is_recognised() {
     let commit = commit();
     let script = Scripted::new([cancelled(&[

@@ -13,7 +13,7 @@ use ledger_domain::code::Code;
 use ledger_domain::identity::{BindingId, Event, Provider, RunId, fingerprint};
 use ledger_domain::run::RunState;
 use ledger_wire::gateway::{ProxyRequest, ProxyResponse};
-use ledger_wire::magento::{EventBody, EventPayload};
+use ledger_wire::magento::{self, EventPayload};
 use ledger_wire::rows::{BindingRow, JtiRow, ROW_VERSION, RunRow, TenantRow, keys};
 use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
@@ -521,8 +521,8 @@ fn read(delivery: &Delivery<'_>) -> Or<Said> {
             Answer::bad("unknown_provider", Some("provider"), "the provider is none that Ledger knows")
         })?),
     };
-    let body: EventBody = serde_json::from_slice(delivery.body)
-        .map_err(|_| Answer::bad("invalid_body", None, "the body is not the JSON object of an event"))?;
+    let body = magento::event(delivery.body)
+        .ok_or_else(|| Answer::bad("invalid_body", None, "the body is not the JSON object of an event"))?;
     let bad_id = || {
         Answer::bad(
             "invalid_magento_entity_id",

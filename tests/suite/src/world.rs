@@ -18,7 +18,7 @@ use ledger_engine::sweep::{Report, Sweep};
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::gateway::{ProxyRequest, ProxyResponse};
 use ledger_engine::wire::message::{PushMessage, RunMessage};
-use ledger_engine::wire::rows::{PushRow, RunRow};
+use ledger_engine::wire::rows::{BindingRow, PushRow, RunRow, TenantRow};
 use ledger_engine::wire::settings::SettingsV1;
 use ledger_http::{Http, HttpConfig};
 use ledger_world::book::{Book, BookOptions};
@@ -172,6 +172,7 @@ pub struct World {
     pub binding: String,
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
+    tenants_table: String,
     door: tokio::task::JoinHandle<()>,
 }
 
@@ -213,6 +214,7 @@ impl World {
             environment.insert(variable.to_owned(), own);
         }
         let runs_table = environment.get("TABLE_SYNC_RUNS").cloned().unwrap_or_default();
+        let tenants_table = environment.get("TABLE_TENANTS").cloned().unwrap_or_default();
         let aws = Aws::new(&Config::from_lookup(&|name| environment.get(name).cloned())?)?;
         let http = Http::new(&HttpConfig { allow_private_addresses: true, ..HttpConfig::default() })?;
 
@@ -245,7 +247,7 @@ impl World {
         let (url, door) = open_door(Arc::clone(&ledger)).await?;
         shop.pair_directly(&tenant, API_KEY, &url);
         ledger.clock.advance(1_000);
-        Ok(Some(Self { shop, book, ledger, tenant, binding, tables, runs_table, door }))
+        Ok(Some(Self { shop, book, ledger, tenant, binding, tables, runs_table, tenants_table, door }))
     }
 
     /// One tick of the shop's cron.
@@ -399,6 +401,66 @@ impl World {
         Ok(())
     }
 
+    /// The invoice's run stands like this, and the shop shows that chip with that reason or code.
+    ///
+    /// # Errors
+    /// What is not so.
+    pub async fn stands(&self, invoice: i64, state: &str, code: Option<&str>, chip: &str) -> anyhow::Result<()> {
+        let run = self.run_of(invoice).await?;
+        ensure!(
+            run.state == state && run.code.as_deref() == code,
+            "the run is {} ({:?}, {:?})",
+            run.state,
+            run.code,
+            run.message
+        );
+        let shown = self.shop.chip("invoice", invoice).context("no chip")?;
+        ensure!(shown.sync_status == chip, "the chip is {}", shown.sync_status);
+        let told = shown.skip_reason.or(shown.error_code);
+        let expected = if ["skipped", "failed"].contains(&chip) { code } else { None };
+        ensure!(told.as_deref() == expected, "the shop was told {told:?}");
+        Ok(())
+    }
+
+    /// Writes a tenant as it is, past every condition.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub async fn puts_tenant(&self, tenant: &TenantRow) -> anyhow::Result<()> {
+        let item = serde_dynamo::to_item(tenant)?;
+        self.tables.put_item().table_name(&self.tenants_table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// Writes a binding as it is, past every condition.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub async fn puts_binding(&self, binding: &BindingRow) -> anyhow::Result<()> {
+        let item = serde_dynamo::to_item(binding)?;
+        self.tables.put_item().table_name(&self.tenants_table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// What operators do.
+    #[must_use]
+    pub fn operator(&self) -> Operate<'_> {
+        operate(&self.ledger)
+    }
+
+    /// Lets time pass, sweeping every minute.
+    ///
+    /// # Errors
+    /// Where a message can't be read.
+    pub async fn passes(&self, minutes: u32) -> anyhow::Result<()> {
+        for _ in 0..minutes {
+            self.ledger.clock.advance(60_000);
+            self.ledger.sweeps().await;
+            self.works().await?;
+        }
+        Ok(())
+    }
+
     /// No bell rings and nothing overlapped in the book.
     ///
     /// # Errors
@@ -447,6 +509,17 @@ async fn table_like(client: &aws_sdk_dynamodb::Client, like: &str, own: &str) ->
     Ok(())
 }
 
+fn operate(ledger: &Ledger) -> Operate<'_> {
+    Operate {
+        store: &ledger.store,
+        queue: &ledger.queue,
+        vault: &ledger.vault,
+        clock: &ledger.clock,
+        chance: &ledger.chance,
+        timers: &ledger.timers,
+    }
+}
+
 async fn pair(
     ledger: &Ledger,
     shop: &Shop,
@@ -454,14 +527,7 @@ async fn pair(
     name: &str,
     change: Option<fn(&mut SettingsV1)>,
 ) -> anyhow::Result<(String, String)> {
-    let operate = Operate {
-        store: &ledger.store,
-        queue: &ledger.queue,
-        vault: &ledger.vault,
-        clock: &ledger.clock,
-        chance: &ledger.chance,
-        timers: &ledger.timers,
-    };
+    let operate = operate(ledger);
     let tenant = operate
         .add_tenant(&NewTenant {
             tenant: Some(name.to_owned()),

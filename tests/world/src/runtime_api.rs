@@ -459,46 +459,12 @@ fn problem(status: u16, error_type: &str, message: &str) -> Answer {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
-    /// A function in shell: fetches events with the shell's own network device.
-    fn script(text: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("world-function-{}", ambient::fresh_uuid()));
-        let mut file = std::fs::File::create(&path).unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    const BEGINNING: &str = r#"#!/bin/bash
-call() {
-  exec 3<>"/dev/tcp/${AWS_LAMBDA_RUNTIME_API%:*}/${AWS_LAMBDA_RUNTIME_API#*:}"
-  printf '%s /2018-06-01/runtime/%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %s\r\n\r\n%s' "$1" "$2" "${#3}" "$3" >&3
-  cat <&3
-}
-"#;
-    const LOOP: &str = r#"
-while true; do
-  answer=$(call GET invocation/next "")
-  id=$(printf '%s' "$answer" | tr -d '\r' | sed -n 's/^lambda-runtime-aws-request-id: //p')
-  event=$(printf '%s' "$answer" | tail -n 1)
-  echo "got $event"
-  case "$event" in
-    *fail*) call POST "invocation/$id/error" '{"errorType":"Trouble","errorMessage":"as asked"}' >/dev/null ;;
-    *hang*) sleep 60 ;;
-    *die*) exit 3 ;;
-    *) call POST "invocation/$id/response" "{\"echo\":$event}" >/dev/null ;;
-  esac
-done
-"#;
+    const FUNCTION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/function.sh");
 
     async fn function() -> LambdaFunction {
-        LambdaFunction::spawn(LambdaOptions::new(script(&format!("{BEGINNING}{LOOP}"))).env("SOMETHING", "x"))
-            .await
-            .unwrap()
+        LambdaFunction::spawn(LambdaOptions::new(FUNCTION)).await.unwrap()
     }
 
     #[tokio::test]
@@ -544,9 +510,7 @@ done
 
     #[tokio::test]
     async fn a_start_that_fails_is_told() {
-        let start =
-            "call POST init/error '{\"errorType\":\"Config\",\"errorMessage\":\"no table\"}' >/dev/null; exit 1";
-        let function = LambdaFunction::spawn(LambdaOptions::new(script(&format!("{BEGINNING}{start}")))).await.unwrap();
+        let function = LambdaFunction::spawn(LambdaOptions::new(FUNCTION).env("FAIL_TO_START", "1")).await.unwrap();
         let error = function.invoke(&json!(1)).await.unwrap_err();
         assert!(matches!(&error, FunctionError::Initialization(message) if message.contains("no table")), "{error}");
         assert_eq!(function.counters().initialization_errors, 1);

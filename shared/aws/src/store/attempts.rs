@@ -1,10 +1,11 @@
 //! What the workers ask.
 
 use super::DynamoStore;
-use super::table::{One, Place, Table, Transacted, key};
+use super::table::{Contended, One, Place, Table, Transacted, key};
 use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
+use ledger_domain::run::RunState;
 use ledger_engine::ports::{
     Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PortFault, PortResult, Progress,
     PushWant, Written, XrefWrite,
@@ -25,9 +26,9 @@ impl DynamoStore {
              OR (#state = :waiting AND #due_at <= :now) OR (#state = :running AND #claim_until < :now))",
         )
         .with("v", number(ROW_VERSION))
-        .with("running", text("running"))
-        .with("queued", text("queued"))
-        .with("waiting", text("waiting"))
+        .with("running", text(RunState::Running.as_str()))
+        .with("queued", text(RunState::Queued.as_str()))
+        .with("waiting", text(RunState::Waiting.as_str()))
         .with("claim", text(&request.claim))
         .with("until", number(request.until))
         .with("now", number(request.now))
@@ -114,7 +115,7 @@ fn not_claimed(request: &ClaimRequest, refusals: Vec<Option<Option<Item>>>) -> P
     if let Some(there) = refusals.next().flatten() {
         let run: Option<RunRow> = from_maybe(there)?;
         let ours = run.as_ref().is_some_and(|run| {
-            run.state == "running"
+            run.state == RunState::Running.as_str()
                 && run.generation == request.generation
                 && run.claim.as_deref() == Some(request.claim.as_str())
         });
@@ -185,7 +186,7 @@ impl Attempts for DynamoStore {
         }
     }
 
-    /// One TransactWriteItems; a second one where the lease was lost, without it: a lost lease loses no outcome.
+    /// One TransactWriteItems; a second one where the lease was lost or is contended, without it: that loses no outcome.
     async fn commit(&self, commit: &Commit) -> PortResult<Written> {
         let run = to_item(&commit.run)?;
         let mut writes = vec![
@@ -202,12 +203,23 @@ impl Attempts for DynamoStore {
         let mut release = commit.release.as_ref().map(|book| self.lease_released(book, &commit.claim));
         loop {
             let all: Vec<Write> = writes.iter().cloned().chain(release.clone()).collect();
-            let Transacted::Refused(refusals) = self.transact(all, None, true).await? else {
-                return Ok(Written::Done);
+            let refusals = match self.contend(all, None, true).await? {
+                Contended::Judged(Transacted::Done) => return Ok(Written::Done),
+                Contended::Judged(Transacted::Refused(refusals)) => refusals,
+                // Others are after the book: without it there is nothing to contend for. It is given up afterwards, if
+                // that works; else it ends by itself.
+                Contended::Conflict => {
+                    let Some(lease) = release.take() else {
+                        return Err(PortFault::Unavailable("commit: conflict".to_owned()));
+                    };
+                    let written = self.commit(&Commit { release: None, ..commit.clone() }).await?;
+                    if written == Written::Done {
+                        self.one(lease).await.ok();
+                    }
+                    return Ok(written);
+                }
             };
-            let Some((first, others)) = refusals.split_first() else {
-                return Ok(Written::Lost);
-            };
+            let Some((first, others)) = refusals.split_first() else { return Ok(Written::Lost) };
             if let Some(there) = first {
                 // The row there may be the very one: then an earlier try was applied and its reply lost.
                 return Ok(if there.as_ref() == Some(&run) { Written::Done } else { Written::Lost });
@@ -217,7 +229,7 @@ impl Attempts for DynamoStore {
                 return Ok(changed(&commit.xrefs, xrefs)?.map_or(Written::Done, Written::Changed));
             }
             if !any(others) || release.take().is_none() {
-                return Err(PortFault::Unavailable("cancelled for no condition of ours".to_owned()));
+                return Err(PortFault::Unavailable("commit: cancelled for no condition of ours".to_owned()));
             }
         }
     }

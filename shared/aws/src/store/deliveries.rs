@@ -5,6 +5,7 @@ use super::table::{One, Transacted, key};
 use crate::item::{from_maybe, number, text, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
+use ledger_domain::run::RunState;
 use ledger_engine::ports::{Accepted, Deliveries, PortFault, PortResult, Revisit, Revisited};
 use ledger_wire::rows::{JtiRow, RunRow, keys};
 
@@ -79,7 +80,7 @@ impl Deliveries for DynamoStore {
         .with("due_shard", text(keys::due_shard(&run.pk)))
         .with("generation", number(run.generation))
         .with("dispatch", number(run.dispatch))
-        .with("queued", text("queued"));
+        .with("queued", text(RunState::Queued.as_str()));
         // Where it isn't so any more, somebody else has taken care of it.
         match self.one(mark).await? {
             One::Done | One::Refused(_) => Ok(()),

@@ -53,6 +53,15 @@ pub(super) enum Transacted {
     Refused(Vec<Option<Option<Item>>>),
 }
 
+/// What became of a transaction that may lose against others.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Contended {
+    /// It was judged.
+    Judged(Transacted),
+    /// None of it is done: at every try somebody else was writing one of the rows.
+    Conflict,
+}
+
 /// A query of a table or an index.
 #[derive(Clone, Debug)]
 pub(super) struct Find {
@@ -159,6 +168,19 @@ impl DynamoStore {
         token: Option<&str>,
         leading: bool,
     ) -> PortResult<Transacted> {
+        match self.contend(writes, token, leading).await? {
+            Contended::Judged(transacted) => Ok(transacted),
+            Contended::Conflict => Err(PortFault::Unavailable("TransactWriteItems: conflict".to_owned())),
+        }
+    }
+
+    /// The same, for a caller who knows what to do about a conflict that stays.
+    pub(super) async fn contend(
+        &self,
+        writes: Vec<Write>,
+        token: Option<&str>,
+        leading: bool,
+    ) -> PortResult<Contended> {
         const OPERATION: &str = "TransactWriteItems";
         let parts: Vec<TransactWriteItem> = writes.into_iter().map(Write::into_part).collect::<PortResult<_>>()?;
         let mut token = token.map_or_else(|| SystemChance.uuid(), str::to_owned);
@@ -171,13 +193,13 @@ impl DynamoStore {
                 .send()
                 .await;
             let error = match answer {
-                Ok(_) => return Ok(Transacted::Done),
+                Ok(_) => return Ok(Contended::Judged(Transacted::Done)),
                 Err(error) => error,
             };
             match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
                     match judge(cancelled.cancellation_reasons(), leading) {
-                        Verdict::Refused(reasons) => return Ok(Transacted::Refused(reasons)),
+                        Verdict::Refused(reasons) => return Ok(Contended::Judged(Transacted::Refused(reasons))),
                         Verdict::Conflict => pause().await,
                         Verdict::Trouble(code) => {
                             return Err(PortFault::Unavailable(format!("{OPERATION}: {code}")));
@@ -191,7 +213,7 @@ impl DynamoStore {
                 _ => return Err(unavailable(OPERATION, &error)),
             }
         }
-        Err(PortFault::Unavailable(format!("{OPERATION}: conflict")))
+        Ok(Contended::Conflict)
     }
 
     /// Writes one row. Conditions are never checked alone.

@@ -3,3 +3,5 @@
 mod crashes;
 mod doubt;
 mod rings;
+mod contract;
+mod outcomes;

@@ -84,7 +84,7 @@ impl Log {
     }
 
     pub(crate) fn entry(&mut self, number: u64) -> Option<&mut LogEntry> {
-        self.entries.iter_mut().find(|entry| entry.number == number)
+        self.entries.iter_mut().rev().find(|entry| entry.number == number)
     }
 
     pub(crate) fn finishes(&mut self, number: u64, reply: &Reply) {

@@ -209,6 +209,12 @@ pub enum BookFault {
 }
 
 impl BookFault {
+    /// A page for people with that status, the request obeyed or not.
+    #[must_use]
+    pub fn page(status: u16, apply: bool) -> Self {
+        Self::Answer { status, body: None, content_type: None, apply }
+    }
+
     /// Its name, as in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -24,6 +24,7 @@
 //! | `GET chips` | | `[{"entity_type","magento_entity_id","provider",…}]` |
 //! | `GET pushed` | | every accepted state, in order |
 //! | `POST pair` | `{"tenant_id","api_key","ledger_url"}` | `{"ok":true}` |
+//! | `POST disconnect` | | `{"acknowledged":true}` |
 //! | `POST pairing-code` | `{"provider":"xero"}` | `{"pairing_code":"…"}` |
 //! | `POST key` | `{"dropped":true}` | `{"ok":true}` |
 //! | `POST cache/flush` | | `{"ok":true}` |
@@ -93,6 +94,7 @@ async fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>>
     let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
     match (request.method.as_str(), path.as_slice()) {
         ("POST", ["cron"]) => Ok(Some(json!({"sent": cron::tick(core).await}))),
+        ("POST", ["disconnect"]) => Ok(Some(json!({"acknowledged": cron::disconnect(core).await}))),
         ("POST", ["deliver", id]) => deliver(core, id.parse()?, request.read()?).await,
         ("GET", path) => look(core, request, path),
         (_, path) => act(core, request, path),

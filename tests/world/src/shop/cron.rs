@@ -100,6 +100,34 @@ pub(crate) fn sign(core: &Core, seconds_from_now: i64) -> anyhow::Result<String>
     ))
 }
 
+/// Tells the ledger, then forgets the tenant whatever it said; rows that wait go to whoever is paired next.
+pub(crate) async fn disconnect(core: &Core) -> bool {
+    let delivery = {
+        let state = core.state();
+        Pairing::of(&state).ok().map(|pairing| {
+            let token = jwt::outbound_token(&pairing.api_key, &pairing.tenant_id, core.now(), &fresh_jti());
+            Delivery {
+                url: format!("{}/v1/tenant/disconnect", pairing.ledger_url),
+                headers: vec![
+                    ("Authorization".to_owned(), format!("Bearer {token}")),
+                    ("Content-Type".to_owned(), "application/json".to_owned()),
+                    ("Idempotency-Key".to_owned(), format!("disconnect:{}", jwt::sha1(&pairing.tenant_id))),
+                ],
+                body: "{}".to_owned(),
+            }
+        })
+    };
+    let acknowledged = match delivery {
+        Some(delivery) => matches!(send(&delivery).await, Outcome::Answered(200..=299, _)),
+        None => true,
+    };
+    let mut state = core.state();
+    state.pairing = None;
+    state.connected.clear();
+    state.pairing_codes.clear();
+    acknowledged
+}
+
 fn row(state: &State, id: i64) -> anyhow::Result<&OutboxRow> {
     state.outbox.get(&id).with_context(|| format!("no outbox row {id}"))
 }

@@ -221,6 +221,12 @@ impl Shop {
         pairing::show_code(&mut self.core.state(), provider, self.core.now())
     }
 
+    /// Disconnects every provider, as the button does: tells the ledger, then forgets the tenant. True if the ledger
+    /// acknowledged.
+    pub async fn disconnects(&self) -> bool {
+        cron::disconnect(&self.core).await
+    }
+
     /// Loses its key: every token is refused until [`Shop::finds_key`], and nothing is sent.
     pub fn drops_key(&self) {
         self.core.state().key_dropped = true;

@@ -119,7 +119,7 @@ pub(crate) async fn answer(core: &Core, request: &Request) -> Reply {
         }
         None => handle(core, request, route, number).into(),
     };
-    if let Some(entry) = core.state().requests.iter_mut().find(|entry| entry.number == number) {
+    if let Some(entry) = core.state().requests.iter_mut().rev().find(|entry| entry.number == number) {
         entry.status = match &reply {
             Reply::Answer(answer) => Some(answer.status),
             Reply::HangUp => None,
@@ -177,7 +177,7 @@ fn work(state: &mut State, request: &Request, route: Option<Route>, number: u64,
         return Ok(nothing());
     }
     if let Err(reason) = authorize(state, request, now) {
-        if let Some(entry) = state.requests.iter_mut().find(|entry| entry.number == number) {
+        if let Some(entry) = state.requests.iter_mut().rev().find(|entry| entry.number == number) {
             entry.refused_because = Some(reason.to_owned());
         }
         return Err(Refusal::not_authorized());

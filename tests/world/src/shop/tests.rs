@@ -414,6 +414,76 @@ async fn presets_come_to_what_they_say() {
 }
 
 #[tokio::test]
+async fn disconnecting_tells_the_ledger_and_forgets_it() {
+    let shop = shop().await;
+    let (server, got) = ledger(&[503, 202]).await;
+    shop.pair_directly(TENANT, KEY, &server.url());
+    shop.raises("zero-value").unwrap();
+    assert!(!shop.disconnects().await, "trouble is no acknowledgement, and no reason to stay");
+    {
+        let got = got.lock().unwrap();
+        assert_eq!((got[0].path.as_str(), got[0].body.as_ref()), ("/v1/tenant/disconnect", b"{}".as_slice()));
+        assert_eq!(got[0].header("idempotency-key"), Some("disconnect:cd8c349942bd5d1eece4619b62e41c288a055814"));
+    }
+    assert!(shop.ticks().await.is_empty());
+    assert!(shop.disconnects().await, "there is nobody to tell");
+    shop.pair_directly("another", KEY, &server.url());
+    assert_eq!(shop.ticks().await.len(), 2, "rows that waited go to whoever is paired next");
+    assert!(got.lock().unwrap()[1].path.starts_with("/webhooks/magento/another/"));
+}
+
+#[tokio::test]
+async fn a_registered_buyer_on_the_wire() {
+    let shop = shop().await;
+    let invoice = shop.raises("inclusive-with-coupon").unwrap();
+    let address = |kind: &str| {
+        format!(
+            r#"{{"kind":"{kind}","street":["1 High Street"],"city":"London","postcode":"N1 7AA","country_id":"GB","telephone":"+44 20 7946 0958"}}"#
+        )
+    };
+    let (billing, shipping) = (address("billing"), address("shipping"));
+    let expected = [
+        r#"{"magento_id":1,"increment_id":"2000000001","order_id":1,"order_increment_id":"2000000001","website_id":2,"store_id":2,"#,
+        r#""currency":"GBP","state":"paid","customer":{"magento_id":1,"email":"jane@example.com","first_name":"Jane","#,
+        r#""last_name":"O'Hara","phone":"+44 20 7946 0958","website_id":2,"group_id":1,"addresses":["#,
+        &format!("{billing},{shipping}"),
+        r#"],"created_at":"2026-11-20T09:30:00Z","updated_at":"2026-11-20T09:30:00Z"},"#,
+        r#""lines":[{"sku":"MUG-BLUE","name":"Caf\u00e9 mug 10\/12 oz","qty":1,"unit_price":20,"line_subtotal":20,"line_tax":3.6,"#,
+        r#""line_total":21.2,"tax_rate":0.18},{"sku":"COASTER","name":"Coaster, \"round\"","qty":2,"unit_price":8.33,"#,
+        r#""line_subtotal":16.65,"line_tax":3,"line_total":17.65,"tax_rate":0.1802}],"subtotal":36.65,"tax_amount":7.5,"#,
+        r#""shipping_amount":5,"shipping_tax_amount":0.9,"discount_amount":-5,"grand_total":44.98,"#,
+        r#""created_at":"2026-11-20T09:30:00Z","payment_method":"stripe_payments","#,
+        &format!(r#""billing_address":{billing},"shipping_address":{shipping},"base_to_order_rate":1}}"#),
+    ];
+    assert_eq!(shop.canonical("invoice", invoice).unwrap(), expected.concat());
+    let payment = get(&shop, &format!("/rest/V1/byte8/payment/{invoice}")).await;
+    assert_eq!(
+        payment.body,
+        r#"{"magento_id":1,"invoice_id":1,"invoice_increment_id":"2000000001","method":"stripe_payments","currency":"GBP","amount":44.98,"captured_at":"2026-11-20T09:30:00Z","gateway_metadata":["Pay by Card (Stripe)"]}"#
+    );
+}
+
+#[tokio::test]
+async fn a_product_on_the_wire() {
+    let shop = shop().await;
+    let id = shop.saves_product(super::ProductSpec {
+        sku: "MUG-BLUE".to_owned(),
+        name: "Mug".to_owned(),
+        price: Some(24.into()),
+        cost: Some("7.125".into()),
+        stock_quantity: Some(118.into()),
+        website_ids: vec![1, 2],
+        ..super::ProductSpec::default()
+    });
+    assert!(shop.outbox().is_empty(), "only one provider's module watches the catalogue");
+    let product = get(&shop, &format!("/rest/V1/byte8/product/{id}")).await;
+    assert_eq!(
+        product.body,
+        r#"{"magento_id":1,"sku":"MUG-BLUE","name":"Mug","product_type":"simple","price":24,"cost":7.125,"stock_qty":118,"manage_stock":true,"tax_class":"2","website_ids":[1,2],"created_at":"2026-11-20T09:30:00Z","updated_at":"2026-11-20T09:30:00Z"}"#
+    );
+}
+
+#[tokio::test]
 async fn offline_methods_call_themselves_paid() {
     let shop = shop().await;
     let address = Address::british("8 Mill Road", "Cambridge", "CB1 2AB");

@@ -1,0 +1,84 @@
+//! One request, one connection: all that the control APIs of the stand-ins need.
+
+use anyhow::{Context, bail, ensure};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A tick of cron sends whatever is due before it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A status and a JSON body; `Value::Null` where there is none.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The body of a success.
+    pub(crate) fn good(self, what: &str) -> anyhow::Result<Value> {
+        ensure!((200..300).contains(&self.status), "{what}: {} {}", self.status, self.body);
+        Ok(self.body)
+    }
+}
+
+/// Sends a request to a stand-in at `http://host:port`.
+pub(crate) async fn send(
+    base_url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> anyhow::Result<Answer> {
+    let exchange = exchange(base_url, method, path, headers, body);
+    let answer = tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| bail!("no answer"));
+    answer.with_context(|| format!("{method} {base_url}{path}"))
+}
+
+async fn exchange(
+    base_url: &str,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: Option<&Value>,
+) -> anyhow::Result<Answer> {
+    let host = base_url.strip_prefix("http://").context("the address of a stand-in begins with http://")?;
+    let body = body.map(Value::to_string).unwrap_or_default();
+    let mut request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let mut stream = TcpStream::connect(host).await?;
+    stream.write_all(format!("{request}\r\n{body}").as_bytes()).await?;
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).await?;
+    read(&received).context("not an answer that can be read")
+}
+
+fn read(received: &[u8]) -> Option<Answer> {
+    let text = std::str::from_utf8(received).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    // The stand-ins always give a length, so the body is what is left.
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
+    Some(Answer { status, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_a_status_and_json() {
+        let answer = read(b"HTTP/1.1 422 Unprocessable\r\ncontent-length: 13\r\n\r\n{\"error\":\"x\"}").unwrap();
+        assert_eq!((answer.status, answer.body["error"].as_str()), (422, Some("x")));
+        assert!(answer.good("asking").is_err());
+        assert_eq!(read(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().body, Value::Null);
+        assert!(read(b"HTTP/1.1 200 OK\r\n\r\n{").is_none());
+        assert!(read(b"").is_none());
+    }
+}

@@ -1,0 +1,166 @@
+//! The stand-in shop and book, by their control APIs.
+
+use crate::http;
+use anyhow::Context;
+use ledger_world::shop::{OrderSpec, WebsiteSpec};
+use rust_decimal::Decimal;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+/// An invoice as the shop knows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Invoice {
+    pub(crate) id: u64,
+    pub(crate) increment_id: String,
+    #[serde(deserialize_with = "figure")]
+    pub(crate) grand_total: Decimal,
+}
+
+/// What the shop's grid shows.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Chip {
+    pub(crate) sync_status: String,
+    pub(crate) provider_reference: Option<String>,
+    pub(crate) skip_reason: Option<String>,
+    pub(crate) error_code: Option<String>,
+}
+
+/// A request that the shop's cron sent.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Sent {
+    pub(crate) outbox_id: i64,
+    pub(crate) event_name: String,
+    pub(crate) idempotency_key: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) body: String,
+}
+
+impl Sent {
+    pub(crate) fn is_good(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
+    /// The run that the ledger answered with.
+    pub(crate) fn run_id(&self) -> Option<String> {
+        let body: Value = serde_json::from_str(&self.body).ok()?;
+        body.get("sync_run_id")?.as_str().map(str::to_owned)
+    }
+}
+
+/// An invoice as the book knows it.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct BookInvoice {
+    #[serde(deserialize_with = "figure")]
+    pub(crate) total_value: Decimal,
+    pub(crate) currency: String,
+}
+
+/// A figure that was printed as text, exactly.
+fn figure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Decimal, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> anyhow::Result<T> {
+    serde_json::from_value(value).context("the stand-in answers in another shape than it did")
+}
+
+/// The shop.
+#[derive(Clone, Debug)]
+pub(crate) struct Shop {
+    pub(crate) url: String,
+}
+
+impl Shop {
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+
+    async fn control(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        http::send(&self.url, method, &format!("/_control/{path}"), &[], body.as_ref()).await?.good(path)
+    }
+
+    pub(crate) async fn pairs(&self, tenant: &str, api_key: &str, ledger_url: &str) -> anyhow::Result<()> {
+        let pairing = json!({"tenant_id": tenant, "api_key": api_key, "ledger_url": ledger_url});
+        self.control("POST", "pair", Some(pairing)).await.map(drop)
+    }
+
+    /// The tenant that the shop's own tokens name; `None` where it is not paired.
+    pub(crate) async fn speaks_as(&self) -> anyhow::Result<Option<String>> {
+        let answer = http::send(&self.url, "POST", "/_control/sign", &[], Some(&json!({}))).await?;
+        Ok(answer.body.get("authorization").and_then(Value::as_str).and_then(subject))
+    }
+
+    pub(crate) async fn opens_website(&self, website: &WebsiteSpec) -> anyhow::Result<()> {
+        self.control("POST", "websites", Some(serde_json::to_value(website)?)).await.map(drop)
+    }
+
+    pub(crate) async fn raises(&self, preset: &str) -> anyhow::Result<Invoice> {
+        read(self.control("POST", &format!("presets/{preset}"), None).await?)
+    }
+
+    pub(crate) async fn sells(&self, order: &OrderSpec) -> anyhow::Result<Invoice> {
+        let placed = self.control("POST", "orders", Some(serde_json::to_value(order)?)).await?;
+        let order_id = placed.get("id").and_then(Value::as_i64).context("the placed order has no id")?;
+        read(self.control("POST", "invoices", Some(json!({"order_id": order_id}))).await?)
+    }
+
+    /// The currency that an invoice is in.
+    pub(crate) async fn currency(&self, invoice: u64) -> anyhow::Result<String> {
+        let document = self.control("GET", &format!("canonical/invoice/{invoice}"), None).await?;
+        document.get("currency").and_then(Value::as_str).map(str::to_owned).context("an invoice without currency")
+    }
+
+    /// One tick of cron.
+    pub(crate) async fn ticks(&self) -> anyhow::Result<Vec<Sent>> {
+        let answer = self.control("POST", "cron", None).await?;
+        read(answer.get("sent").cloned().unwrap_or_default())
+    }
+
+    /// Takes a delivery out of its backoff.
+    pub(crate) async fn requeues(&self, outbox_id: i64) -> anyhow::Result<()> {
+        self.control("POST", &format!("outbox/{outbox_id}/requeue"), None).await.map(drop)
+    }
+
+    pub(crate) async fn chip(&self, invoice: u64) -> anyhow::Result<Chip> {
+        read(self.control("GET", &format!("chip/invoice/{invoice}?provider=xero"), None).await?)
+    }
+}
+
+/// The book.
+#[derive(Clone, Debug)]
+pub(crate) struct Book {
+    pub(crate) url: String,
+}
+
+impl Book {
+    pub(crate) fn at(url: &str) -> Self {
+        Self { url: url.to_owned() }
+    }
+
+    pub(crate) async fn accepts(&self, token: &str) -> anyhow::Result<()> {
+        let tokens = json!({"accept": [token]});
+        http::send(&self.url, "POST", "/_control/tokens", &[], Some(&tokens)).await?.good("tokens").map(drop)
+    }
+
+    pub(crate) async fn knows(&self, token: &str) -> anyhow::Result<bool> {
+        let authorization = format!("Bearer {token}");
+        let headers = [("Authorization", authorization.as_str())];
+        Ok(http::send(&self.url, "GET", "/v2/company", &headers, None).await?.status == 200)
+    }
+
+    pub(crate) async fn invoices(&self, reference: &str) -> anyhow::Result<Vec<BookInvoice>> {
+        let path = format!("/_control/invoices?reference={reference}");
+        let answer = http::send(&self.url, "GET", &path, &[], None).await?.good("invoices")?;
+        read(answer.get("invoices").cloned().unwrap_or_default())
+    }
+}
+
+/// Whom a token is about, unverified.
+fn subject(authorization: &str) -> Option<String> {
+    use base64::Engine;
+    let claims = authorization.strip_prefix("Bearer ")?.split('.').nth(1)?;
+    let claims = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let claims: Value = serde_json::from_slice(&claims).ok()?;
+    claims.get("sub")?.as_str().map(str::to_owned)
+}
