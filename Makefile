@@ -17,11 +17,12 @@ help: ## This list
 
 .PHONY: demo
 demo: up ## Watch documents travel from a shop into a book, on the local stack
-	@$(stack) run -- target/debug/ledger-demo
+	@target/debug/ledger-demo
 
 .PHONY: up
-up: build-local ## Start the local stack, or bring it to the newest code
+up: build-local ## Start the local stack, or bring it to the newest code, and pair its shop
 	@$(stack) up --params $(PARAMS)
+	@target/debug/ledger-demo --pair-only
 
 .PHONY: down
 down: ## Stop the local stack and forget what is in it

@@ -174,7 +174,12 @@ pub(crate) async fn runs(stack: &Stack, command: &RunsCommand) -> Result<Shown, 
     match command {
         RunsCommand::List(list) => {
             let read = async |after: Option<&str>, size| stack.store().runs(&list.tenant, after, size).await;
-            Ok(runs_shown(&listed(list, read).await?))
+            let page = listed(list, read).await?;
+            if page.runs.is_empty() {
+                // Nothing of nobody is a mistake in the tenant's id.
+                tenancy(stack, &list.tenant).await?;
+            }
+            Ok(runs_shown(&page))
         }
         RunsCommand::Show { run } => {
             let detail = stack.operate().run(run).await?;

@@ -61,7 +61,7 @@ pub fn moments(detail: &RunDetail) -> Vec<Moment> {
 fn of_attempt(attempt: &AttemptRow, moments: &mut Vec<Moment>) {
     let again = match attempt.generation {
         0 | 1 => String::new(),
-        generation => format!(", opening {generation}"),
+        generation => format!(", generation {generation}"),
     };
     let settings = match attempt.settings_version {
         0 => String::new(),
@@ -100,7 +100,7 @@ fn of_evidence(evidence: &EvidenceRow) -> String {
         evidence.provider_code.as_ref().map(|code| format!("code {code}")),
         evidence.field.as_ref().map(|field| format!("field {field}")),
         evidence.request_id.as_ref().map(|id| format!("request {id}")),
-        evidence.provider_text.as_ref().map(|text| format!("\"{text}\"")),
+        evidence.provider_text.as_ref().map(|text| format!("says {text}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -8,6 +8,7 @@ use crate::post::Disposition;
 use crate::shop::{ShopAnswer, ShopPorts};
 use crate::tenants::TenantMemory;
 use ledger_domain::code::Code;
+use ledger_domain::fault::{Action, Fault};
 use ledger_domain::retry;
 use ledger_domain::run::{ChipStatus, RunState, RunView, chip};
 use ledger_wire::magento::SyncState;
@@ -155,10 +156,10 @@ fn chip_name(status: &str) -> &'static str {
         .unwrap_or("pushed")
 }
 
-const fn retry_after(fault: &ledger_domain::fault::Fault) -> Option<u64> {
+const fn retry_after(fault: &Fault) -> Option<u64> {
     match fault.action {
-        ledger_domain::fault::Action::Later { after_seconds } => after_seconds,
-        _ => None,
+        Action::Later { after_seconds } => after_seconds,
+        Action::Doubtful | Action::Reconnect | Action::Refused | Action::Broken => None,
     }
 }
 

@@ -6,6 +6,7 @@ use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::timeline::Moment;
 use ledger_world::shop::{Address, ItemSpec, OrderSpec};
+use rust_decimal::Decimal;
 
 /// The end that an invoice should come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,10 +98,16 @@ impl Case {
         };
         let currency = shop.currency(invoice.id).await?;
         let chip = shop.chip(invoice.id).await?.sync_status;
-        let note = format!("{} {currency}, chip {chip}", invoice.grand_total);
+        let note = format!("{} {currency}, chip {chip}", money(invoice.grand_total));
         let seen = vec![Moment::new(at, "invoice raised in the shop", note)];
         Ok(Story { title: self.title, end: self.end, invoice, currency, seen })
     }
+}
+
+/// A figure with at least its pennies.
+pub(crate) fn money(mut figure: Decimal) -> String {
+    figure.rescale(figure.scale().max(2));
+    figure.to_string()
 }
 
 fn of_misconfigured_website() -> OrderSpec {

@@ -1,6 +1,6 @@
 //! Follows invoices from the shop's outbox to the chip in its grid.
 
-use crate::cases::{CASES, End, Story};
+use crate::cases::{CASES, End, Story, money};
 use crate::pairing::Paired;
 use crate::strangers::{Book, Chip, Shop};
 use ledger_aws::SystemClock;
@@ -11,10 +11,12 @@ use ledger_cli::{Stack, output, tables};
 use std::collections::BTreeMap;
 
 /// Between two looks at the shop, in milliseconds.
-const LOOK_MS: u64 = 100;
+const LOOK_MS: u64 = 50;
+/// Looks at a run whose chip has turned.
+const LOOKS_MAX: u32 = 20;
 /// What needs longer than this has lost a message: the sweeper is asked to look, in milliseconds. It would come by
 /// itself every minute.
-const SWEEP_AFTER_MS: i64 = 15_000;
+const SWEEP_AFTER_MS: u64 = 15_000;
 
 /// An invoice at the end of its way, or at the end of our patience.
 pub(crate) struct Followed {
@@ -50,40 +52,59 @@ pub(crate) async fn follow(
     limit_seconds: u64,
     stack_name: &str,
 ) -> anyhow::Result<Vec<Followed>> {
-    let began = SystemClock.now_ms();
-    let until = began.saturating_add(i64::try_from(limit_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX));
+    let limit_ms = i64::try_from(limit_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    let until = SystemClock.now_ms().saturating_add(limit_ms);
     let mut others: BTreeMap<String, u32> = BTreeMap::new();
     let mut under_way = Vec::new();
     for case in &CASES {
-        under_way.push(deliver(shop, case.raise(shop).await?, until, &mut others).await?);
+        let delivered = deliver(shop, case.raise(shop).await?, until, &mut others).await?;
+        let watch = tokio::spawn(watch(shop.clone(), delivered.story.invoice.id, until));
+        under_way.push((delivered, watch));
     }
     if !others.is_empty() {
         let others = others.iter().map(|(event, count)| format!("{count} {event}")).collect::<Vec<_>>().join(", ");
         output::print(&format!("Taken besides, and held until this version has a worker for them: {others}"));
     }
     let mut followed = Vec::new();
-    let mut swept_at = began;
-    for (number, delivered) in (1_u32..).zip(under_way) {
-        let chip = loop {
-            let chip = shop.chip(delivered.story.invoice.id).await?;
-            let now = SystemClock.now_ms();
-            if chip.sync_status != "pending" || now >= until {
-                break chip;
+    for (number, (delivered, mut watch)) in (1_u32..).zip(under_way) {
+        let (chip, seen_at) = loop {
+            tokio::select! {
+                watched = &mut watch => break watched??,
+                () = SystemClock.sleep_ms(SWEEP_AFTER_MS) => sweep(stack_name).await,
             }
-            if now.saturating_sub(swept_at) >= SWEEP_AFTER_MS {
-                swept_at = now;
-                sweep(stack_name).await;
-            }
-            SystemClock.sleep_ms(LOOK_MS).await;
         };
-        let seen_at = SystemClock.now_ms();
-        let detail = stack.operate().run(&delivered.run_id).await?;
+        let detail = settled(stack, &delivered.run_id).await?;
         let title = delivered.story.title;
         let (text, end) = tell(book, delivered.story, &detail, chip, &paired.prefix, seen_at).await?;
         output::print(&format!("\n{number} of {}: {title}\n{text}", CASES.len()));
         followed.push(end);
     }
     Ok(followed)
+}
+
+/// Waits until the shop's chip is no longer pending, or until then; and when it was seen.
+async fn watch(shop: Shop, invoice: u64, until: i64) -> anyhow::Result<(Chip, i64)> {
+    loop {
+        let chip = shop.chip(invoice).await?;
+        let now = SystemClock.now_ms();
+        if chip.sync_status != "pending" || now >= until {
+            return Ok((chip, now));
+        }
+        SystemClock.sleep_ms(LOOK_MS).await;
+    }
+}
+
+/// The run, once it is noted that the shop was told: that comes a moment after the chip has turned.
+async fn settled(stack: &Stack, run_id: &str) -> anyhow::Result<RunDetail> {
+    let mut looks = LOOKS_MAX;
+    loop {
+        let detail = stack.operate().run(run_id).await?;
+        looks = looks.saturating_sub(1);
+        if looks == 0 || detail.push.as_ref().is_some_and(|push| push.pushed == push.wanted) {
+            return Ok(detail);
+        }
+        SystemClock.sleep_ms(LOOK_MS).await;
+    }
 }
 
 /// Ticks the shop's cron until an invoice is delivered; `others` counts what else was.
@@ -103,9 +124,9 @@ async fn deliver(
             let count = others.entry(other.event_name.clone()).or_default();
             *count = count.saturating_add(1);
         }
-        let Some(sent) = sent.iter().find(|sent| sent.idempotency_key == key) else {
-            anyhow::bail!("the shop's outbox has no {key}");
-        };
+        anyhow::ensure!(!sent.is_empty(), "the shop's outbox has no {key}");
+        // A full outbox takes several ticks.
+        let Some(sent) = sent.iter().find(|sent| sent.idempotency_key == key) else { continue };
         let status = sent.status.map_or_else(|| sent.body.clone(), |status| status.to_string());
         story.seen.push(Moment::new(at, "the shop's cron delivers", status).taking(took));
         if let Some(run_id) = sent.run_id().filter(|_| sent.is_good()) {
@@ -115,7 +136,7 @@ async fn deliver(
         anyhow::ensure!(!refused, "the ledger refuses {key}: {:?} {}", sent.status, sent.body);
         // The shop would try again after its backoff; a watcher doesn't want to wait for that.
         shop.requeues(sent.outbox_id).await?;
-        SystemClock.sleep_ms(LOOK_MS.saturating_mul(5)).await;
+        SystemClock.sleep_ms(LOOK_MS.saturating_mul(10)).await;
     }
 }
 
@@ -157,10 +178,10 @@ async fn tell(
     expect("the run's state", Some(&detail.run.state), Some(story.end.state()));
     expect("the chip", Some(&chip.sync_status), Some(status));
     expect("the chip's reason", chip.skip_reason.as_deref().or(chip.error_code.as_deref()), reason);
-    let shop_total = format!("{} {}", story.invoice.grand_total.round_dp(2), story.currency);
+    let shop_total = format!("{} {}", money(story.invoice.grand_total), story.currency);
     let book_total = match found.as_slice() {
         [] => String::new(),
-        [one] => format!("{} {}", one.total_value, one.currency),
+        [one] => format!("{} {}", money(one.total_value), one.currency),
         several => format!("{} documents", several.len()),
     };
     match (story.end, found.as_slice()) {

@@ -61,7 +61,9 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<bool> {
     let shop = Shop::at(&variables.need("SHOP_URL")?);
     let book = Book::at(&variables.need("BOOK_URL")?);
     let paired = pairing::pair(&stack, &shop, &book, &mut variables, arguments.fresh).await?;
-    output::print(&paired.told());
+    if paired.fresh || arguments.pair_only {
+        output::print(&paired.told());
+    }
     if arguments.pair_only {
         return Ok(true);
     }

@@ -2,9 +2,9 @@
 
 use crate::strangers::{Book, Shop};
 use crate::variables::Variables;
-use ledger_aws::SystemChance;
 use ledger_aws::engine::operate::{NewBinding, NewTenant};
-use ledger_aws::engine::ports::{Chance, Tenants};
+use ledger_aws::engine::ports::{Chance, Clock, Tenants};
+use ledger_aws::{SystemChance, SystemClock};
 use ledger_cli::Stack;
 use ledger_wire::settings::SettingsV1;
 use ledger_world::shop::WebsiteSpec;
@@ -23,7 +23,8 @@ const MARK_LENGTH: usize = 6;
 pub(crate) struct Paired {
     pub(crate) tenant: String,
     pub(crate) prefix: String,
-    fresh: bool,
+    /// Made just now.
+    pub(crate) fresh: bool,
 }
 
 impl Paired {
@@ -61,7 +62,7 @@ pub(crate) async fn pair(
     let mark: String = tenant.chars().filter(char::is_ascii_hexdigit).take(MARK_LENGTH).collect();
     let prefix = format!("MAG-{mark}-");
     book.accepts(&token).await?;
-    operate
+    let bound = operate
         .add_binding(&NewBinding {
             tenant: tenant.clone(),
             provider: PROVIDER.to_owned(),
@@ -74,6 +75,10 @@ pub(crate) async fn pair(
         })
         .await?;
     shop.pairs(&tenant, &api_key, &variables.need("LEDGER_URL")?).await?;
+    // The shop dates its documents to the second. One of this very second would look older than the binding, and what is
+    // older may have been posted by a previous service, so it would be looked for first.
+    let next_second = bound.connected_at.div_euclid(1_000).saturating_add(1).saturating_mul(1_000);
+    SystemClock.sleep_ms(u64::try_from(next_second.saturating_sub(SystemClock.now_ms())).unwrap_or_default()).await;
     variables.put(&[("TENANT_ID", tenant.clone()), ("API_KEY", api_key), ("BOOK_TOKEN", token)])?;
     Ok(Paired { tenant, prefix, fresh: true })
 }
