@@ -74,13 +74,12 @@ ENVIRONMENT = {
         "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueue",
         "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
     },
-    "WorkerInvoiceCreatedFunction": ALL_QUEUES | {"FUNCTION_TIMEOUT_SECONDS": "WorkerTimeoutSeconds"},
+    "WorkerInvoiceCreatedFunction": ALL_QUEUES,
     "WorkerPushSyncStateFunction": {
         "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
         "QUEUE_DEAD_LETTER_URL": "DeadLetterQueue",
-        "FUNCTION_TIMEOUT_SECONDS": "WorkerTimeoutSeconds",
     },
-    "SweeperFunction": ALL_QUEUES | {"FUNCTION_TIMEOUT_SECONDS": "SweeperTimeoutSeconds"},
+    "SweeperFunction": ALL_QUEUES,
 }
 
 # Function → timeout parameter and its default.
@@ -93,23 +92,24 @@ TIMEOUTS = {
 
 READ = {"dynamodb:GetItem", "dynamodb:Query"}
 WRITE = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
-ALL_ITEMS = READ | WRITE | {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem"}
+ATTEMPT = READ | WRITE | {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"}
+SWEEP = READ | WRITE | {"dynamodb:DeleteItem"}
 CONSUME = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 # Role → resource → actions. Whatever is not here must not be in the template, and the other way round.
 PERMISSIONS = {
     "WebhookRole": {
-        "SyncRunsTable": READ | WRITE | {"dynamodb:ConditionCheckItem"},
-        "TenantsTable": READ,
+        "SyncRunsTable": WRITE,
+        "TenantsTable": {"dynamodb:Query"},
         "Key": {"kms:Decrypt"},
         "InvoiceCreatedQueue": {"sqs:SendMessage"},
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "WebhookLogGroup": LOG,
     },
     "WorkerInvoiceCreatedRole": {
-        "SyncRunsTable": ALL_ITEMS,
-        "EntityXrefTable": ALL_ITEMS,
-        "TenantsTable": ALL_ITEMS,
+        "SyncRunsTable": ATTEMPT,
+        "EntityXrefTable": ATTEMPT,
+        "TenantsTable": ATTEMPT,
         "Key": {"kms:Decrypt"},
         "InvoiceCreatedQueue": CONSUME,
         "PushSyncStateQueue": {"sqs:SendMessage"},
@@ -117,7 +117,7 @@ PERMISSIONS = {
         "WorkerInvoiceCreatedLogGroup": LOG,
     },
     "WorkerPushSyncStateRole": {
-        "SyncRunsTable": READ | WRITE | {"dynamodb:BatchGetItem"},
+        "SyncRunsTable": READ | {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
         "EntityXrefTable": READ | {"dynamodb:BatchGetItem"},
         "TenantsTable": READ | WRITE | {"dynamodb:BatchGetItem"},
         "Key": {"kms:Decrypt"},
@@ -126,12 +126,10 @@ PERMISSIONS = {
         "WorkerPushSyncStateLogGroup": LOG,
     },
     "SweeperRole": {
-        "SyncRunsTable": ALL_ITEMS,
+        "SyncRunsTable": SWEEP,
         "SyncRunsTable/index/due": {"dynamodb:Query"},
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
-        "SyncRunsTable/index/by_tenant": {"dynamodb:Query"},
-        "EntityXrefTable": {"dynamodb:GetItem"},
-        "TenantsTable": ALL_ITEMS,
+        "TenantsTable": SWEEP,
         "Key": {"kms:Decrypt"},
         "InvoiceCreatedQueue": {"sqs:SendMessage"},
         "PushSyncStateQueue": {"sqs:SendMessage"},

@@ -110,7 +110,7 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
         "wrong": put("Globals/Function/Environment/Variables/TABLE_TENANTS", {"Ref": "SyncRunsTable"}),
         "too much": put(P("WebhookFunction", "Environment/Variables/QUEUE_DEAD_LETTER_URL"),
                         {"Ref": "DeadLetterQueue"}),
-        "no timeout": put(P("WorkerPushSyncStateFunction", "Environment/Variables/FUNCTION_TIMEOUT_SECONDS"), None),
+        "no queue": put(P("WorkerPushSyncStateFunction", "Environment/Variables/QUEUE_DEAD_LETTER_URL"), None),
         "a literal timer": put("Globals/Function/Environment/Variables/STALL_SECONDS", 600),
     },
     checks.check_timers_are_parameters: {

@@ -1,6 +1,10 @@
 //! What every function's process does once: read the environment, write logs as JSON.
 
 use std::io::Write;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The environment, by name. The only place that reads it.
 #[must_use]
@@ -11,17 +15,16 @@ pub fn environment(name: &str) -> Option<String> {
 
 /// Writes logs to standard output as one JSON object a line, from the level that `LOG_LEVEL` names (default `info`).
 pub fn start_logs() {
-    let level = environment("LOG_LEVEL")
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(tracing_subscriber::filter::LevelFilter::INFO);
-    tracing_subscriber::fmt()
+    let level = environment("LOG_LEVEL").and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_target(false)
-        .with_max_level(level)
-        .init();
+        .with_target(false);
+    // The libraries below us would write whole requests at their lowest level, secrets included.
+    let ours = Targets::new().with_target("ledger", level).with_default(LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines.with_filter(ours)).init();
 }
 
 /// Writes a line to standard output as it is, for metrics that the log service reads.

@@ -116,7 +116,8 @@ impl Executor<'_> {
                 self.alias(wanted, &row);
                 return Ok(posted);
             }
-            Some("created") => Start::Linked(posted(&there.clone().unwrap_or_default())?),
+            // Its total is read anew: somebody may have corrected it in the book.
+            Some("created") => Start::Linked(Posted { total: None, ..posted(&there.clone().unwrap_or_default())? }),
             Some("reserved") if there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
             Some(_) => self.resolve(wanted, there.as_ref()).await?,
             None if wanted.find_first => self.resolve(wanted, None).await?,
@@ -311,6 +312,10 @@ impl Executor<'_> {
 
     fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32) {
         let kind = wanted.document.kind();
+        if let Some(step) = self.steps.last_mut() {
+            step.provider_id = Some(posted.provider_id.clone());
+            step.total = posted.total.map(|total| total.to_string());
+        }
         self.stage_own(wanted, |row| {
             row.state = state.to_owned();
             row.doubtful = false;
@@ -327,7 +332,7 @@ impl Executor<'_> {
         }
     }
 
-    /// A second key of a linked contact that was not known yet, or that waits under a reservation of its own.
+    /// A second key of a linked contact that was not known yet.
     fn alias(&mut self, wanted: &Wanted, linked: &XrefRow) {
         let missing: Vec<String> = wanted.keys.iter().filter(|key| !self.xrefs.contains_key(*key)).cloned().collect();
         for key in missing {

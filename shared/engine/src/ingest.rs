@@ -185,13 +185,15 @@ impl Ingest<'_> {
             idempotency_key: request.header("Idempotency-Key"),
             body,
         };
-        let answer = self.take(&delivery).await;
+        let mut proven = false;
+        let answer = match self.decide(&delivery, &mut proven).await {
+            Ok(answer) | Err(answer) => answer,
+        };
         let run_id = match &answer {
             Answer::Accepted { sync_run_id } => sync_run_id.as_str(),
             Answer::Unauthorised | Answer::Bad { .. } | Answer::Later { .. } => "",
         };
-        // Only what the token proved is logged: a forged path could carry anything.
-        let proven = !matches!(answer, Answer::Unauthorised);
+        // Only what a signature proved is logged: a forged path could carry anything.
         tracing::info!(
             run_id,
             tenant = if proven { delivery.tenant } else { "" },
@@ -205,14 +207,7 @@ impl Ingest<'_> {
         answer.response()
     }
 
-    /// Takes a delivery.
-    pub async fn take(&self, delivery: &Delivery<'_>) -> Answer {
-        match self.decide(delivery).await {
-            Ok(answer) | Err(answer) => answer,
-        }
-    }
-
-    async fn decide(&self, delivery: &Delivery<'_>) -> Or<Answer> {
+    async fn decide(&self, delivery: &Delivery<'_>, proven: &mut bool) -> Or<Answer> {
         let now = self.clock.now_ms();
         if delivery.body.len() > BODY_MAX_BYTES {
             return Err(Answer::bad("body_too_large", None, "the body is larger than 64 KiB"));
@@ -235,6 +230,7 @@ impl Ingest<'_> {
             return Err(Answer::Unauthorised);
         }
         let known = self.verified(&presented, tenant, now).await?;
+        *proven = true;
         let said = read(delivery)?;
         let known = self.with_bindings(known, &said, tenant, now).await?;
         let runs = self.runs(&known.tenancy.tenant, &chosen(&known, &said)?, &said, delivery, now);
@@ -379,7 +375,12 @@ impl Ingest<'_> {
                 }
                 Revisited::Spent(spent) => return Ok(again(&spent, &jti)),
                 Revisited::Changed => match self.store.accept(runs, &jti, now_seconds, &self.chance.uuid()).await? {
-                    Accepted::Fresh => return Ok(accepted),
+                    Accepted::Fresh => {
+                        for run in runs {
+                            self.send(run).await;
+                        }
+                        return Ok(accepted);
+                    }
                     Accepted::Met { jti: Some(spent), .. } => return Ok(again(&spent, &jti)),
                     Accepted::Met { jti: None, runs } => met = runs,
                 },

@@ -17,6 +17,8 @@ const SKUS_MAX: usize = 80;
 /// Where an invoice and what it needs are remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvoiceKeys {
+    /// The book.
+    pub book: String,
     /// The invoice's own row.
     pub invoice: String,
     /// The buyer's rows: by customer id where there is one, then by e-mail address.
@@ -52,6 +54,7 @@ impl InvoiceKeys {
             skus.into_iter().take(SKUS_MAX).map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect()
         };
         Self {
+            book: book.to_owned(),
             invoice: keys::document(book, "invoice", tenant, invoice.magento_id),
             contact,
             number: guarded(mapping::invoice_number(settings, &invoice.increment_id)),
@@ -82,7 +85,11 @@ impl InvoiceKeys {
                 .into_iter()
                 .find(|(candidate, _)| *candidate == number)
                 .cloned()
-                .unwrap_or_else(|| (number, self.number.1.clone()));
+                .unwrap_or_else(|| {
+                    // Reserved under settings that have changed since: the number stays, and so does its guard.
+                    let key = keys::number(&self.book, "invoice", &number);
+                    (number, key)
+                });
         }
         let taken = xrefs
             .get(&self.number.1)

@@ -77,7 +77,11 @@ impl Push<'_> {
         };
         let known = match self.memory.tenant(self.store, &view.push.tenant, now).await {
             Ok(Some(known)) => known,
-            Ok(None) => return ("tenant_gone", ""),
+            Ok(None) => {
+                // Nobody is left to tell.
+                let _ = self.store.pushed(&view.push, "tenant_gone", now).await;
+                return ("tenant_gone", "");
+            }
             Err(_) => return self.put_off(view, None, Code::StoreUnavailable).await,
         };
         let ports = ShopPorts {

@@ -218,13 +218,13 @@ impl Sweep<'_> {
         match edges::state(&row) {
             RunState::Queued => {
                 let stalled = now.saturating_sub(row.updated_at) >= milliseconds(self.timers.stall_seconds);
+                if stalled && self.book_is_working(&row, now).await? {
+                    let next = edges::looked_at_again(&row, now, self.timers);
+                    self.store.replace_run(&row, &next, None).await?;
+                    return Ok(());
+                }
                 if stalled {
                     with(tally, |tally| tally.report.stalled = tally.report.stalled.saturating_add(1));
-                    if self.book_is_working(&row, now).await? {
-                        let next = edges::looked_at_again(&row, now, self.timers);
-                        self.store.replace_run(&row, &next, None).await?;
-                        return Ok(());
-                    }
                 }
                 self.send_run(&row, tally).await.map(|_| ())
             }

@@ -11,8 +11,8 @@ use serde_json::value::RawValue;
 
 /// Decimal places of `base_to_order_rate` (`decimal(12,4)`), with room for shops that widened the column.
 const RATE_PLACES: u32 = 8;
-/// Most rows of an invoice that we read.
-pub const LINES_MAX: usize = 500;
+/// Most rows of an invoice that we read: beyond what any book takes, so that the book's own limit is the one named.
+pub const LINES_MAX: usize = 5_000;
 
 /// Body of an event: `{"magento_entity_id":42,"website_id":1,"store_id":1,"occurred_at":"2026-11-20T09:30:00Z",
 /// "payload":{"increment_id":"000000042","paid":true}}`.

@@ -90,7 +90,8 @@ impl Plan {
         let webhook = binary(functions, "webhook");
         // What is worked through below is delivered once, by a process that isn't measured.
         let deliverer = scene.spawns(&webhook).await?;
-        let (mut controls, mut webhooks, mut workers, mut pushers, mut sweepers) = (vec![], vec![], vec![], vec![], vec![]);
+        let (mut controls, mut webhooks, mut workers, mut pushers, mut sweepers) =
+            (vec![], vec![], vec![], vec![], vec![]);
         for _ in 0..self.runs {
             let events = measure::deliveries(&scene, self.events.saturating_add(1), 0)?;
             let (first, warm) = events.split_first().context("no events")?;
@@ -113,12 +114,18 @@ impl Plan {
             control_starts.push(measure::run(&scene, control, &event, &[], answers(200)).await?.first_answer_us);
             webhook_starts.push(measure::run(&scene, &webhook, &event, &[], answers(202)).await?.first_answer_us);
         }
-        let all = [("control", &controls), ("webhook", &webhooks), ("worker-invoice-created", &workers),
-            ("worker-push-sync-state", &pushers), ("sweeper", &sweepers)];
+        let all = [
+            ("control", &controls),
+            ("webhook", &webhooks),
+            ("worker-invoice-created", &workers),
+            ("worker-push-sync-state", &pushers),
+            ("sweeper", &sweepers),
+        ];
         let mut figures = starts(median(control_starts), median(webhook_starts), &all[2..]);
         figures.extend(processor(&all));
         figures.extend(all.iter().map(|(name, runs)| {
-            let peak = Figure::new(format!("{name}: peak memory"), median_of(runs, |run| run.peak_kib), Unit::Kibibytes);
+            let peak =
+                Figure::new(format!("{name}: peak memory"), median_of(runs, |run| run.peak_kib), Unit::Kibibytes);
             if *name == "control" { peak } else { peak.at_most(MEMORY_LIMIT) }
         }));
         for folder in FUNCTIONS {
@@ -160,7 +167,8 @@ fn starts(control: u64, webhook: u64, others: &[Measured<'_>]) -> Vec<Figure> {
     let mut figures = vec![
         Figure::new("control: start to first answer", control, Unit::Microseconds),
         Figure::new("webhook: start to first 202", webhook, Unit::Microseconds),
-        Figure::new("webhook: of the control's", hundredths(webhook, control), Unit::TimesHundredths).at_most(START_LIMIT),
+        Figure::new("webhook: of the control's", hundredths(webhook, control), Unit::TimesHundredths)
+            .at_most(START_LIMIT),
     ];
     figures.extend(others.iter().map(|(name, runs)| {
         let first = median_of(runs, |run| run.first_answer_us);

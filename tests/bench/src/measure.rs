@@ -154,7 +154,11 @@ pub fn deliveries(scene: &Scene, known: usize, guests: usize) -> anyhow::Result<
 ///
 /// # Errors
 /// Where a function fails.
-pub async fn asked(scene: &Scene, binary: impl Fn(&str) -> std::path::PathBuf, events: usize) -> anyhow::Result<Vec<Asked>> {
+pub async fn asked(
+    scene: &Scene,
+    binary: impl Fn(&str) -> std::path::PathBuf,
+    events: usize,
+) -> anyhow::Result<Vec<Asked>> {
     let webhook = scene.spawns(&binary("webhook")).await?;
     let worker = scene.spawns(&binary("worker-invoice-created")).await?;
     let push = scene.spawns(&binary("worker-push-sync-state")).await?;
@@ -162,7 +166,9 @@ pub async fn asked(scene: &Scene, binary: impl Fn(&str) -> std::path::PathBuf, e
     let (mut delivered, mut known, mut new, mut pushed, mut swept) = (vec![], vec![], vec![], vec![], vec![]);
     // The first of each is cold, and makes the contact that is known afterwards.
     for round in 0..=events {
-        for (guest, attempts) in [(None, &mut known), (Some(format!("round-{}@example.com", ambient::fresh_uuid())), &mut new)] {
+        for (guest, attempts) in
+            [(None, &mut known), (Some(format!("round-{}@example.com", ambient::fresh_uuid())), &mut new)]
+        {
             let delivery = scene.raises(guest.as_deref())?;
             let before = scene.aws.count();
             scene.delivers(&webhook, &delivery).await?;

@@ -24,7 +24,8 @@ pub enum Unit {
 impl Unit {
     fn shown(self, value: u64) -> String {
         let fraction = |value: u64, whole: u64, digits: usize| {
-            let (before, rest) = (value.checked_div(whole).unwrap_or_default(), value.checked_rem(whole).unwrap_or_default());
+            let (before, rest) =
+                (value.checked_div(whole).unwrap_or_default(), value.checked_rem(whole).unwrap_or_default());
             let scale = 10_u64.pow(u32::try_from(digits).unwrap_or_default());
             format!("{before}.{:0digits$}", rest.saturating_mul(scale).checked_div(whole).unwrap_or_default())
         };

@@ -69,8 +69,10 @@ pub fn proxied(delivery: &Delivery) -> anyhow::Result<Value> {
         set(&mut proxied, &["multiValueHeaders", name], json!([value]));
     }
     let parameters: Vec<(&str, &str)> = query.split('&').filter_map(|pair| pair.split_once('=')).collect();
-    let single: Map<String, Value> = parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    let many: Map<String, Value> = parameters.iter().map(|(name, value)| ((*name).to_owned(), json!([value]))).collect();
+    let single: Map<String, Value> =
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let many: Map<String, Value> =
+        parameters.iter().map(|(name, value)| ((*name).to_owned(), json!([value]))).collect();
     let or_null = |map: Map<String, Value>| if map.is_empty() { Value::Null } else { Value::Object(map) };
     set(&mut proxied, &["queryStringParameters"], or_null(single));
     set(&mut proxied, &["multiValueQueryStringParameters"], or_null(many));

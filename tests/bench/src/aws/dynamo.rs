@@ -361,7 +361,8 @@ impl Inside {
             found.reverse();
         }
         if let Some(after) = request.get("ExclusiveStartKey").and_then(Value::as_object) {
-            let place = found.iter().position(|item| item.get("pk") == after.get("pk") && item.get("sk") == after.get("sk"));
+            let place =
+                found.iter().position(|item| item.get("pk") == after.get("pk") && item.get("sk") == after.get("sk"));
             found = found.split_off(place.map_or(found.len(), |place| place.saturating_add(1)));
         }
         let limit = request.get("Limit").and_then(Value::as_u64).and_then(|limit| usize::try_from(limit).ok());
@@ -371,7 +372,8 @@ impl Inside {
         let mut answer = json!({"Count": found.len(), "ScannedCount": found.len()});
         if let Some(answer) = answer.as_object_mut() {
             if let Some(last) = found.last().filter(|_| more) {
-                let keys = ["pk", "sk"].into_iter().chain(index.into_iter().flat_map(|index| [index.hash, index.sort.0]));
+                let keys =
+                    ["pk", "sk"].into_iter().chain(index.into_iter().flat_map(|index| [index.hash, index.sort.0]));
                 let key: Item = keys.filter_map(|name| Some((name.to_owned(), last.get(name)?.clone()))).collect();
                 answer.insert("LastEvaluatedKey".to_owned(), Value::Object(key));
             }
@@ -383,7 +385,10 @@ impl Inside {
 
 fn in_order(sort: &str, left: &Item, right: &Item) -> Ordering {
     let by = |name: &str| {
-        left.get(name).zip(right.get(name)).and_then(|(left, right)| item::compare(left, right)).unwrap_or(Ordering::Equal)
+        left.get(name)
+            .zip(right.get(name))
+            .and_then(|(left, right)| item::compare(left, right))
+            .unwrap_or(Ordering::Equal)
     };
     by(sort).then_with(|| by("pk"))
 }
@@ -451,9 +456,7 @@ mod tests {
         let refused = ask(&dynamo, "PutItem", &put("a", "new")).unwrap_err();
         assert_eq!(refused.code, "ConditionalCheckFailedException");
         assert_eq!(refused.body["Item"]["state"], json!({"S": "old"}));
-        let both = |token: &str, first: &str| {
-            json!({"ClientRequestToken": token, "TransactItems": [{"Put": put(first, "new")}, {"Put": put("a", "new")}]})
-        };
+        let both = |token: &str, first: &str| json!({"ClientRequestToken": token, "TransactItems": [{"Put": put(first, "new")}, {"Put": put("a", "new")}]});
         let refused = ask(&dynamo, "TransactWriteItems", &both("t1", "b")).unwrap_err();
         assert_eq!(refused.body["CancellationReasons"][0], json!({"Code": "None"}));
         assert_eq!(refused.body["CancellationReasons"][1]["Item"]["state"], json!({"S": "old"}));

@@ -65,9 +65,7 @@ fn size_of_value(value: &Value) -> usize {
     match (kind, content) {
         ("S", Value::String(text)) => text.len(),
         // About a byte for every two digits, and one.
-        ("N", Value::String(digits)) => {
-            digits.bytes().filter(u8::is_ascii_digit).count().div_ceil(2).saturating_add(1)
-        }
+        ("N", Value::String(digits)) => digits.bytes().filter(u8::is_ascii_digit).count().div_ceil(2).saturating_add(1),
         // Three bytes of a map or list, one for each of its elements.
         ("M", Value::Object(inner)) => size(inner).saturating_add(inner.len()).saturating_add(3),
         ("L", Value::Array(inner)) => {

@@ -41,7 +41,8 @@ pub fn answer(operation: &str, request: &Value) -> Result<Value, Refusal> {
         }
         "Decrypt" => {
             let blob = bytes("CiphertextBlob")?;
-            let sealed = blob.strip_prefix(HEADER).and_then(|blob| serde_json::from_slice::<(String, String)>(blob).ok());
+            let sealed =
+                blob.strip_prefix(HEADER).and_then(|blob| serde_json::from_slice::<(String, String)>(blob).ok());
             match sealed {
                 Some((bound, plain)) if bound == context => {
                     Ok(json!({"KeyId": KEY, "Plaintext": plain, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}))

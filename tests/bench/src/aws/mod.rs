@@ -63,10 +63,8 @@ impl Aws {
             Endpoint::start(&authority, move |target, body| answer(&services, route, target, body)).await
         };
         Ok(Self {
-            dynamodb: open(|services, operation, request| {
-                services.dynamo.answer(operation, request, &services.meter)
-            })
-            .await?,
+            dynamodb: open(|services, operation, request| services.dynamo.answer(operation, request, &services.meter))
+                .await?,
             sqs: open(|services, operation, request| services.sqs.answer(operation, request)).await?,
             kms: open(|_, operation, request| kms::answer(operation, request)).await?,
             services,

@@ -34,7 +34,8 @@ impl Asked {
         let request = ProxyRequest {
             http_method: "POST".to_owned(),
             path_parameters: Some(
-                [("tenant".to_owned(), Some(self.tenant.clone())), ("event".to_owned(), Some(self.event.to_owned()))].into(),
+                [("tenant".to_owned(), Some(self.tenant.clone())), ("event".to_owned(), Some(self.event.to_owned()))]
+                    .into(),
             ),
             query_string_parameters: self.provider.map(|it| [("provider".to_owned(), Some(it.to_owned()))].into()),
             headers: Some(headers),
@@ -110,10 +111,15 @@ async fn what_a_delivery_gets() -> anyhow::Result<()> {
             })
         }),
         ("another tenant's path", 401, "unauthorised", Box::new(|it| it.tenant = "somebody-else".to_owned())),
-        ("an unknown tenant", 401, "unauthorised", Box::new(|it| {
-            it.tenant = "nobody".to_owned();
-            it.authorization = Some(token(API_KEY, "nobody", NOW, 60, "j-nobody"));
-        })),
+        (
+            "an unknown tenant",
+            401,
+            "unauthorised",
+            Box::new(|it| {
+                it.tenant = "nobody".to_owned();
+                it.authorization = Some(token(API_KEY, "nobody", NOW, 60, "j-nobody"));
+            }),
+        ),
         ("long expired", 401, "unauthorised", {
             let tenant = w.tenant.clone();
             Box::new(move |it| it.authorization = Some(token(API_KEY, &tenant, NOW - 90_000, 60, "j-old")))
@@ -144,16 +150,41 @@ async fn what_a_delivery_gets() -> anyhow::Result<()> {
         ("JSON of another shape", 400, "invalid_body", Box::new(|it| it.body = "[1]".to_owned())),
         ("no id", 400, "invalid_magento_entity_id", Box::new(|it| it.body = "{}".to_owned())),
         ("id 0", 400, "invalid_magento_entity_id", Box::new(|it| it.body = r#"{"magento_entity_id":0}"#.to_owned())),
-        ("a negative id", 400, "invalid_magento_entity_id", Box::new(|it| it.body = r#"{"magento_entity_id":-1}"#.to_owned())),
-        ("a fractional id", 400, "invalid_magento_entity_id", Box::new(|it| it.body = r#"{"magento_entity_id":1.5}"#.to_owned())),
-        ("a huge id", 400, "invalid_magento_entity_id", Box::new(|it| it.body = r#"{"magento_entity_id":99999999999}"#.to_owned())),
+        (
+            "a negative id",
+            400,
+            "invalid_magento_entity_id",
+            Box::new(|it| it.body = r#"{"magento_entity_id":-1}"#.to_owned()),
+        ),
+        (
+            "a fractional id",
+            400,
+            "invalid_magento_entity_id",
+            Box::new(|it| it.body = r#"{"magento_entity_id":1.5}"#.to_owned()),
+        ),
+        (
+            "a huge id",
+            400,
+            "invalid_magento_entity_id",
+            Box::new(|it| it.body = r#"{"magento_entity_id":99999999999}"#.to_owned()),
+        ),
         ("a long key", 400, "invalid_idempotency_key", Box::new(|it| it.key = Some("k".repeat(129)))),
         ("a key of 128", 202, "", Box::new(|it| it.key = Some("k".repeat(128)))),
         ("no key", 202, "", Box::new(|it| it.key = None)),
         ("64 KiB", 202, "", Box::new(|it| it.body = format!("{BODY}{}", " ".repeat(65_536 - BODY.len())))),
-        ("64 KiB and a byte", 400, "body_too_large", Box::new(|it| it.body = format!("{BODY}{}", " ".repeat(65_537 - BODY.len())))),
+        (
+            "64 KiB and a byte",
+            400,
+            "body_too_large",
+            Box::new(|it| it.body = format!("{BODY}{}", " ".repeat(65_537 - BODY.len()))),
+        ),
         ("a provider never connected", 400, "no_active_binding", Box::new(|it| it.provider = Some("freeagent"))),
-        ("unknown fields of the shop's", 202, "", Box::new(|it| it.body = r#"{"magento_entity_id":"42","new":{"a":[1]},"payload":[]}"#.to_owned())),
+        (
+            "unknown fields of the shop's",
+            202,
+            "",
+            Box::new(|it| it.body = r#"{"magento_entity_id":"42","new":{"a":[1]},"payload":[]}"#.to_owned()),
+        ),
     ];
     for (number, (name, status, code, change)) in cases.into_iter().enumerate() {
         let mut asked = good(w, &format!("j-{number}"));
@@ -210,8 +241,7 @@ async fn a_token_is_spent_once_and_for_one_delivery() -> anyhow::Result<()> {
 async fn keys_overlap_and_a_pairing_under_way_refuses_nobody() -> anyhow::Result<()> {
     let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
     let ledger = &world.ledger;
-    let context =
-        SealContext { label: SEAL_LABEL, owner: world.tenant.clone(), attribute: "api_key" };
+    let context = SealContext { label: SEAL_LABEL, owner: world.tenant.clone(), attribute: "api_key" };
     let seal = async |key: &str| ledger.vault.inner.seal(&SecretString::from(key), 1, &context).await;
     let (old, new, alien) = ("byte8_lk_old_old_old_old", "byte8_lk_new_new_new_new", "byte8_lk_alien_alien_alien");
     let asked = |key: &str, jti: &str, now: i64| {

@@ -275,9 +275,12 @@ struct Guard {
 }
 
 impl Guard {
-    fn kill(&self) {
-        if let Some(victim) = self.victim.lock().unwrap().as_ref() {
+    /// Kills the caller; it is dead when this returns, so that no answer reaches it any more.
+    async fn kill(&self) {
+        let victim = self.victim.lock().unwrap().clone();
+        if let Some(victim) = victim {
             victim.kill();
+            victim.has_ended().await;
         }
     }
 }
@@ -298,11 +301,12 @@ async fn pass(
 ) -> (StatusCode, HeaderMap, Bytes) {
     let number = way.guard.calls.fetch_add(1, Ordering::SeqCst);
     if way.guard.at == Some((number, Side::Before)) {
-        way.guard.kill();
+        way.guard.kill().await;
         return (StatusCode::BAD_GATEWAY, HeaderMap::new(), Bytes::new());
     }
     let path = uri.path_and_query().map(|path| path.as_str()).unwrap_or("/");
-    let mut request = way.client.request(method, format!("{}{path}", way.to.get().map_or("", String::as_str))).body(body);
+    let mut request =
+        way.client.request(method, format!("{}{path}", way.to.get().map_or("", String::as_str))).body(body);
     for (name, value) in &headers {
         // The host stays what the caller signed.
         if !["connection", "transfer-encoding", "content-length"].contains(&name.as_str()) {
@@ -321,7 +325,7 @@ async fn pass(
     }
     let body = answer.bytes().await.unwrap_or_default();
     if way.guard.at == Some((number, Side::After)) {
-        way.guard.kill();
+        way.guard.kill().await;
     }
     (status, kept, body)
 }
@@ -354,7 +358,8 @@ async fn killed_at(deployed: &Deployed, name: &str, at: Option<(usize, Side)>) -
     let shop = Shop::start(ShopOptions::default()).await?;
     // The book calls itself by the address of the way to it, because its documents are known by their URLs.
     let book = Book::start(BookOptions { public_url: Some(book_url.clone()), ..BookOptions::default() }).await?;
-    for (way, to) in [(&aws, deployed.setting("AWS_ENDPOINT_URL")?), (&to_shop, shop.url()), (&to_book, direct(&book))] {
+    for (way, to) in [(&aws, deployed.setting("AWS_ENDPOINT_URL")?), (&to_shop, shop.url()), (&to_book, direct(&book))]
+    {
         way.to.set(to).map_err(|_| anyhow::anyhow!("a way has an end already"))?;
     }
     let tenant = format!("k{name}-{}", std::process::id());

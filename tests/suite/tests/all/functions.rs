@@ -42,7 +42,10 @@ async fn errors(function: &LambdaFunction) -> Vec<String> {
 
 fn answered(answer: &Value) -> (u64, Value) {
     let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
-    assert_eq!((&answer["headers"]["Content-Type"], &answer["isBase64Encoded"]), (&json!("application/json"), &json!(false)));
+    assert_eq!(
+        (&answer["headers"]["Content-Type"], &answer["isBase64Encoded"]),
+        (&json!("application/json"), &json!(false))
+    );
     (answer["statusCode"].as_u64().unwrap(), body)
 }
 
@@ -197,7 +200,11 @@ async fn ten_thousand_random_requests_get_what_the_design_allows() {
         let other = other.unwrap();
         tally.accepted.extend(other.accepted);
         tally.log.extend(other.log);
-        for (sum, share) in [(&mut tally.signed, other.signed), (&mut tally.refused, other.refused), (&mut tally.put_off, other.put_off)] {
+        for (sum, share) in [
+            (&mut tally.signed, other.signed),
+            (&mut tally.refused, other.refused),
+            (&mut tally.put_off, other.put_off),
+        ] {
             *sum += share;
         }
     }
@@ -212,7 +219,10 @@ async fn ten_thousand_random_requests_get_what_the_design_allows() {
         runs.filter_map(|row| item::text(row, "run_id").map(str::to_owned)).collect();
     assert_eq!(runs, tally.accepted);
     // No token, no body in the log; one line for each delivery.
-    assert_eq!(tally.log.iter().filter(|line| line.contains("\"message\":\"delivery\"")).count(), usize::try_from(REQUESTS).unwrap());
+    assert_eq!(
+        tally.log.iter().filter(|line| line.contains("\"message\":\"delivery\"")).count(),
+        usize::try_from(REQUESTS).unwrap()
+    );
     for line in &tally.log {
         assert!(!line.contains(requests::SECRET) && !line.contains("eyJ"), "{line}");
         let line: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"));

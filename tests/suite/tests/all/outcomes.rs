@@ -113,7 +113,8 @@ async fn a_dead_letter_is_opened_again_by_a_delivery_and_rings_again_before_it_i
 async fn a_stranger_with_our_number_is_never_adopted() -> anyhow::Result<()> {
     let world = world!();
     let invoice = world.shop.raises("b2b-on-terms")?;
-    let canonical: serde_json::Value = serde_json::from_str(&world.shop.canonical("invoice", invoice).unwrap_or_default())?;
+    let canonical: serde_json::Value =
+        serde_json::from_str(&world.shop.canonical("invoice", invoice).unwrap_or_default())?;
     let reference = format!("MAG-{}", canonical["increment_id"].as_str().unwrap_or_default());
     world.book.seeds(&Seed {
         invoices: vec![json!({"reference": reference, "invoice_items": [
@@ -153,12 +154,12 @@ async fn one_person_is_one_contact_as_guest_and_as_customer() -> anyhow::Result<
         .item(ItemSpec::simple("MUG", "Mug", 1, "10.00").taxed(20));
     let first = world.shop.invoices(&world.shop.orders(&guest)?)?;
     world.settles().await?;
-    let pat = world.shop.customers().register(
-        ledger_world::shop::CustomerSpec::new("pat@example.com", "Pat", "Ray").billed_to(address()),
-    )?;
-    let order = OrderSpec::for_customer(pat)
-        .billed_to(address())
-        .item(ItemSpec::simple("MUG", "Mug", 1, "10.00").taxed(20));
+    let pat = world
+        .shop
+        .customers()
+        .register(ledger_world::shop::CustomerSpec::new("pat@example.com", "Pat", "Ray").billed_to(address()))?;
+    let order =
+        OrderSpec::for_customer(pat).billed_to(address()).item(ItemSpec::simple("MUG", "Mug", 1, "10.00").taxed(20));
     let second = world.shop.invoices(&world.shop.orders(&order)?)?;
     let third = world.shop.invoices(&world.shop.orders(&order)?)?;
     world.settles().await?;
@@ -301,7 +302,10 @@ async fn events_without_a_worker_are_taken_and_held_without_effect() -> anyhow::
     world.passes(20).await?;
     let runs = world.runs().await?;
     let paid = runs.iter().find(|run| run.event == "invoice.paid");
-    ensure!(paid.is_some_and(|run| run.state == "held" && run.code.as_deref() == Some("event_not_supported")), "{paid:?}");
+    ensure!(
+        paid.is_some_and(|run| run.state == "held" && run.code.as_deref() == Some("event_not_supported")),
+        "{paid:?}"
+    );
     ensure!(world.ledger.sweeps().await.is_some_and(|report| report.held == 0), "counted as held");
     world.shows_once(invoice).await?;
     world.is_clean()
@@ -326,7 +330,16 @@ async fn a_total_that_differs_in_the_book_is_shown_and_mended_there() -> anyhow:
     ensure!(run.code.as_deref() == Some("total_mismatch"), "{run:?}");
     ensure!(world.book.invoices().len() == 1, "not once");
     ensure!(run.message.as_deref().is_some_and(|text| text.contains("43.63") && text.contains("43.62")), "{run:?}");
-    Ok(())
+    // Tried again before anybody mended it: still refused, and nothing is posted again.
+    world.operator().retry(&run.run_id).await?;
+    world.settles().await?;
+    ensure!(world.run_of(invoice).await?.code.as_deref() == Some("total_mismatch"), "not read again");
+    // The accountant corrects it.
+    let reference = world.book.invoices().pop().and_then(|it| it["reference"].as_str().map(str::to_owned));
+    world.book.corrects(&reference.unwrap_or_default());
+    world.operator().retry(&run.run_id).await?;
+    world.settles().await?;
+    world.shows_once(invoice).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -473,7 +486,12 @@ async fn a_document_older_than_the_connection_is_looked_for_first() -> anyhow::R
     let fields = ["contact", "dated_on", "payment_terms_in_days", "currency", "invoice_items"];
     let kept: serde_json::Map<String, serde_json::Value> = previous
         .as_object_mut()
-        .map(|it| it.iter().filter(|(name, _)| fields.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect())
+        .map(|it| {
+            it.iter()
+                .filter(|(name, _)| fields.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect()
+        })
         .unwrap_or_default();
     let mut seeded = serde_json::Value::Object(kept);
     seeded["reference"] = json!(format!("OLD-{number}"));
@@ -507,8 +525,11 @@ async fn a_customer_edited_twice_is_two_runs_under_one_key() -> anyhow::Result<(
         Ok(ledger_engine::wire::gateway::ProxyRequest {
             http_method: "POST".to_owned(),
             path_parameters: Some(
-                [("tenant".to_owned(), Some(world.tenant.clone())), ("event".to_owned(), Some("customer.upserted".to_owned()))]
-                    .into(),
+                [
+                    ("tenant".to_owned(), Some(world.tenant.clone())),
+                    ("event".to_owned(), Some("customer.upserted".to_owned())),
+                ]
+                .into(),
             ),
             query_string_parameters: Some([("provider".to_owned(), Some("xero".to_owned()))].into()),
             headers: Some(

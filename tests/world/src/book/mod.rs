@@ -86,6 +86,14 @@ impl Book {
         self.core.store().url(collection, id)
     }
 
+    /// The bookkeeper corrects the totals of the invoices with that reference: they are those of their lines again.
+    pub fn corrects(&self, reference: &str) {
+        let mut store = self.core.store();
+        for invoice in store.invoices.values_mut().filter(|invoice| invoice.reference == reference) {
+            invoice.total = invoice.net.saturating_add(invoice.tax);
+        }
+    }
+
     /// All invoices, with their lines.
     #[must_use]
     pub fn invoices(&self) -> Vec<Value> {

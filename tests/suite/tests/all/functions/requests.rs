@@ -47,7 +47,10 @@ impl Die {
 
     /// Letters of every sort: quotes, controls, two to four bytes long, halves of escapes.
     fn text(&self, longest: usize) -> String {
-        let letters = ['a', 'Z', '0', '-', '_', '.', '/', '%', '"', '\\', '#', '&', ' ', '\n', '\0', '\u{7f}', 'é', '中', '😀', '\u{202e}', '{', '['];
+        let letters = [
+            'a', 'Z', '0', '-', '_', '.', '/', '%', '"', '\\', '#', '&', ' ', '\n', '\0', '\u{7f}', 'é', '中', '😀',
+            '\u{202e}', '{', '[',
+        ];
         (0..self.below(longest + 1)).map(|_| *self.one_of(&letters)).collect()
     }
 
@@ -208,9 +211,18 @@ fn odd_claims(die: &Die, tenant: &str, now: i64) -> String {
                 claims[name] = json!(claims[name].as_i64().unwrap() + off);
             }
         }
-        5 => claims["exp"] = die.one_of(&[json!(i64::MAX), json!(i64::MIN), json!(0), json!(-1), json!(1.5e300)]).clone(),
-        6 => claims[*die.one_of(&["iat", "nbf", "exp"])] = die.one_of(&[json!("soon"), json!(null), json!([]), json!(u64::MAX)]).clone(),
-        7 => return die.one_of(&["null", "[]", "\"text\"", "{", "{\"iss\":\"magento\",\"iss\":\"magento\"}", ""]).to_string(),
+        5 => {
+            claims["exp"] = die.one_of(&[json!(i64::MAX), json!(i64::MIN), json!(0), json!(-1), json!(1.5e300)]).clone()
+        }
+        6 => {
+            claims[*die.one_of(&["iat", "nbf", "exp"])] =
+                die.one_of(&[json!("soon"), json!(null), json!([]), json!(u64::MAX)]).clone()
+        }
+        7 => {
+            return die
+                .one_of(&["null", "[]", "\"text\"", "{", "{\"iss\":\"magento\",\"iss\":\"magento\"}", ""])
+                .to_string();
+        }
         _ => claims["admin"] = json!({"deep": [SECRET, {"kid": "../../etc/passwd"}]}),
     }
     claims.to_string()
@@ -245,18 +257,39 @@ fn forged(die: &Die, claims: &str) -> String {
 }
 
 fn broken(die: &Die, good: &str) -> String {
-    let odd_id = |id: &str| format!(r#"{{"magento_entity_id":{id},"website_id":1,"store_id":1,"occurred_at":"{SECRET}"}}"#);
+    let odd_id =
+        |id: &str| format!(r#"{{"magento_entity_id":{id},"website_id":1,"store_id":1,"occurred_at":"{SECRET}"}}"#);
     match die.below(10) {
         0 => good[..die.below(good.len())].to_owned(),
         1 => die.text(400),
-        2 => odd_id(*die.one_of(&["0", "-1", "4294967296", "1e3", "1.5", "\"17\"", "\"x\"", "null", "[]", "{}", "true", "99999999999999999999"])),
+        2 => odd_id(*die.one_of(&[
+            "0",
+            "-1",
+            "4294967296",
+            "1e3",
+            "1.5",
+            "\"17\"",
+            "\"x\"",
+            "null",
+            "[]",
+            "{}",
+            "true",
+            "99999999999999999999",
+        ])),
         3 => "[".repeat(1 + die.below(20_000)),
         4 => format!(r#"{{"a":{}1{}}}"#, "[".repeat(5_000), "]".repeat(5_000)),
         // Around the largest body that is taken.
         5 => format!(r#"{{"magento_entity_id":7,"payload":"{}"}}"#, "x".repeat(65_400 + die.below(200))),
         6 => "x".repeat(66_000 + die.below(300_000)),
         7 => r#"{"magento_entity_id":1,"magento_entity_id":2}"#.to_owned(),
-        8 => format!(r#"{{"magento_entity_id":7,"website_id":-5,"store_id":"x","occurred_at":{},"payload":[]}}"#, json!(die.text(80))),
-        _ => format!(r#"{{"magento_entity_id":7,"occurred_at":"{}","payload":{{"increment_id":{}}}}}"#, "9".repeat(die.below(100)), json!(die.text(100))),
+        8 => format!(
+            r#"{{"magento_entity_id":7,"website_id":-5,"store_id":"x","occurred_at":{},"payload":[]}}"#,
+            json!(die.text(80))
+        ),
+        _ => format!(
+            r#"{{"magento_entity_id":7,"occurred_at":"{}","payload":{{"increment_id":{}}}}}"#,
+            "9".repeat(die.below(100)),
+            json!(die.text(100))
+        ),
     }
 }
