@@ -50,6 +50,8 @@ impl Deployed {
         let Some(environment) = stack::settings() else { return Ok(None) };
         let shop = Shop::start(ShopOptions::default()).await?;
         let book = Book::start(BookOptions::default()).await?;
+        // Nothing but Ledger's own memory shall prevent a double.
+        book.sets(|switches| switches.unique_references = false);
         let aws = Aws::new(&Config::from_lookup(&|name| environment.get(name).cloned())?)?;
         let tenant = format!("{name}-{}", std::process::id());
         let mut deployed = Self {

@@ -23,7 +23,7 @@ struct Asked {
 }
 
 impl Asked {
-    async fn of(&self, world: &World) -> anyhow::Result<ProxyResponse> {
+    fn request(&self) -> ProxyRequest {
         let mut headers = std::collections::BTreeMap::new();
         if let Some(value) = &self.authorization {
             headers.insert("Authorization".to_owned(), Some(value.clone()));
@@ -31,7 +31,7 @@ impl Asked {
         if let Some(value) = &self.key {
             headers.insert("Idempotency-Key".to_owned(), Some(value.clone()));
         }
-        let request = ProxyRequest {
+        ProxyRequest {
             http_method: "POST".to_owned(),
             path_parameters: Some(
                 [("tenant".to_owned(), Some(self.tenant.clone())), ("event".to_owned(), Some(self.event.to_owned()))]
@@ -41,8 +41,11 @@ impl Asked {
             headers: Some(headers),
             body: Some(self.body.clone()),
             is_base64_encoded: false,
-        };
-        world.ledger.takes(&request).await.context("killed")
+        }
+    }
+
+    async fn of(&self, world: &World) -> anyhow::Result<ProxyResponse> {
+        world.ledger.takes(&self.request()).await.context("killed")
     }
 }
 
@@ -335,5 +338,45 @@ async fn a_copied_secret_cannot_be_opened() -> anyhow::Result<()> {
     ] {
         ensure!(vault.open(sealed, &context).await.is_err(), "{context:?}");
     }
+    Ok(())
+}
+
+/// Whoever can't be asked refuses nobody: the shop is told to try again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_or_a_key_service_that_is_down_is_a_503() -> anyhow::Result<()> {
+    use ledger_engine::ingest::Ingest;
+    use ledger_engine::tenants::TenantMemory;
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let environment = ledger_suite::stack::settings().context("no stack")?;
+    // Nothing listens on port 1.
+    let broken = |variable: &str| {
+        let mut environment = environment.clone();
+        environment.insert(variable.to_owned(), "http://127.0.0.1:1".to_owned());
+        ledger_aws::Config::from_lookup(&|name| environment.get(name).cloned())
+            .map_err(anyhow::Error::from)
+            .and_then(|config| Ok(ledger_aws::Aws::new(&config)?))
+    };
+    let ledger = &world.ledger;
+    let (no_store, no_keys) = (broken("AWS_ENDPOINT_URL_DYNAMODB")?, broken("AWS_ENDPOINT_URL_KMS")?);
+    let store = no_store.store();
+    let vault = no_keys.vault();
+    let memory = TenantMemory::default();
+    let without_store = Ingest {
+        store: &store,
+        queue: &ledger.queue,
+        vault: &ledger.vault,
+        clock: &ledger.clock,
+        chance: &ledger.chance,
+        memory: &memory,
+        timers: &ledger.timers,
+    };
+    let without_keys = Ingest { store: &ledger.store, vault: &vault, ..without_store };
+    let asked = good(&world, "down");
+    for (name, ingest) in [("store", without_store), ("keys", without_keys)] {
+        let answer = ingest.proxied(&asked.request()).await;
+        ensure!(answer.status_code == 503 && answer.headers.contains_key("Retry-After"), "{name}: {answer:?}");
+    }
+    ensure!(world.runs().await?.is_empty(), "a run was written");
+    ensure!(asked.of(&world).await?.status_code == 202, "not taken afterwards");
     Ok(())
 }

@@ -358,6 +358,7 @@ async fn killed_at(deployed: &Deployed, name: &str, at: Option<(usize, Side)>) -
     let shop = Shop::start(ShopOptions::default()).await?;
     // The book calls itself by the address of the way to it, because its documents are known by their URLs.
     let book = Book::start(BookOptions { public_url: Some(book_url.clone()), ..BookOptions::default() }).await?;
+    book.sets(|switches| switches.unique_references = false);
     for (way, to) in [(&aws, deployed.setting("AWS_ENDPOINT_URL")?), (&to_shop, shop.url()), (&to_book, direct(&book))]
     {
         way.to.set(to).map_err(|_| anyhow::anyhow!("a way has an end already"))?;
