@@ -73,7 +73,7 @@ fn control() -> anyhow::Result<PathBuf> {
     ensure!(output.status.success(), "the control can't be built");
     let messages = output.stdout.split(|byte| *byte == b'\n');
     let built = messages.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let executable = built.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).last();
+    let executable = built.filter_map(|message| message.get("executable")?.as_str().map(PathBuf::from)).next_back();
     executable.context("cargo names no executable")
 }
 

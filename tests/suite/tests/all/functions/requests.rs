@@ -10,16 +10,16 @@ use ledger_world::shop::jwt;
 use serde_json::{Value, json};
 
 /// Occurs in keys, tokens and bodies, and must not occur in any log.
-pub const SECRET: &str = "s3cr3t-w0rd";
+pub(super) const SECRET: &str = "s3cr3t-w0rd";
 
 /// What earlier requests of the same process said, for those that say it again.
 #[derive(Default)]
-pub struct Past {
+pub(super) struct Past {
     said: Vec<(String, Value)>,
 }
 
 /// A request.
-pub struct Request {
+pub(super) struct Request {
     /// As the gateway proxies it.
     pub event: Value,
     /// Its token's signature is right, whatever else isn't.
@@ -61,9 +61,9 @@ impl Die {
 
 impl Request {
     /// Request `number` of a seed: the same every time, but for the time of day in its token.
-    pub fn of(seed: u64, number: u64, past: &mut Past) -> Self {
+    pub(super) fn of(seed: u64, number: u64, past: &mut Past) -> Self {
         let die = Die { chance: SeededChance::new(seed.wrapping_mul(1_000_003).wrapping_add(number)) };
-        let signed = number % 2 == 0;
+        let signed = number.is_multiple_of(2);
         let mut flawless = signed;
         let mut event = event("webhook-invoice-created").unwrap();
         // A third of all says what the shop says; the rest has one flaw or several.
@@ -262,7 +262,7 @@ fn broken(die: &Die, good: &str) -> String {
     match die.below(10) {
         0 => good[..die.below(good.len())].to_owned(),
         1 => die.text(400),
-        2 => odd_id(*die.one_of(&[
+        2 => odd_id(die.one_of::<&str>(&[
             "0",
             "-1",
             "4294967296",
