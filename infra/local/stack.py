@@ -104,6 +104,10 @@ class Stack:
         """Starts the engine unless it runs; on its state, where it left one."""
         if self.engine is not None:
             return
+        if self.ended_in_peace.exists():
+            # Kept queues and mappings carry the port in their URLs.
+            kept = read_env(self.env_file).get("AWS_ENDPOINT_URL", "").rpartition(":")[2]
+            port = port or (int(kept) if kept.isdigit() else None)
         port = port or free_port()
         with step(f"starting the engine on 127.0.0.1:{port}"):
             temporary = self.folder / "tmp"
