@@ -140,7 +140,7 @@ codes! {
     /// The book does not know a category that the settings name.
     CategoryUnknown = "category_unknown", Merchant, "Choose a category that the book has, then retry.";
     /// The book lacks something the invoice needs.
-    ContactUnknown = "contact_unknown", Accountant, "The contact was deleted in the book. Reset its cross-reference, then retry.";
+    ContactUnknown = "contact_unknown", Accountant, "The contact was deleted in the book. Retry: it is looked for by its e-mail address, and made again where there is none.";
     /// The book refused and no rule says why.
     BookRefused = "book_refused", Accountant, "Read the field and code shown, correct the document or the settings, then retry.";
     /// The book's total differs from the shop's.

@@ -17,6 +17,8 @@ pub const RUN_KEPT_MS: i64 = 34_560_000_000;
 pub const ATTEMPT_KEPT_MS: i64 = 7_776_000_000;
 /// A bell is rung again after this long, well before the queue forgets it after 14 days, in milliseconds (10 days).
 pub const BELL_AGAIN_MS: i64 = 864_000_000;
+/// A run whose book has had enough for a sweep is looked at again after this long, in milliseconds.
+pub const AFTER_OTHERS_MS: i64 = 60_000;
 /// A chip that nobody sends is sent by the sweeper after this long, in milliseconds.
 pub const PUSH_GRACE_MS: i64 = 30_000;
 
@@ -94,11 +96,11 @@ pub fn sent_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     let mut next = touched(row, RunState::Queued, now);
     next.dispatch = row.dispatch.saturating_add(1);
     next.resends = if state(row) == RunState::Queued { row.resends.saturating_add(1) } else { 0 };
-    if let Some(since) = row.held_since {
-        // Held time does not count towards the retry horizon.
-        let held = now.saturating_sub(since).max(0);
+    if state(row) == RunState::Held {
+        // Held time does not count towards the retry horizon. Since when it is held stays known until an outcome says
+        // otherwise: a run that is released and held again has been held all along.
+        let held = now.saturating_sub(row.updated_at).max(0);
         next.failing_since = row.failing_since.map(|moment| moment.saturating_add(held));
-        next.held_since = None;
     }
     let delay = i64::try_from(retry::stall_delay_ms(next.resends, timers.stall_seconds)).unwrap_or(i64::MAX);
     due(&mut next, now.saturating_add(delay));
@@ -110,6 +112,7 @@ pub fn sent_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
 pub fn waiting(row: &RunRow, now: i64, until: i64, code: Code, message: &str) -> RunRow {
     let mut next = touched(row, RunState::Waiting, now);
     next.unfinished = 0;
+    next.held_since = None;
     coded(&mut next, code, message);
     due(&mut next, until);
     next
@@ -213,6 +216,14 @@ pub fn looked_at_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     let mut next = row.clone();
     let stall = i64::try_from(retry::stall_delay_ms(0, timers.stall_seconds)).unwrap_or(i64::MAX);
     due(&mut next, now.saturating_add(stall));
+    next
+}
+
+/// A run whose book has had enough for this sweep: next in a minute, so that others are seen before it.
+#[must_use]
+pub fn after_others(row: &RunRow, now: i64) -> RunRow {
+    let mut next = row.clone();
+    due(&mut next, now.saturating_add(AFTER_OTHERS_MS));
     next
 }
 

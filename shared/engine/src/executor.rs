@@ -118,20 +118,25 @@ impl Executor<'_> {
             }
             // Its total is read anew: somebody may have corrected it in the book.
             Some("created") => Start::Linked(Posted { total: None, ..posted(&there.clone().unwrap_or_default())? }),
-            Some("reserved") if there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
+            // After a restore the row may be older than what was posted since.
+            Some("reserved") if !wanted.find_first && there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
             Some(_) => self.resolve(wanted, there.as_ref()).await?,
             None if wanted.find_first => self.resolve(wanted, None).await?,
             None => Start::Fresh,
         };
+        // A total that was read once and was wrong stays wrong until another one is read.
+        let known_total = there.as_ref().filter(|row| row.state == "created").and_then(|row| row.total.clone());
         let epoch = there.as_ref().map_or(1, |row| if row.doubtful { row.epoch.saturating_add(1) } else { row.epoch });
-        self.carry_out(wanted, start, epoch).await
+        self.carry_out(wanted, start, epoch, known_total.as_deref()).await
     }
 
     /// The row that speaks for a document: the leading key's if it is linked, else the one that is furthest on.
     fn row_of(&self, wanted: &Wanted) -> Option<XrefRow> {
         let rank = |row: &XrefRow| match row.state.as_str() {
-            "linked" => 3,
-            "created" => 2,
+            "linked" => 4,
+            "created" => 3,
+            // Of two reservations the one in doubt speaks.
+            "reserved" if row.doubtful => 2,
             "reserved" => 1,
             _ => 0,
         };
@@ -196,7 +201,13 @@ impl Executor<'_> {
         Err(Fault::broken(Code::Unexpected, "looking took too many steps").into())
     }
 
-    async fn carry_out(&mut self, wanted: &Wanted, start: Start, mut epoch: u32) -> Result<Posted, Ended> {
+    async fn carry_out(
+        &mut self,
+        wanted: &Wanted,
+        start: Start,
+        mut epoch: u32,
+        known_total: Option<&str>,
+    ) -> Result<Posted, Ended> {
         let mut seen: Vec<Labelled> = Vec::new();
         let mut verdict: Option<Verdict> = None;
         let mut creates = 0_u32;
@@ -208,7 +219,7 @@ impl Executor<'_> {
             match step {
                 Step::Done(posted) => {
                     self.in_doubt = false;
-                    return self.arrived(wanted, posted, epoch);
+                    return self.arrived(wanted, posted, epoch, known_total);
                 }
                 Step::Read(label, call) => match self.read(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
@@ -294,7 +305,16 @@ impl Executor<'_> {
     }
 
     /// The document is in the book: prove its total and link it.
-    fn arrived(&mut self, wanted: &Wanted, posted: Posted, epoch: u32) -> Result<Posted, Ended> {
+    fn arrived(
+        &mut self,
+        wanted: &Wanted,
+        mut posted: Posted,
+        epoch: u32,
+        known_total: Option<&str>,
+    ) -> Result<Posted, Ended> {
+        if posted.total.is_none() {
+            posted.total = known_total.and_then(|text| ledger_domain::amount::Amount::parse(text).ok());
+        }
         if let Document::Invoice(invoice) = &wanted.document
             && let Some(total) = posted.total
             && total != invoice.total
@@ -332,6 +352,18 @@ impl Executor<'_> {
         }
     }
 
+    /// The book does not know a linked contact any more: it is looked for, or made, by the next attempt.
+    pub fn forget(&mut self, wanted: &Wanted) {
+        for key in &wanted.keys {
+            if let Some(mut row) = self.current(key) {
+                "find_first".clone_into(&mut row.state);
+                row.provider_id = None;
+                row.doubtful = false;
+                self.stage(row);
+            }
+        }
+    }
+
     /// A second key of a linked contact that was not known yet.
     fn alias(&mut self, wanted: &Wanted, linked: &XrefRow) {
         let missing: Vec<String> = wanted.keys.iter().filter(|key| !self.xrefs.contains_key(*key)).cloned().collect();
@@ -345,9 +377,9 @@ impl Executor<'_> {
     async fn reserve(&mut self, wanted: &Wanted, epoch: u32, call: &Call) -> Result<(), Ended> {
         let now = self.post.clock.now_ms();
         let hash = hash_of(call);
-        let number = match &wanted.document {
-            Document::Invoice(invoice) => Some(invoice.number.clone()),
-            Document::Contact(_) => None,
+        let (number, contact) = match &wanted.document {
+            Document::Invoice(invoice) => (Some(invoice.number.clone()), Some(invoice.contact.clone())),
+            Document::Contact(_) => (None, None),
         };
         self.stage_own(wanted, |row| {
             row.state = "reserved".to_owned();
@@ -357,6 +389,7 @@ impl Executor<'_> {
             row.last_sent_at = Some(now);
             row.bytes_hash = Some(hash.clone());
             row.number.clone_from(&number);
+            row.contact.clone_from(&contact);
         });
         if let (Some(key), Some(owner)) = (&wanted.number_key, wanted.keys.first()) {
             self.stage_guard(key, "number", owner);
@@ -374,6 +407,11 @@ impl Executor<'_> {
                 Ok(())
             }
             Ok(Written::Lost) => Err(Ended::Lost),
+            Ok(Written::Changed(key)) if wanted.number_key.as_ref() == Some(&key) => Err(Fault::refused(
+                Code::ReferenceTaken,
+                "another document that goes to this book has the number; give each shop of a book a prefix of its own",
+            )
+            .into()),
             Ok(Written::Changed(_)) => {
                 Err(Fault::later(Code::BookBusy, None, "another attempt wrote the document's cross-reference").into())
             }

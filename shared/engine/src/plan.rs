@@ -19,6 +19,8 @@ const SKUS_MAX: usize = 80;
 pub struct InvoiceKeys {
     /// The book.
     pub book: String,
+    /// The tenant.
+    pub tenant: String,
     /// The invoice's own row.
     pub invoice: String,
     /// The buyer's rows: by customer id where there is one, then by e-mail address.
@@ -55,6 +57,7 @@ impl InvoiceKeys {
         };
         Self {
             book: book.to_owned(),
+            tenant: tenant.to_owned(),
             invoice: keys::document(book, "invoice", tenant, invoice.magento_id),
             contact,
             number: guarded(mapping::invoice_number(settings, &invoice.increment_id)),
@@ -91,9 +94,11 @@ impl InvoiceKeys {
                     (number, key)
                 });
         }
-        let taken = xrefs
-            .get(&self.number.1)
-            .is_some_and(|row| row.document.as_deref().is_some_and(|owner| owner != self.invoice));
+        // Of another document of this shop: two stores may count alike. Another shop's document is not evaded but
+        // refused, because the same invoice may be meant.
+        let taken = xrefs.get(&self.number.1).is_some_and(|row| {
+            row.tenant == self.tenant && row.document.as_deref().is_some_and(|owner| owner != self.invoice)
+        });
         if taken { self.number_with_store.clone() } else { self.number.clone() }
     }
 

@@ -123,6 +123,7 @@ struct Learnt {
     steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
     in_doubt: bool,
+    token_version: Option<u32>,
 }
 
 impl Post<'_> {
@@ -222,7 +223,9 @@ impl Post<'_> {
         if edges::state(&row) != RunState::Queued {
             return Disposition::Done;
         }
-        let next = edges::waiting(&row, now, now, Code::BookBusy, "another worker writes to the book");
+        let mut next = edges::waiting(&row, now, now, Code::BookBusy, "another worker writes to the book");
+        // This is no outcome of an attempt.
+        next.unfinished = row.unfinished;
         match self.store.replace_run(&row, &next, None).await {
             Ok(_) => Disposition::Done,
             Err(_) => Disposition::GiveBack,
@@ -268,7 +271,11 @@ impl Post<'_> {
         if binding.book != received.book {
             return Err(Fault::broken(Code::Unexpected, "the run was sent for another book").into());
         }
-        let settings = self.settings_of(&binding, &run).await?;
+        let document = keys::document(received.book, "invoice", &message.tenant, message.magento_id);
+        let reserved = gathered.xrefs.get(&document).filter(|row| row.state == "reserved" && row.doubtful);
+        let pinned = reserved.map(|row| row.settings_version).or(run.pinned_settings);
+        learnt.token_version = gathered.token.as_ref().map(|token| token.version);
+        let settings = self.settings_of(&binding, pinned).await?;
         learnt.settings_version = settings.version;
         let doc_keys = InvoiceKeys::of(received.book, &message.tenant, &invoice, &settings);
         let mut xrefs = gathered.xrefs.clone();
@@ -341,8 +348,8 @@ impl Post<'_> {
     }
 
     /// The settings in force, or the version that an open reservation pins.
-    async fn settings_of(&self, binding: &BindingRow, run: &RunRow) -> Result<Settings, Outcome> {
-        let pinned = run.pinned_settings.filter(|version| *version != binding.settings_version);
+    async fn settings_of(&self, binding: &BindingRow, pinned: Option<u32>) -> Result<Settings, Outcome> {
+        let pinned = pinned.filter(|version| *version != binding.settings_version);
         let (settings, version) = match pinned {
             None => (binding.settings.clone(), binding.settings_version),
             Some(version) => match self.store.settings(&binding.binding, version).await? {
@@ -420,15 +427,28 @@ impl Post<'_> {
             in_doubt: false,
         };
         let created_at = invoice.created_at.as_millisecond();
+        // While the invoice is in doubt it is looked for under the contact that its create named, whoever the shop
+        // says is the buyer by now.
+        let named = executor.xrefs.get(&doc_keys.invoice).filter(|row| row.state == "reserved" && row.doubtful);
+        let named = named.and_then(|row| row.contact.clone());
         let find_first = created_at < binding.connected_at
             || self.timers.restored_at.is_some_and(|restored_at| created_at < restored_at);
+        let buyer = plan::wanted_contact(doc_keys, contact);
         let result = async {
-            let contact = executor.obtain(&plan::wanted_contact(doc_keys, contact)).await?;
+            let contact = match named {
+                Some(provider_id) => provider_id,
+                None => executor.obtain(&buyer).await?.provider_id,
+            };
             let previous = mapping::previous_invoice_number(settings, &invoice.increment_id);
-            let document = build(&contact.provider_id)?;
+            let document = build(&contact)?;
             executor.obtain(&plan::wanted_invoice(doc_keys, &number_key, document, find_first, previous)).await
         }
         .await;
+        if let Err(Ended::Fault(fault)) = &result
+            && fault.code == Code::ContactUnknown
+        {
+            executor.forget(&buyer);
+        }
         learnt.steps.append(&mut executor.steps);
         learnt.pending = executor.pending;
         learnt.in_doubt = executor.in_doubt;
@@ -458,7 +478,7 @@ impl Post<'_> {
                 Err(_) => return Disposition::GiveBack,
             },
         };
-        let ended = self.judged(&run, outcome, learnt.in_doubt, learnt.settings_version).await;
+        let ended = self.judged(received, &run, outcome, &learnt).await;
         let now = self.clock.now_ms();
         let mut commit = Commit {
             push: tells_shop(&ended.next).then(|| edges::push_want(&ended.next, now)),
@@ -523,10 +543,10 @@ impl Post<'_> {
         commit.attempt.message.clone_from(&commit.run.message);
     }
 
-    async fn judged(&self, run: &RunRow, outcome: Outcome, in_doubt: bool, settings_version: u32) -> EndOf {
+    async fn judged(&self, received: &Received<'_>, run: &RunRow, outcome: Outcome, learnt: &Learnt) -> EndOf {
         let now = self.clock.now_ms();
         let mut base = run.clone();
-        base.pinned_settings = in_doubt.then_some(settings_version).filter(|version| *version > 0);
+        base.pinned_settings = learnt.in_doubt.then_some(learnt.settings_version).filter(|version| *version > 0);
         match outcome {
             Outcome::Succeeded { posted, unverified } => EndOf {
                 next: edges::succeeded(&base, now, &posted.provider_id, posted.reference.as_deref(), unverified),
@@ -541,12 +561,19 @@ impl Post<'_> {
                 outcome: "held",
                 evidence: None,
             },
-            Outcome::Fault(fault) => self.after_fault(&base, now, fault).await,
+            Outcome::Fault(fault) => self.after_fault(received, &base, now, fault, learnt.token_version).await,
             Outcome::Lost => EndOf { next: base, outcome: "lost", evidence: None },
         }
     }
 
-    async fn after_fault(&self, run: &RunRow, now: i64, fault: Fault) -> EndOf {
+    async fn after_fault(
+        &self,
+        received: &Received<'_>,
+        run: &RunRow,
+        now: i64,
+        fault: Fault,
+        token_version: Option<u32>,
+    ) -> EndOf {
         let evidence = Some(fault.evidence.clone());
         match fault.action {
             Action::Later { after_seconds } => {
@@ -554,6 +581,12 @@ impl Post<'_> {
             }
             Action::Doubtful => EndOf { next: self.put_off(run, now, None, &fault), outcome: "doubtful", evidence },
             Action::Reconnect => {
+                // A token that was replaced while this attempt used the one before says nothing against the new one.
+                let current = self.gather(received.message, Vec::new()).await.ok().and_then(|it| it.token);
+                if current.is_some_and(|token| Some(token.version) != token_version) {
+                    let fault = Fault::later(Code::BookUnavailable, Some(0), "the token was replaced meanwhile");
+                    return EndOf { next: self.put_off(run, now, Some(0), &fault), outcome: "later", evidence };
+                }
                 if let Err(error) = self.store.needs_reconnect(&run.tenant, &run.binding).await {
                     tracing::warn!(run_id = %run.run_id, reason = %error, "binding not marked");
                 }
@@ -577,9 +610,9 @@ impl Post<'_> {
             let text = format!("tried for three days; the last cause: {} ({})", fault.message, fault.code);
             return edges::dead_lettered(&base, now, Code::RetriesExhausted, &text);
         }
-        // Running out of time is no failure: the attempt only stopped between two steps.
+        base.failing_since = Some(since);
+        // Running out of time is no failure, the attempt only stopped between two steps; but the horizon counts it.
         if fault.code != Code::OutOfTime {
-            base.failing_since = Some(since);
             base.failures = base.failures.saturating_add(1);
         }
         let retry = retry::retry_delay_ms(base.failures.max(1), self.timers.retry_scale_percent, self.chance.number());

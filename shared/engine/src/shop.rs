@@ -61,7 +61,7 @@ impl ShopPorts<'_> {
             {
                 tenant = now_known.tenancy.tenant.clone();
             }
-            match self.once(&tenant, path, body).await? {
+            match self.once(&tenant, path, body, SHOP_TIMEOUT_MS).await? {
                 ShopAnswer::Refuses => {}
                 answer @ (ShopAnswer::Good(_) | ShopAnswer::Fault(_)) => return Ok(answer),
             }
@@ -73,7 +73,13 @@ impl ShopPorts<'_> {
     ///
     /// # Errors
     /// As the vault.
-    pub async fn once(&self, tenant: &TenantRow, path: &str, body: Option<&str>) -> Result<ShopAnswer, PortFault> {
+    pub async fn once(
+        &self,
+        tenant: &TenantRow,
+        path: &str,
+        body: Option<&str>,
+        timeout_ms: u64,
+    ) -> Result<ShopAnswer, PortFault> {
         let Some(api_key) = speaking_key(self.vault, tenant).await? else {
             return Ok(ShopAnswer::Refuses);
         };
@@ -85,7 +91,7 @@ impl ShopPorts<'_> {
             body: body.map(str::to_owned),
             now_seconds: self.clock.now_ms().div_euclid(1_000),
             jti: self.chance.uuid(),
-            timeout_ms: SHOP_TIMEOUT_MS,
+            timeout_ms,
         };
         Ok(match self.shop.call(&call).await {
             Ok(reply) if (200..300).contains(&reply.status) => ShopAnswer::Good(reply),

@@ -13,8 +13,8 @@ use ledger_domain::code::{Code, Owner};
 use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
-use ledger_wire::message::{Bell, RunMessage};
-use ledger_wire::rows::{BindingRow, DUE_SHARDS, RunRow, keys};
+use ledger_wire::message::{Bell, PushMessage, RunMessage};
+use ledger_wire::rows::{AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +30,12 @@ const STATE_PAGES_MAX: usize = 20;
 const BELL_ROUNDS_MAX: u32 = 10;
 /// The sweep ends this long before its function is stopped, in milliseconds.
 const SWEEP_MARGIN_MS: i64 = 5_000;
+/// Stall times for which a queued run of a busy book is left alone.
+const PATIENCE: u64 = 3;
+/// How long a shop may take to answer a ping, in milliseconds. All are asked at once.
+const PING_TIMEOUT_MS: u64 = 5_000;
+/// Most shops asked in one sweep.
+const PINGS_MAX: usize = 50;
 /// Path of the shop's route that does nothing but check the token.
 const PING_PATH: &str = "/rest/V1/byte8/ping";
 
@@ -154,12 +160,12 @@ impl Sweep<'_> {
     pub async fn sweep(&self, deadline: i64) -> Report {
         let tally = Mutex::new(Tally::default());
         let until = deadline.saturating_sub(SWEEP_MARGIN_MS);
-        // Shops first: what is held for them is released in the same sweep.
-        self.part(&tally, self.ask_after_shops(until).await);
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, until, &tally));
         for result in futures::future::join_all(shards).await {
             self.part(&tally, result);
         }
+        // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
+        self.part(&tally, self.ask_after_shops(&tally).await);
         self.part(&tally, self.release_supported(until, &tally).await);
         self.part(&tally, self.review_held(until, &tally).await);
         self.part(&tally, self.count_dead_letters(until, &tally).await);
@@ -184,11 +190,13 @@ impl Sweep<'_> {
             if self.out_of_time(until) {
                 return Ok(());
             }
-            if key.sk == keys::PUSH {
-                self.due_push(&key, tally).await?;
-            } else if key.sk == keys::RUN {
-                self.due_run(&key, tally).await?;
-            }
+            // One row that can't be read or sent must not keep the sweep from those behind it.
+            let result = match key.sk.as_str() {
+                keys::PUSH => self.due_push(&key, tally).await,
+                keys::RUN => self.due_run(&key, tally).await,
+                _ => Ok(()),
+            };
+            self.part(tally, result);
         }
         Ok(())
     }
@@ -218,7 +226,10 @@ impl Sweep<'_> {
         match edges::state(&row) {
             RunState::Queued => {
                 let stalled = now.saturating_sub(row.updated_at) >= milliseconds(self.timers.stall_seconds);
-                if stalled && self.book_is_working(&row, now).await? {
+                // A backlog is waited for, but not for ever: an extra message is harmless, a lost one is not.
+                let patience = milliseconds(self.timers.stall_seconds.saturating_mul(PATIENCE));
+                let waited = now.saturating_sub(row.updated_at);
+                if stalled && waited < patience && self.book_is_working(&row, now).await? {
                     let next = edges::looked_at_again(&row, now, self.timers);
                     self.store.replace_run(&row, &next, None).await?;
                     return Ok(());
@@ -270,6 +281,7 @@ impl Sweep<'_> {
             *sent > SENDS_PER_BOOK
         });
         if enough {
+            self.store.replace_run(row, &edges::after_others(row, now), None).await?;
             return Ok(false);
         }
         let next = edges::sent_again(row, now, self.timers);
@@ -286,37 +298,41 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    /// Asks each shop that refused us whether it still does.
-    async fn ask_after_shops(&self, until: i64) -> PortResult<()> {
-        for attention in self.store.attentions().await? {
-            let now = self.clock.now_ms();
-            if now >= until {
-                return Ok(());
+    /// Asks each shop that refused us whether it still does, all at once: a shop that hangs costs the others nothing.
+    async fn ask_after_shops(&self, tally: &Mutex<Tally>) -> PortResult<()> {
+        let attentions = self.store.attentions().await?;
+        let asked = attentions.iter().take(PINGS_MAX).map(|attention| self.ask_after(attention));
+        for result in futures::future::join_all(asked).await {
+            self.part(tally, result);
+        }
+        Ok(())
+    }
+
+    async fn ask_after(&self, attention: &AttentionRow) -> PortResult<()> {
+        let now = self.clock.now_ms();
+        let Some(known) = self.memory.read_again(self.store, &attention.tenant, now).await? else { return Ok(()) };
+        let ports = ShopPorts {
+            shop: self.shop,
+            vault: self.vault,
+            clock: self.clock,
+            chance: self.chance,
+            memory: self.memory,
+        };
+        match ports.once(&known.tenancy.tenant, PING_PATH, None, PING_TIMEOUT_MS).await? {
+            ShopAnswer::Good(_) => {
+                self.store.shop_accepts(&attention.tenant).await?;
+                tracing::info!(tenant = %attention.tenant, "the shop accepts our tokens again");
             }
-            let Some(known) = self.memory.read_again(self.store, &attention.tenant, now).await? else { continue };
-            let ports = ShopPorts {
-                shop: self.shop,
-                vault: self.vault,
-                clock: self.clock,
-                chance: self.chance,
-                memory: self.memory,
-            };
-            match ports.once(&known.tenancy.tenant, PING_PATH, None).await? {
-                ShopAnswer::Good(_) => {
-                    self.store.shop_accepts(&attention.tenant).await?;
-                    tracing::info!(tenant = %attention.tenant, "the shop accepts our tokens again");
+            ShopAnswer::Refuses => {
+                let refused_for = now.saturating_sub(attention.since);
+                if refused_for >= milliseconds(self.timers.shop_revoked_seconds)
+                    && known.tenancy.tenant.status == "connected"
+                {
+                    self.store.shop_revoked(&attention.tenant).await?;
+                    tracing::warn!(tenant = %attention.tenant, code = Code::ShopUnauthorised.as_str(), "token revoked");
                 }
-                ShopAnswer::Refuses => {
-                    let refused_for = now.saturating_sub(attention.since);
-                    if refused_for >= milliseconds(self.timers.shop_revoked_seconds)
-                        && known.tenancy.tenant.status == "connected"
-                    {
-                        self.store.shop_revoked(&attention.tenant).await?;
-                        tracing::warn!(tenant = %attention.tenant, code = Code::ShopUnauthorised.as_str(), "token revoked");
-                    }
-                }
-                ShopAnswer::Fault(_) => {}
             }
+            ShopAnswer::Fault(_) => {}
         }
         Ok(())
     }
@@ -332,7 +348,8 @@ impl Sweep<'_> {
                 if self.out_of_time(until) {
                     return Ok(());
                 }
-                self.release(&entry, tally).await?;
+                let result = self.release(&entry, tally).await;
+                self.part(tally, result);
             }
         }
         Ok(())
@@ -359,7 +376,8 @@ impl Sweep<'_> {
                     .and_then(|(_, found)| found.as_ref())
                     .is_some_and(|(known, binding)| reason_is_gone(&entry.code, known, binding));
                 if gone {
-                    self.release(entry, tally).await?;
+                    let result = self.release(entry, tally).await;
+                    self.part(tally, result);
                 }
             }
             after = page.last().cloned();
@@ -440,9 +458,15 @@ impl Sweep<'_> {
                 let run_id = serde_json::from_str::<Bell>(&message.body)
                     .map(|bell| bell.dead_letter)
                     .or_else(|_| serde_json::from_str::<RunMessage>(&message.body).map(|message| message.run_id));
-                let Ok(run_id) = run_id else { continue };
-                let run = self.store.run(&keys::run(&run_id)).await?;
-                if run.is_none_or(|run| edges::state(&run) != RunState::DeadLettered) {
+                let stays = match run_id {
+                    Ok(run_id) => {
+                        let run = self.store.run(&keys::run(&run_id)).await?;
+                        run.is_some_and(|run| edges::state(&run) == RunState::DeadLettered)
+                    }
+                    // A chip's row has a due mark of its own.
+                    Err(_) => serde_json::from_str::<PushMessage>(&message.body).is_err(),
+                };
+                if !stays {
                     self.bells.delete(&message.receipt).await?;
                     with(tally, |tally| {
                         tally.report.bells_removed = tally.report.bells_removed.saturating_add(1);

@@ -303,6 +303,9 @@ pub struct XrefRow {
     /// Our number for the document.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<String>,
+    /// The contact that the create named, as the book knows it: a document in doubt is looked for under the same one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<String>,
     /// Rows that guard a number or a provider id: the key of the document that owns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document: Option<String>,

@@ -114,7 +114,11 @@ pub async fn run(
     // The log is read by another task than the answer.
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     let (logged, began) = (log_bytes(&function), ambient::instant());
+    let pause = ambient::variable("LEDGER_BENCH_PAUSE_MS").and_then(|text| text.parse().ok()).unwrap_or(0);
     for event in warm {
+        if pause > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        }
         let answer = function.invoke(event).await?;
         ensure!(good(&answer), "{}: {answer}", binary.display());
     }

@@ -48,6 +48,12 @@ impl Trip {
         })
     }
 
+    /// True once a call of that name was recorded.
+    #[must_use]
+    pub fn has_seen(&self, name: &str) -> bool {
+        self.with(|wire| wire.calls.contains(&name))
+    }
+
     /// A port call.
     pub async fn through<T>(&self, name: &'static str, call: impl Future<Output = T>) -> T {
         let number = self.with(|wire| {

@@ -166,6 +166,7 @@ fn xref() -> XrefRow {
         settings_version: 7,
         bytes_hash: Some("00ff".to_owned()),
         number: Some("A-000000001".to_owned()),
+        contact: Some("https://api.example/v2/contacts/7".to_owned()),
         document: Some("x-1".to_owned()),
         provider_id: Some("p-1".to_owned()),
         reference: Some("INV-1".to_owned()),

@@ -23,6 +23,10 @@ pub(super) fn post(
     seen: &[Labelled],
 ) -> Result<Step<Posted>, Fault> {
     if let Start::Linked(posted) = start {
+        // Its total is asked for because it may be wrong: no answer is no proof.
+        if let Some(answered) = seen.first().filter(|it| it.reply.status != 200) {
+            return Err(reply::classify(&answered.reply, false));
+        }
         let path = url::path_of(&context.base_url, house.root, INVOICE.collection, &posted.provider_id);
         return match path {
             Some(path) if posted.total.is_none() => with_total(posted.clone(), path, seen),

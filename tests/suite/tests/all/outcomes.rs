@@ -334,6 +334,18 @@ async fn a_total_that_differs_in_the_book_is_shown_and_mended_there() -> anyhow:
     world.operator().retry(&run.run_id).await?;
     world.settles().await?;
     ensure!(world.run_of(invoice).await?.code.as_deref() == Some("total_mismatch"), "not read again");
+    // Nor does a book that can't be asked prove anything.
+    for status in [500, 404] {
+        world.book.faults(FaultSpec::on(
+            "GET",
+            "/v2/invoices/",
+            1,
+            BookFault::Answer { status, body: None, content_type: None, apply: false },
+        ));
+        world.operator().retry(&run.run_id).await?;
+        world.settles().await?;
+        ensure!(world.run_of(invoice).await?.code.as_deref() == Some("total_mismatch"), "{status} proved a total");
+    }
     // The accountant corrects it.
     let reference = world.book.invoices().pop().and_then(|it| it["reference"].as_str().map(str::to_owned));
     world.book.corrects(&reference.unwrap_or_default());
@@ -555,4 +567,90 @@ async fn a_customer_edited_twice_is_two_runs_under_one_key() -> anyhow::Result<(
     }
     ensure!(runs[0] != runs[1] && runs[1] == runs[2], "{runs:?}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_that_the_book_lost_is_found_or_made_again() -> anyhow::Result<()> {
+    let world = world!();
+    let first = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.shows_once(first).await?;
+    world.book.faults(FaultSpec::on(
+        "POST",
+        "/v2/invoices",
+        1,
+        BookFault::Refused { field: "contact".to_owned(), message: "does not exist".to_owned() },
+    ));
+    let second = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.stands(second, "dead_lettered", Some("contact_unknown"), "failed").await?;
+    let run = world.run_of(second).await?;
+    world.operator().retry(&run.run_id).await?;
+    world.settles().await?;
+    world.shows_once(second).await?;
+    ensure!(world.book.contacts().len() == 1, "a contact was doubled");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_message_is_lost_is_sent_although_its_book_is_busy() -> anyhow::Result<()> {
+    let world = world!();
+    let lost = world.shop.raises("b2b-on-terms")?;
+    world.ticks().await;
+    let _message = world.ledger.queue.take();
+    for _ in 0..10 {
+        world.ledger.clock.advance(300_000);
+        world.shop.raises("b2b-on-terms")?;
+        world.ticks().await;
+        world.works().await?;
+        world.ledger.sweeps().await;
+        world.works().await?;
+    }
+    world.shows_once(lost).await?;
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_replaced_during_an_attempt_is_not_blamed() -> anyhow::Result<()> {
+    let world = world!();
+    let known = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.shows_once(known).await?;
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    world.ticks().await;
+    let messages = world.ledger.queue.take();
+    // The attempt has read the old token when the book starts to refuse it.
+    world.ledger.trip.arm(None);
+    world.book.faults(FaultSpec::on(
+        "POST",
+        "/v2/invoices",
+        1,
+        BookFault::Slow { milliseconds: 300, apply_first: false },
+    ));
+    let attempt = async {
+        for message in &messages {
+            world.handles(message).await?;
+        }
+        anyhow::Ok(())
+    };
+    let replace = async {
+        until_called(&world, "book.send").await;
+        world.book.revokes("book-token");
+        world.book.accepts("new-token");
+        world.operator().set_token(&world.tenant, &world.binding, &SecretString::from("new-token")).await?;
+        anyhow::Ok(())
+    };
+    let (attempted, replaced) = tokio::join!(attempt, replace);
+    attempted?;
+    replaced?;
+    world.ledger.trip.disarm();
+    world.settles().await?;
+    world.shows_once(invoice).await?;
+    world.is_clean()
+}
+
+async fn until_called(world: &World, name: &str) {
+    while !world.ledger.trip.has_seen(name) {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
 }
