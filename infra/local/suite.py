@@ -66,7 +66,7 @@ def stack() -> None:
 
 
 def tests() -> None:
-    runner = ["nextest", "run"] if shutil.which("cargo-nextest") else ["test"]
+    runner = ["nextest", "run", "--no-fail-fast"] if shutil.which("cargo-nextest") else ["test", "--no-fail-fast"]
     run("cargo", *runner, "--workspace", LEDGER_TEST_STACK_ENV=str(STACK_ENV))
 
 

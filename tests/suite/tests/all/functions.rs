@@ -54,7 +54,7 @@ fn answered(answer: &Value) -> (u64, Value) {
 
 /// The event with a token that is good now.
 fn with_a_fresh_token(mut event: Value, scene: &Scene) -> Value {
-    event["headers"]["Authorization"] = json!(scene.shop.signs(0).unwrap());
+    event["headers"]["Authorization"] = json!(format!("Bearer {}", scene.shop.signs(0).unwrap()));
     event
 }
 
