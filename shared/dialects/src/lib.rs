@@ -3,9 +3,12 @@
 //! Invariants: nothing here is async, performs I/O, reads a clock, sees a token or knows a host. A dialect is a reducer
 //! over labelled replies: given a document and the replies so far it names the next step. Same arguments, same answer.
 
-use ledger_domain::document::{Document, Posted};
+use ledger_domain::book::BookRules;
+use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
-use ledger_domain::proof::Rounding;
+use ledger_domain::identity::Provider;
+use ledger_domain::reference::{Page, Reference};
+use rust_decimal::Decimal;
 
 pub mod v2;
 
@@ -32,7 +35,7 @@ impl Method {
     }
 }
 
-/// A request without host, token or organisation: the transport adds those.
+/// A request without host or token: the transport adds those, and `Accept`, `Content-Type` and `User-Agent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The method.
@@ -41,12 +44,40 @@ pub struct Call {
     pub path: String,
     /// Query parameters in order, not yet encoded.
     pub query: Vec<(String, String)>,
+    /// Further headers of the provider's own: organisation, idempotency key. Names in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// JSON body.
     pub body: Option<String>,
 }
 
+impl Call {
+    /// A question.
+    #[must_use]
+    pub const fn get(path: String) -> Self {
+        Self { method: Method::Get, path, query: Vec::new(), headers: Vec::new(), body: None }
+    }
+
+    /// A request with a body.
+    #[must_use]
+    pub const fn send(method: Method, path: String, body: String) -> Self {
+        Self { method, path, query: Vec::new(), headers: Vec::new(), body: Some(body) }
+    }
+}
+
+/// Headers of an answer that a dialect may read, in lower case; the transport keeps no others.
+pub const REPLY_HEADERS: [&str; 8] = [
+    "link",
+    "location",
+    "www-authenticate",
+    "x-business",
+    "x-daylimit-remaining",
+    "x-minlimit-remaining",
+    "x-rate-limit-problem",
+    "x-total-count",
+];
+
 /// An answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
@@ -54,8 +85,18 @@ pub struct Reply {
     pub retry_after_seconds: Option<u64>,
     /// The provider's request id.
     pub request_id: Option<String>,
+    /// Those of [`REPLY_HEADERS`] that were there, names in lower case.
+    pub headers: Vec<(String, String)>,
     /// The body's bytes.
     pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// A header by its name in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// A reply with the label of the call it answers.
@@ -85,16 +126,49 @@ pub enum Step<T> {
 pub enum Start {
     /// The document is not in the book.
     Fresh,
-    /// The document is in the book; only what follows its creation is left to do.
+    /// The document is in the book; only what follows its creation is left to do: a transition, a total to be read.
     Linked(Posted),
+    /// A contact or product is in the book, made by us, and the shop's version is newer: bring it up to date. No create.
+    Outdated(Posted),
 }
 
 /// What the binding says that a dialect needs and a document does not carry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Context {
     /// Scheme, host, port and path under which the binding's documents live, without a trailing slash. An URL of a
     /// reply counts only below it.
     pub base_url: String,
+    /// The organisation's id with the provider, as its requests name it.
+    pub organisation: String,
+    /// Key of the reservation's epoch, 32 hexadecimal digits: the same for every repetition of the same creating call,
+    /// another for every other one. Empty where nothing is created.
+    pub idempotency_key: String,
+    /// ISO 3166-1 alpha-2 code of the organisation's country, where it is known.
+    pub country: Option<String>,
+    /// True where the organisation is registered for sales tax.
+    pub sales_tax_registered: bool,
+    /// What the provider's web pages know the organisation by: Xero's short code, FreeAgent's subdomain.
+    pub web_name: Option<String>,
+}
+
+/// How long a creating call may be repeated under its key instead of being looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replay {
+    /// The book knows no keys.
+    Never,
+    /// Seconds after the first send.
+    Seconds(u64),
+    /// Whenever.
+    Always,
+}
+
+/// Whether a dialect posts a kind of document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It does.
+    Yes,
+    /// It does not, and this is why; shown in `docs/providers`.
+    No(&'static str),
 }
 
 /// What an accounting package can do. Constant data; the conformance suite holds every dialect to it.
@@ -102,18 +176,37 @@ pub struct Context {
 pub struct Profile {
     /// The dialect's name in bindings.
     pub name: &'static str,
-    /// How the book computes totals.
-    pub rounding: Rounding,
+    /// The provider whose API it is.
+    pub provider: Provider,
+    /// What documents for this book have to keep to.
+    pub rules: BookRules,
     /// Seconds after the last doubtful send from which "not found" is believed.
     pub settle_seconds: u64,
-    /// Seconds after the first send within which the same bytes under the same key may simply be sent again.
-    pub replay_seconds: u64,
-    /// Takes an exchange rate only from its own currency.
-    pub needs_own_exchange_rate: bool,
-    /// Most lines of an invoice.
-    pub lines_max: usize,
+    /// How long the same bytes under the same key may simply be sent again.
+    pub replay: Replay,
     /// Most calls a minute.
     pub calls_per_minute: u32,
+    /// What it posts: an entry for each kind.
+    pub documents: [(Kind, Support); 8],
+    /// The reference data that it reads.
+    pub references: &'static [Reference],
+}
+
+impl Profile {
+    /// Whether it posts a kind of document.
+    #[must_use]
+    pub fn support(&self, kind: Kind) -> Support {
+        self.documents
+            .iter()
+            .find(|(known, _)| *known == kind)
+            .map_or(Support::No("This dialect does not say."), |(_, support)| *support)
+    }
+
+    /// True where it posts a kind of document.
+    #[must_use]
+    pub fn posts(&self, kind: Kind) -> bool {
+        self.support(kind) == Support::Yes
+    }
 }
 
 /// One accounting package's way of speaking.
@@ -122,7 +215,8 @@ pub trait Dialect: Send + Sync {
     fn profile(&self) -> &'static Profile;
 
     /// The next step in posting a document, given the replies so far. At most one [`Step::Create`] per reservation,
-    /// none from [`Start::Linked`]. A reply that the step did not provide for is a fault by [`Dialect::classify`].
+    /// none from [`Start::Linked`] or [`Start::Outdated`]. After a definite refusal of a create a corrected one may
+    /// follow. A reply that the step did not provide for is a fault by [`Dialect::classify`].
     ///
     /// # Errors
     /// A fault that ends the attempt.
@@ -141,22 +235,67 @@ pub trait Dialect: Send + Sync {
     }
 
     /// The next step in looking for a document that may have been created. Only [`Step::Read`]. Money documents are
-    /// adopted on our reference plus equal total, currency and contact, contacts on the equal e-mail address.
+    /// adopted on our reference plus equal total, currency and contact, contacts on our code or the equal e-mail
+    /// address, products on the equal code.
     ///
     /// # Errors
     /// A fault that ends the attempt; `reference_taken` where our reference is on something else.
     fn find(&self, document: &Document, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Posted>>, Fault>;
+
+    /// The next step in asking what is left of an invoice or a credit note. Only [`Step::Read`]; for other kinds a fault.
+    ///
+    /// # Errors
+    /// A fault that ends the attempt.
+    fn balance(
+        &self,
+        kind: Kind,
+        provider_id: &str,
+        context: &Context,
+        seen: &[Labelled],
+    ) -> Result<Step<Balance>, Fault>;
+
+    /// The next step in asking how many of a product the book has in stock. Only [`Step::Read`]; `None` where it keeps
+    /// no stock of it.
+    ///
+    /// # Errors
+    /// A fault that ends the attempt.
+    fn stock(
+        &self,
+        _provider_id: &str,
+        _context: &Context,
+        _seen: &[Labelled],
+    ) -> Result<Step<Option<Decimal>>, Fault> {
+        Ok(Step::Done(None))
+    }
+
+    /// The question for a page of reference data: the first, or the one that `cursor` of the page before names. `None`
+    /// for what the provider does not have.
+    fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call>;
+
+    /// Reads the answer to [`Dialect::page`].
+    ///
+    /// # Errors
+    /// A fault where it is none.
+    fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault>;
+
+    /// Where a person sees a document in the provider's web pages; `None` where no address is known.
+    fn link(&self, _kind: Kind, _provider_id: &str, _context: &Context) -> Option<String> {
+        None
+    }
 
     /// What an answer means that no step provided for. `writes` is true for a create or a change: what is unknown
     /// then is doubtful, never success.
     fn classify(&self, reply: &Reply, writes: bool) -> Fault;
 }
 
-/// The dialects there are, by their name in bindings.
+/// Every dialect there is.
+#[must_use]
+pub fn dialects() -> [&'static dyn Dialect; 1] {
+    [&v2::V2]
+}
+
+/// The dialect of a name in bindings.
 #[must_use]
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
-    match name {
-        "v2" => Some(&v2::V2),
-        _ => None,
-    }
+    dialects().into_iter().find(|dialect| dialect.profile().name == name)
 }

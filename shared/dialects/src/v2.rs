@@ -7,11 +7,13 @@
 //! Invariants: a create is done only by a readable URL of the binding's own book; numbers go out as the exact text of the
 //! decimal; of a reply nothing is decoded that isn't needed.
 
-use crate::{Call, Context, Dialect, Labelled, Method, Profile, Reply, Start, Step};
+use crate::{Call, Context, Dialect, Labelled, Method, Profile, Replay, Reply, Start, Step, Support};
+use ledger_domain::book::{BookRules, ExchangeRates, Rounding, TaxRounding};
 use ledger_domain::code::Code;
-use ledger_domain::document::{Document, Posted};
+use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
-use ledger_domain::proof::Rounding;
+use ledger_domain::identity::Provider;
+use ledger_domain::reference::{Page, Reference};
 
 mod body;
 mod contact;
@@ -37,15 +39,36 @@ struct House {
 }
 
 /// Xero's `v2`. Its limits on text are not described; these are far beyond real names.
+/// Kinds that follow.
+const NOT_YET: &str = "Not yet.";
+
 static XERO: House = House {
     profile: Profile {
         name: "v2",
-        rounding: Rounding { unit_price_places: 2 },
+        provider: Provider::Xero,
+        rules: BookRules {
+            rounding: Rounding { unit_price_places: 2, amount_places_max: 4, tax: TaxRounding::Computed },
+            exchange: ExchangeRates::Ours,
+            tax_codes: false,
+            contact_per_currency: false,
+            number_length_max: 255,
+            lines_max: 500,
+            payment_terms_in_days: 30,
+        },
         settle_seconds: 600,
-        replay_seconds: 0,
-        needs_own_exchange_rate: true,
-        lines_max: 500,
+        replay: Replay::Never,
         calls_per_minute: 60,
+        documents: [
+            (Kind::Contact, Support::Yes),
+            (Kind::Product, Support::No(NOT_YET)),
+            (Kind::Invoice, Support::Yes),
+            (Kind::Payment, Support::No(NOT_YET)),
+            (Kind::CreditNote, Support::No(NOT_YET)),
+            (Kind::Allocation, Support::No(NOT_YET)),
+            (Kind::Refund, Support::No(NOT_YET)),
+            (Kind::StockMovement, Support::No("The API only shows stock.")),
+        ],
+        references: &[],
     },
     root: "/v2",
     page_size: 100,
@@ -73,6 +96,12 @@ impl Dialect for V2 {
         match document {
             Document::Contact(contact) => contact::post(&XERO, contact, context, start, seen),
             Document::Invoice(invoice) => invoice::post(&XERO, invoice, context, start, seen),
+            Document::Product(_)
+            | Document::Payment(_)
+            | Document::CreditNote(_)
+            | Document::Allocation(_)
+            | Document::Refund(_)
+            | Document::StockMovement(_) => Err(unsupported(document.kind())),
         }
     }
 
@@ -80,6 +109,12 @@ impl Dialect for V2 {
         match document {
             Document::Contact(_) => contact::created(&XERO, context, answered),
             Document::Invoice(invoice) => invoice::created(&XERO, invoice, context, answered),
+            Document::Product(_)
+            | Document::Payment(_)
+            | Document::CreditNote(_)
+            | Document::Allocation(_)
+            | Document::Refund(_)
+            | Document::StockMovement(_) => None,
         }
     }
 
@@ -87,7 +122,25 @@ impl Dialect for V2 {
         match document {
             Document::Contact(contact) => contact::find(&XERO, contact, context, seen),
             Document::Invoice(invoice) => invoice::find(&XERO, invoice, context, seen),
+            Document::Product(_)
+            | Document::Payment(_)
+            | Document::CreditNote(_)
+            | Document::Allocation(_)
+            | Document::Refund(_)
+            | Document::StockMovement(_) => Err(unsupported(document.kind())),
         }
+    }
+
+    fn balance(&self, kind: Kind, _: &str, _: &Context, _: &[Labelled]) -> Result<Step<Balance>, Fault> {
+        Err(unsupported(kind))
+    }
+
+    fn page(&self, _: Reference, _: &Context, _: Option<&str>) -> Option<Call> {
+        None
+    }
+
+    fn read_page(&self, _: Reference, _: &Context, reply: &Reply) -> Result<Page, Fault> {
+        Err(reply::classify(reply, false))
     }
 
     fn classify(&self, reply: &Reply, writes: bool) -> Fault {
@@ -97,7 +150,7 @@ impl Dialect for V2 {
 
 impl House {
     fn create(&self, collection: &str, body: String) -> Call {
-        Call { method: Method::Post, path: format!("{}/{collection}", self.root), query: Vec::new(), body: Some(body) }
+        Call::send(Method::Post, format!("{}/{collection}", self.root), body)
     }
 
     /// A page of a list, counted from 0, narrowed down by `filter`.
@@ -106,7 +159,7 @@ impl House {
             filter.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         query.push(("per_page".to_owned(), self.page_size.to_string()));
         query.push(("page".to_owned(), page.saturating_add(1).to_string()));
-        Call { method: Method::Get, path: format!("{}/{collection}", self.root), query, body: None }
+        Call { query, ..Call::get(format!("{}/{collection}", self.root)) }
     }
 
     /// The page after one with `entries`, the first of the list having had `first`: `None` where that was the last.
@@ -129,8 +182,13 @@ impl House {
     }
 }
 
+/// What the dialect does not post.
+fn unsupported(kind: Kind) -> Fault {
+    Fault::broken(Code::Unexpected, format!("This dialect posts no {}.", kind.as_str()))
+}
+
 fn read(path: String) -> Call {
-    Call { method: Method::Get, path, query: Vec::new(), body: None }
+    Call::get(path)
 }
 
 /// The executor answers every step with its own label; anything else is a fault of ours.

@@ -4,6 +4,7 @@
 //! serialisable. What crosses a boundary as JSON lives in `ledger-wire`.
 
 pub mod amount;
+pub mod book;
 pub mod canonical;
 pub mod code;
 pub mod country;
@@ -13,6 +14,7 @@ pub mod identity;
 pub mod mapping;
 pub mod policy;
 pub mod proof;
+pub mod reference;
 pub mod retry;
 pub mod run;
 pub mod settings;

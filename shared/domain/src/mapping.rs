@@ -2,13 +2,14 @@
 //!
 //! Invariants: nothing is guessed that would move money. What can't be known is a refusal with a code.
 
-use crate::amount::{Amount, round_half_away};
+use crate::amount::Amount;
+use crate::book::{BookRules, ExchangeRates};
 use crate::canonical::{self, Address};
 use crate::code::Code;
-use crate::document::{Contact, InvoiceLine, LineRole, SalesInvoice};
+use crate::document::{Contact, DocumentLine, DocumentStatus, ExchangeRate, LineRole, SalesInvoice, Supply};
 use crate::fault::Fault;
 use crate::identity::{fingerprint, normalised_email};
-use crate::proof::{self, ProvedLine, Rounding, Source, Terms};
+use crate::proof::{self, ProvedLine, Source, Terms};
 use crate::settings::Settings;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
@@ -36,7 +37,27 @@ pub fn contact_of(invoice: &canonical::Invoice) -> Result<Contact, Fault> {
         last_name = email.split('@').next().unwrap_or(&email).to_owned();
     }
     let phone = customer.phone.as_deref().map(tidy).filter(|phone| !phone.is_empty());
-    Ok(Contact { email, first_name, last_name, company, phone, address: address_of(invoice).cloned() })
+    let person = [first_name.as_str(), last_name.as_str()].join(" ").trim().to_owned();
+    let name = company.clone().unwrap_or(person);
+    Ok(Contact {
+        email,
+        name,
+        first_name,
+        last_name,
+        company,
+        phone,
+        address: address_of(invoice).cloned(),
+        currency: None,
+        reference: None,
+        payment_terms_in_days: None,
+    })
+}
+
+/// The country that the goods go to: the shipping address's, else that of the buyer's address.
+fn destination_of(invoice: &canonical::Invoice) -> Option<String> {
+    let address = invoice.shipping_address.as_ref().or_else(|| address_of(invoice))?;
+    let country = address.country.trim().to_ascii_uppercase();
+    (!country.is_empty()).then_some(country)
 }
 
 /// The order's billing address, then the customer's, then whatever there is.
@@ -93,16 +114,19 @@ pub fn sales_invoice(
     number: &str,
     contact_provider_id: &str,
     item_types: &BTreeMap<String, String>,
-    rounding: Rounding,
-    needs_own_exchange_rate: bool,
+    rules: &BookRules,
 ) -> Result<SalesInvoice, Fault> {
     let dated_on = settings.date_of(invoice.created_at).ok_or_else(|| {
         Fault::refused(Code::SettingsInvalid, format!("time_zone {:?} is no time zone.", settings.time_zone))
     })?;
-    let exchange_rate = exchange_rate(invoice, settings, needs_own_exchange_rate)?;
-    let terms = Terms { tax_rates: &settings.sales_tax_rates, rounding_limit: settings.rounding_limit, rounding };
+    let exchange_rate = exchange_rate(invoice, settings, rules.exchange)?;
+    let terms = Terms {
+        tax_rates: &settings.sales_tax_rates,
+        rounding_limit: settings.rounding_limit,
+        rounding: rules.rounding,
+    };
     let proof = proof::prove(invoice, &terms)?;
-    let lines: Result<Vec<InvoiceLine>, Fault> =
+    let lines: Result<Vec<DocumentLine>, Fault> =
         proof.lines.iter().map(|line| invoice_line(invoice, settings, item_types, line)).collect();
     let purchase_order_number = invoice.purchase_order_number.as_deref().map(tidy).filter(|number| !number.is_empty());
     Ok(SalesInvoice {
@@ -112,8 +136,10 @@ pub fn sales_invoice(
         contact: contact_provider_id.to_owned(),
         dated_on,
         payment_terms_in_days: settings.payment_terms_in_days,
+        status: DocumentStatus::Approved,
         currency: invoice.currency.clone(),
         exchange_rate,
+        destination: destination_of(invoice),
         lines: lines?,
         total: proof.total,
     })
@@ -125,14 +151,14 @@ pub fn sales_invoice(
 fn exchange_rate(
     invoice: &canonical::Invoice,
     settings: &Settings,
-    needs_own_exchange_rate: bool,
-) -> Result<Option<Decimal>, Fault> {
+    rates: ExchangeRates,
+) -> Result<Option<ExchangeRate>, Fault> {
     let (currency, book) = (&invoice.currency, &settings.book_currency);
     if currency == book {
         return Ok(None);
     }
     let unknown = |why: String| {
-        if needs_own_exchange_rate {
+        if rates == ExchangeRates::Ours {
             Err(Fault::refused(Code::ExchangeRateUnknown, format!("No rate from {currency} to {book}: {why}.")))
         } else {
             Ok(None)
@@ -153,9 +179,9 @@ fn exchange_rate(
             invoice.website_id
         ));
     }
-    let inverse = Decimal::ONE.checked_div(rate).map(|inverse| round_half_away(inverse, EXCHANGE_RATE_PLACES));
-    match inverse.filter(|inverse| *inverse > Decimal::ZERO) {
-        Some(inverse) => Ok(Some(inverse.normalize())),
+    let rate = ExchangeRate { per_book_unit: rate };
+    match rate.in_book_currency(EXCHANGE_RATE_PLACES) {
+        Some(_) => Ok(Some(rate)),
         None => unknown("the shop's is out of range".to_owned()),
     }
 }
@@ -165,7 +191,7 @@ fn invoice_line(
     settings: &Settings,
     item_types: &BTreeMap<String, String>,
     line: &ProvedLine,
-) -> Result<InvoiceLine, Fault> {
+) -> Result<DocumentLine, Fault> {
     let row = |at: usize| invoice.lines.get(at).ok_or_else(|| Fault::broken(Code::Unexpected, "A line without a row."));
     let item_type_of = |row: &canonical::Line| item_types.get(&row.sku);
     let category_of = |row: Option<&canonical::Line>| {
@@ -193,14 +219,22 @@ fn invoice_line(
         }
         Source::Rounding => (LineRole::Rounding, "Rounding".to_owned(), category_of(None)?, None),
     };
-    Ok(InvoiceLine {
+    let sku = match line.source {
+        Source::Row(at) | Source::UntaxedDiscount(Some(at)) => Some(tidy(&row(at)?.sku)).filter(|sku| !sku.is_empty()),
+        Source::UntaxedDiscount(None) | Source::Shipping | Source::Rounding => None,
+    };
+    Ok(DocumentLine {
         role,
+        sku,
         description,
         quantity: line.quantity,
         unit_price: line.unit_price,
         tax_rate: line.tax_rate,
+        tax: line.tax,
+        tax_code: None,
         category,
         item_type,
+        supply: Supply::Goods,
     })
 }
 

@@ -8,6 +8,7 @@
 //! to its total under [`modelled_total`].
 
 use crate::amount::Amount;
+use crate::book::Rounding;
 use crate::canonical::Invoice;
 use crate::code::Code;
 use crate::fault::Fault;
@@ -17,13 +18,6 @@ mod posting;
 mod recovery;
 #[cfg(test)]
 mod tests;
-
-/// How a book computes totals from lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rounding {
-    /// Decimal places that the book keeps of a unit price.
-    pub unit_price_places: u32,
-}
 
 /// What the proof needs of the settings.
 #[derive(Clone, Debug)]
@@ -47,6 +41,8 @@ pub struct ProvedLine {
     pub unit_price: Decimal,
     /// Tax rate in percent.
     pub tax_rate: Decimal,
+    /// The tax on the line, as the book will compute it.
+    pub tax: Amount,
     /// The discount that is inside the net price, net and positive.
     pub discount: Amount,
 }
@@ -98,7 +94,7 @@ pub fn modelled_total(lines: &[ProvedLine], currency_places: u32) -> Result<Amou
 ///
 /// # Errors
 /// `unexpected` where the sum leaves what an amount can be.
-pub fn modelled_document_total(lines: &[crate::document::InvoiceLine], currency_places: u32) -> Result<Amount, Fault> {
+pub fn modelled_document_total(lines: &[crate::document::DocumentLine], currency_places: u32) -> Result<Amount, Fault> {
     let priced = lines.iter().map(|line| (line.quantity, line.unit_price, line.tax_rate));
     posting::modelled(priced, currency_places).ok_or_else(beyond_computing)
 }

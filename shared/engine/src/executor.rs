@@ -315,16 +315,14 @@ impl Executor<'_> {
         if posted.total.is_none() {
             posted.total = known_total.and_then(|text| ledger_domain::amount::Amount::parse(text).ok());
         }
-        if let Document::Invoice(invoice) = &wanted.document
+        if let Some(expected) = wanted.document.total()
             && let Some(total) = posted.total
-            && total != invoice.total
+            && total != expected
         {
             self.stage_posted(wanted, &posted, "created", epoch);
-            return Err(Fault::refused(
-                Code::TotalMismatch,
-                format!("the book shows {total}, the shop {}", invoice.total),
-            )
-            .into());
+            return Err(
+                Fault::refused(Code::TotalMismatch, format!("the book shows {total}, the shop {expected}")).into()
+            );
         }
         self.stage_posted(wanted, &posted, "linked", epoch);
         Ok(posted)
@@ -377,10 +375,8 @@ impl Executor<'_> {
     async fn reserve(&mut self, wanted: &Wanted, epoch: u32, call: &Call) -> Result<(), Ended> {
         let now = self.post.clock.now_ms();
         let hash = hash_of(call);
-        let (number, contact) = match &wanted.document {
-            Document::Invoice(invoice) => (Some(invoice.number.clone()), Some(invoice.contact.clone())),
-            Document::Contact(_) => (None, None),
-        };
+        let number = wanted.document.number().map(str::to_owned);
+        let contact = wanted.document.contact().map(str::to_owned);
         self.stage_own(wanted, |row| {
             row.state = "reserved".to_owned();
             row.doubtful = true;

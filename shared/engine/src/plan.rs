@@ -1,12 +1,12 @@
 //! Which documents an event needs in the book, and under which keys they are remembered.
 
 use crate::executor::Wanted;
+use ledger_domain::book::BookRules;
 use ledger_domain::canonical::Invoice;
 use ledger_domain::document::{Contact, Document, SalesInvoice};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::normalised_email;
 use ledger_domain::mapping;
-use ledger_domain::proof::Rounding;
 use ledger_domain::settings::Settings;
 use ledger_wire::rows::{XrefRow, keys};
 use std::collections::{BTreeMap, BTreeSet};
@@ -154,8 +154,7 @@ pub fn sales_invoice(
     number: &str,
     contact: &str,
     item_types: &BTreeMap<String, String>,
-    rounding: Rounding,
-    needs_own_exchange_rate: bool,
+    rules: &BookRules,
 ) -> Result<SalesInvoice, Fault> {
-    mapping::sales_invoice(invoice, settings, number, contact, item_types, rounding, needs_own_exchange_rate)
+    mapping::sales_invoice(invoice, settings, number, contact, item_types, rules)
 }

@@ -390,17 +390,8 @@ impl Post<'_> {
         let profile = dialect.profile();
         let (number, number_key) = doc_keys.choose(&xrefs);
         let item_types = doc_keys.item_types(&xrefs);
-        let build = |contact: &str| {
-            plan::sales_invoice(
-                invoice,
-                settings,
-                &number,
-                contact,
-                &item_types,
-                profile.rounding,
-                profile.needs_own_exchange_rate,
-            )
-        };
+        let build =
+            |contact: &str| plan::sales_invoice(invoice, settings, &number, contact, &item_types, &profile.rules);
         // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
         build("")?;
         let contact = mapping::contact_of(invoice)?;
@@ -411,7 +402,7 @@ impl Post<'_> {
         let mut executor = Executor {
             post: self,
             dialect,
-            context: Context { base_url: binding.base_url.clone() },
+            context: Context { base_url: binding.base_url.clone(), ..Context::default() },
             token,
             run_id: received.message.run_id.clone(),
             tenant: received.message.tenant.clone(),

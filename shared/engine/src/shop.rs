@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_missing_document_is_not_a_missing_module() {
         let check = |status: u16, body: &str, code: Code, waits: bool| {
-            let reply = Reply { status, retry_after_seconds: None, request_id: None, body: body.as_bytes().to_vec() };
+            let reply = Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() };
             let fault = meaning(&reply);
             assert_eq!(fault.code, code, "{status} {body}");
             assert_eq!(matches!(fault.action, Action::Later { .. }), waits, "{status} {body}");

@@ -29,6 +29,7 @@ impl Book for HttpBook {
                 },
                 url,
                 bearer: call.token.expose_secret(),
+                headers: &call.call.headers,
                 body: call.call.body.clone(),
                 timeout_ms: call.timeout_ms,
                 body_max: BOOK_BODY_MAX,

@@ -1,7 +1,7 @@
 //! One request, one answer.
 
 use crate::address::Refused;
-use ledger_engine::dialects::Reply;
+use ledger_engine::dialects::{REPLY_HEADERS, Reply};
 use ledger_engine::ports::TransportFault;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, Url};
@@ -12,6 +12,8 @@ use std::time::Duration;
 const REASON_LENGTH_MAX: usize = 160;
 /// Longest request id, in characters.
 const REQUEST_ID_LENGTH_MAX: usize = 128;
+/// Longest header that a dialect reads, in characters.
+const HEADER_LENGTH_MAX: usize = 2_000;
 /// Longest `Retry-After` that is believed, in seconds.
 const RETRY_AFTER_MAX: u64 = 86_400;
 /// Headers under which the request's id comes back, the first that is there.
@@ -24,6 +26,8 @@ pub(crate) struct Outbound<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) bearer: &'a str,
+    /// Further headers, names in lower case.
+    pub(crate) headers: &'a [(&'static str, String)],
     pub(crate) body: Option<String>,
     pub(crate) timeout_ms: u64,
     pub(crate) body_max: usize,
@@ -38,6 +42,9 @@ pub(crate) async fn exchange(client: &Client, outbound: Outbound<'_>) -> Result<
         .map_err(|_| TransportFault::NotSent("the token can't be sent".to_owned()))?;
     bearer.set_sensitive(true);
     let mut request = client.request(outbound.method, outbound.url).header(AUTHORIZATION, bearer).header(ACCEPT, JSON);
+    for (name, value) in outbound.headers {
+        request = request.header(*name, value);
+    }
     if let Some(body) = outbound.body {
         request = request.header(CONTENT_TYPE, JSON).body(body);
     }
@@ -60,6 +67,7 @@ async fn read(mut response: Response, body_max: usize) -> Result<Reply, Transpor
         status: response.status().as_u16(),
         retry_after_seconds: retry_after(response.headers()),
         request_id: request_id(response.headers()),
+        headers: kept(response.headers()),
         body: Vec::new(),
     };
     while let Some(chunk) = response.chunk().await.map_err(fault)? {
@@ -78,6 +86,17 @@ fn retry_after(headers: &HeaderMap) -> Option<u64> {
         return None;
     }
     Some(text.parse().unwrap_or(RETRY_AFTER_MAX).min(RETRY_AFTER_MAX))
+}
+
+/// The headers that a dialect may read, as far as they are plain text.
+fn kept(headers: &HeaderMap) -> Vec<(String, String)> {
+    REPLY_HEADERS
+        .iter()
+        .filter_map(|name| {
+            let value = headers.get(*name)?.to_str().ok()?;
+            Some(((*name).to_owned(), value.chars().take(HEADER_LENGTH_MAX).collect()))
+        })
+        .collect()
 }
 
 /// Goes into rows and log lines, so nothing but plain text of a bounded length.

@@ -35,6 +35,7 @@ impl Shop for HttpShop {
                 method: if call.body.is_some() { Method::POST } else { Method::GET },
                 url,
                 bearer: &token,
+                headers: &[],
                 body: call.body.clone(),
                 timeout_ms: call.timeout_ms,
                 body_max: SHOP_BODY_MAX,

@@ -50,6 +50,7 @@ fn call(method: Method, path: &str, query: &[(&str, &str)], body: Option<&str>) 
         method,
         path: path.to_owned(),
         query: query.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        headers: Vec::new(),
         body: body.map(str::to_owned),
     }
 }

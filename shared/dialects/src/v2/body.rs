@@ -10,6 +10,8 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+/// Decimal places of an exchange rate.
+const EXCHANGE_RATE_PLACES: u32 = 10;
 /// Lines of an address that a contact has.
 const ADDRESS_LINES: usize = 3;
 
@@ -135,7 +137,7 @@ pub(super) fn invoice(house: &House, invoice: &SalesInvoice) -> Result<String, F
     let mut invoice_items = Vec::with_capacity(invoice.lines.len());
     for line in &invoice.lines {
         let usual = match line.role {
-            LineRole::Item => Some("Products"),
+            LineRole::Item | LineRole::Adjustment | LineRole::Unexplained => Some("Products"),
             LineRole::Shipping => Some("Services"),
             LineRole::Rounding => None,
         };
@@ -156,7 +158,11 @@ pub(super) fn invoice(house: &House, invoice: &SalesInvoice) -> Result<String, F
             payment_terms_in_days: invoice.payment_terms_in_days,
             reference: &invoice.number,
             currency: invoice.currency.as_str(),
-            exchange_rate: invoice.exchange_rate.map(number).transpose()?,
+            exchange_rate: invoice
+                .exchange_rate
+                .and_then(|rate| rate.in_book_currency(EXCHANGE_RATE_PLACES))
+                .map(number)
+                .transpose()?,
             comments: (!order_number.is_empty()).then(|| format!("Order {order_number}")),
             po_reference: invoice.purchase_order_number.as_deref().and_then(text),
             invoice_items,

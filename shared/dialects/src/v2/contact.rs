@@ -20,7 +20,7 @@ pub(super) fn post(
     start: &Start,
     seen: &[Labelled],
 ) -> Result<Step<Posted>, Fault> {
-    if let Start::Linked(posted) = start {
+    if let Start::Linked(posted) | Start::Outdated(posted) = start {
         return Ok(Step::Done(posted.clone()));
     }
     let Some((first, searched)) = seen.split_first() else {

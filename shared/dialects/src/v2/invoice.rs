@@ -22,7 +22,7 @@ pub(super) fn post(
     start: &Start,
     seen: &[Labelled],
 ) -> Result<Step<Posted>, Fault> {
-    if let Start::Linked(posted) = start {
+    if let Start::Linked(posted) | Start::Outdated(posted) = start {
         // Its total is asked for because it may be wrong: no answer is no proof.
         if let Some(answered) = seen.first().filter(|it| it.reply.status != 200) {
             return Err(reply::classify(&answered.reply, false));
@@ -35,13 +35,13 @@ pub(super) fn post(
         };
     }
     let Some((first, rest)) = seen.split_first() else {
-        if invoice.lines.len() > house.profile.lines_max {
+        if invoice.lines.len() > house.profile.rules.lines_max {
             return Err(Fault::refused(
                 Code::BookRefused,
                 format!(
                     "{} lines are more than the {} that a book takes.",
                     invoice.lines.len(),
-                    house.profile.lines_max
+                    house.profile.rules.lines_max
                 ),
             ));
         }

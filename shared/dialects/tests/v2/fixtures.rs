@@ -15,7 +15,7 @@ pub(crate) const BASE: &str = "https://api.xero.com";
 pub(crate) const CONTACT: &str = "https://api.xero.com/v2/contacts/2";
 
 pub(crate) fn context() -> Context {
-    Context { base_url: BASE.to_owned() }
+    Context { base_url: BASE.to_owned(), ..Context::default() }
 }
 
 pub(crate) fn decimal(text: &str) -> Decimal {
@@ -27,7 +27,7 @@ pub(crate) fn amount(text: &str) -> Amount {
 }
 
 pub(crate) fn answer(label: &'static str, status: u16, body: impl Into<Vec<u8>>) -> Labelled {
-    let reply = Reply { status, retry_after_seconds: None, request_id: Some("req-1".to_owned()), body: body.into() };
+    let reply = Reply { status, request_id: Some("req-1".to_owned()), body: body.into(), ..Reply::default() };
     Labelled { label, reply }
 }
 
@@ -112,9 +112,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn mapped(invoice: &Invoice, settings: &Settings) -> SalesInvoice {
     let number = mapping::invoice_number(settings, &invoice.increment_id);
-    let profile = V2.profile();
-    let own_rate = profile.needs_own_exchange_rate;
-    mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), profile.rounding, own_rate).unwrap()
+    mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), &V2.profile().rules).unwrap()
 }
 
 /// 2 × 10.00 and 20 % tax: 24.00.

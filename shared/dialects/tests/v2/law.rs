@@ -42,8 +42,8 @@ fn replies() -> impl Strategy<Value = Vec<Reply>> {
     let reply = (status, bodies(), any::<Option<u64>>()).prop_map(|(status, body, retry_after_seconds)| Reply {
         status,
         retry_after_seconds,
-        request_id: None,
         body,
+        ..Reply::default()
     });
     prop::collection::vec(reply, 1..STEPS_MAX)
 }

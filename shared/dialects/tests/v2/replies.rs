@@ -343,6 +343,7 @@ fn evidence_is_kept_and_what_is_logged_of_it_is_clean() {
         retry_after_seconds: Some(60),
         request_id: Some("req-9".to_owned()),
         body: body.as_bytes().to_vec(),
+        ..Reply::default()
     };
     let refused = V2
         .classify(&reply(422, r#"{"code":"validation_failed","errors":[{"field":"dated_on","message":"no"}]}"#), true);

@@ -119,6 +119,6 @@ fn searches() {
 fn more_lines_than_a_book_takes_are_refused_before_anything_is_sent() {
     let Document::Invoice(mut invoice) = crate::fixtures::plain() else { panic!("an invoice") };
     let line = invoice.lines.first().unwrap().clone();
-    invoice.lines = vec![line; V2.profile().lines_max + 1];
+    invoice.lines = vec![line; V2.profile().rules.lines_max + 1];
     assert!(first(&Document::Invoice(invoice)).is_err());
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::amount::Currency;
+use crate::book::{Rounding, TaxRounding};
 use crate::canonical::{Customer, Invoice, InvoiceState, Line};
 use crate::settings::{PAYMENT_TERMS_IN_DAYS, Policy};
 use std::str::FromStr;
@@ -86,10 +87,18 @@ fn settings() -> Settings {
     }
 }
 
-const TWO_PLACES: Rounding = Rounding { unit_price_places: 2 };
+const RULES: BookRules = BookRules {
+    rounding: Rounding { unit_price_places: 2, amount_places_max: 4, tax: TaxRounding::Computed },
+    exchange: ExchangeRates::Ours,
+    tax_codes: false,
+    contact_per_currency: false,
+    number_length_max: 255,
+    lines_max: 500,
+    payment_terms_in_days: 30,
+};
 
 fn mapped(invoice: &Invoice, settings: &Settings) -> Result<SalesInvoice, Fault> {
-    sales_invoice(invoice, settings, "MAG-000000042", "c-1", &BTreeMap::new(), TWO_PLACES, true)
+    sales_invoice(invoice, settings, "MAG-000000042", "c-1", &BTreeMap::new(), &RULES)
 }
 
 #[test]
@@ -121,7 +130,7 @@ fn a_line_goes_to_the_category_of_its_item_type_or_website() {
     settings.item_type_categories.insert("Services".to_owned(), "service-sales".to_owned());
     let item_types =
         BTreeMap::from([("MUG-BLUE".to_owned(), "Services".to_owned()), ("COASTER".to_owned(), "Products".to_owned())]);
-    let posted = sales_invoice(&invoice(), &settings, "N", "c-1", &item_types, TWO_PLACES, true).unwrap();
+    let posted = sales_invoice(&invoice(), &settings, "N", "c-1", &item_types, &RULES).unwrap();
     let routed: Vec<_> = posted.lines.iter().map(|line| (line.category.as_str(), line.item_type.as_deref())).collect();
     assert_eq!(routed, [("service-sales", Some("Services")), ("website-sales", Some("Products")), ("carriage", None)]);
 
@@ -171,33 +180,37 @@ fn dates_are_calendar_dates_of_the_book() {
 #[test]
 fn exchange_rates_are_the_shops_turned_round_or_refused() {
     let currency = |code: &str| Currency::parse(code).unwrap();
-    let check =
-        |invoiced: &str, base: Option<&str>, rate: Option<&str>, own: bool, expected: Result<Option<&str>, Code>| {
-            let mut settings = settings();
-            if let Some(base) = base {
-                settings.base_currencies.insert(1, currency(base));
-            }
-            let invoice = Invoice { currency: currency(invoiced), base_to_order_rate: rate.map(decimal), ..invoice() };
-            let found = exchange_rate(&invoice, &settings, own).map_err(|fault| fault.code);
-            assert_eq!(found, expected.map(|rate| rate.map(decimal)), "{invoiced} {base:?} {rate:?} {own}");
-        };
+    let check = |invoiced: &str,
+                 base: Option<&str>,
+                 rate: Option<&str>,
+                 rates: ExchangeRates,
+                 expected: Result<Option<&str>, Code>| {
+        let mut settings = settings();
+        if let Some(base) = base {
+            settings.base_currencies.insert(1, currency(base));
+        }
+        let invoice = Invoice { currency: currency(invoiced), base_to_order_rate: rate.map(decimal), ..invoice() };
+        let found = exchange_rate(&invoice, &settings, rates).map_err(|fault| fault.code);
+        let found = found.map(|rate| rate.and_then(|rate| rate.in_book_currency(EXCHANGE_RATE_PLACES)));
+        assert_eq!(found, expected.map(|rate| rate.map(decimal)), "{invoiced} {base:?} {rate:?} {rates:?}");
+    };
     let unknown = Err(Code::ExchangeRateUnknown);
-    check("GBP", None, None, true, Ok(None));
-    check("GBP", Some("EUR"), Some("0.85"), true, Ok(None));
-    check("EUR", None, Some("1.1753"), true, Ok(Some("0.8508465924")));
-    check("EUR", Some("GBP"), Some("1.25"), true, Ok(Some("0.8")));
-    check("JPY", None, Some("0.0067"), true, Ok(Some("149.2537313433")));
-    check("EUR", None, None, true, unknown);
-    check("EUR", None, Some("0"), true, unknown);
-    check("EUR", None, Some("-1.2"), true, unknown);
-    check("EUR", None, Some("1"), true, unknown);
-    check("EUR", Some("GBP"), Some("1"), true, Ok(Some("1")));
-    check("EUR", Some("EUR"), Some("1"), true, unknown);
-    check("EUR", Some("USD"), Some("0.9"), true, unknown);
-    check("EUR", None, Some("99999999999"), true, unknown);
-    check("EUR", Some("EUR"), Some("1"), false, Ok(None));
-    check("EUR", None, None, false, Ok(None));
-    check("EUR", None, Some("1.25"), false, Ok(Some("0.8")));
+    check("GBP", None, None, ExchangeRates::Ours, Ok(None));
+    check("GBP", Some("EUR"), Some("0.85"), ExchangeRates::Ours, Ok(None));
+    check("EUR", None, Some("1.1753"), ExchangeRates::Ours, Ok(Some("0.8508465924")));
+    check("EUR", Some("GBP"), Some("1.25"), ExchangeRates::Ours, Ok(Some("0.8")));
+    check("JPY", None, Some("0.0067"), ExchangeRates::Ours, Ok(Some("149.2537313433")));
+    check("EUR", None, None, ExchangeRates::Ours, unknown);
+    check("EUR", None, Some("0"), ExchangeRates::Ours, unknown);
+    check("EUR", None, Some("-1.2"), ExchangeRates::Ours, unknown);
+    check("EUR", None, Some("1"), ExchangeRates::Ours, unknown);
+    check("EUR", Some("GBP"), Some("1"), ExchangeRates::Ours, Ok(Some("1")));
+    check("EUR", Some("EUR"), Some("1"), ExchangeRates::Ours, unknown);
+    check("EUR", Some("USD"), Some("0.9"), ExchangeRates::Ours, unknown);
+    check("EUR", None, Some("99999999999"), ExchangeRates::Ours, unknown);
+    check("EUR", Some("EUR"), Some("1"), ExchangeRates::Own, Ok(None));
+    check("EUR", None, None, ExchangeRates::Own, Ok(None));
+    check("EUR", None, Some("1.25"), ExchangeRates::Own, Ok(Some("0.8")));
 }
 
 #[test]

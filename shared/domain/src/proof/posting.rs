@@ -47,6 +47,7 @@ pub(super) fn proof(
             quantity: Decimal::ONE,
             unit_price: difference.normalize(),
             tax_rate: Decimal::ZERO,
+            tax: Amount::ZERO,
             discount: Amount::ZERO,
         });
     }
@@ -80,6 +81,7 @@ fn push_lines(lines: &mut Vec<ProvedLine>, charge: &Charge, places: u32, price_p
             quantity: quantity.normalize(),
             unit_price: unit_price.normalize(),
             tax_rate: charge.rate.normalize(),
+            tax: computed_tax(quantity, unit_price, charge.rate, places)?,
             discount: Amount::from_decimal(charge.discount).ok()?,
         });
     }
@@ -94,10 +96,17 @@ fn push_lines(lines: &mut Vec<ProvedLine>, charge: &Charge, places: u32, price_p
             quantity: Decimal::ONE,
             unit_price: Decimal::ZERO.checked_sub(off)?.normalize(),
             tax_rate: Decimal::ZERO,
+            tax: Amount::ZERO,
             discount: Amount::ZERO,
         });
     }
     Some(())
+}
+
+/// The tax that the book computes on a line.
+fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u32) -> Option<Amount> {
+    let net = round_half_away(quantity.checked_mul(unit_price)?, places);
+    Amount::from_decimal(round_half_away(net.checked_mul(rate)?.checked_div(Decimal::ONE_HUNDRED)?, places)).ok()
 }
 
 /// Quantity and unit price where they reproduce the net exactly, else one piece at the rounded net. What rounding the
@@ -125,6 +134,7 @@ fn free_lines(invoice: &Invoice, rates: &[Decimal]) -> Result<Vec<ProvedLine>, F
             quantity: if line.quantity.value() > Decimal::ZERO { line.quantity.value() } else { Decimal::ONE },
             unit_price: Decimal::ZERO,
             tax_rate: rate,
+            tax: Amount::ZERO,
             discount: Amount::ZERO,
         })
         .collect();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::amount::{Currency, round_half_away};
+use crate::book::TaxRounding;
 use crate::canonical::{Customer, InvoiceState, Line};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -63,7 +64,7 @@ fn document(currency: &str, lines: Vec<Line>, totals: [Amount; 6]) -> Invoice {
     }
 }
 
-const TWO_PLACES: Rounding = Rounding { unit_price_places: 2 };
+const TWO_PLACES: Rounding = Rounding { unit_price_places: 2, amount_places_max: 4, tax: TaxRounding::Computed };
 
 fn proved(invoice: &Invoice, rates: &[&str]) -> Result<Proof, Fault> {
     let rates: Vec<Decimal> = rates.iter().map(|rate| decimal(rate)).collect();
@@ -654,7 +655,7 @@ proptest! {
         unit_price_places in 0_u32..40,
     ) {
         let invoice = document("GBP", rows.into_iter().map(line).collect(), totals);
-        let terms = Terms { tax_rates: &rates, rounding_limit, rounding: Rounding { unit_price_places } };
+        let terms = Terms { tax_rates: &rates, rounding_limit, rounding: Rounding { unit_price_places, amount_places_max: 4, tax: TaxRounding::Computed } };
         let result = prove(&invoice, &terms);
         prop_assert_eq!(&result, &prove(&invoice, &terms));
         if let Ok(proof) = result {
