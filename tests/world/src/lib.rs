@@ -17,6 +17,7 @@ pub mod program;
 pub mod runtime_api;
 pub mod server;
 pub mod shop;
+pub mod statement;
 #[cfg(test)]
 mod testing;
 
