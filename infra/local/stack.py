@@ -52,6 +52,10 @@ LOCAL_PARAMETERS = {
 # Written by `up`; anything else in the file was added by somebody else and is kept while the stack lives.
 QUEUES = {
     "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueueUrl",
+    "QUEUE_INVOICE_PAID_URL": "InvoicePaidQueueUrl",
+    "QUEUE_CREDITMEMO_CREATED_URL": "CreditmemoCreatedQueueUrl",
+    "QUEUE_CUSTOMER_UPSERTED_URL": "CustomerUpsertedQueueUrl",
+    "QUEUE_PRODUCT_UPSERTED_URL": "ProductUpsertedQueueUrl",
     "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueueUrl",
     "QUEUE_DEAD_LETTER_URL": "DeadLetterQueueUrl",
 }

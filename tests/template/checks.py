@@ -64,17 +64,19 @@ COMMON_ENVIRONMENT = {
     "TABLE_TENANTS": "TenantsTable",
     "KMS_KEY_ID": "Key",
 } | {variable: parameter for variable, (parameter, _) in TIMERS.items()}
-ALL_QUEUES = {
-    "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueue",
-    "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
-    "QUEUE_DEAD_LETTER_URL": "DeadLetterQueue",
-}
+# What happens in a shop: each event has a queue, and a worker that takes from it alone.
+EVENTS = ("InvoiceCreated", "InvoicePaid", "CreditmemoCreated", "CustomerUpserted", "ProductUpserted")
+
+
+def _queues(*names: str) -> dict[str, str]:
+    variable = {name: "_".join(re.findall("[A-Z][a-z]*", name)).upper() for name in names}
+    return {f"QUEUE_{variable[name]}_URL": f"{name}Queue" for name in names}
+
+
+ALL_QUEUES = _queues(*EVENTS, "PushSyncState", "DeadLetter")
 ENVIRONMENT = {
-    "WebhookFunction": {
-        "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueue",
-        "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
-    },
-    "WorkerInvoiceCreatedFunction": ALL_QUEUES,
+    "WebhookFunction": _queues(*EVENTS, "PushSyncState"),
+    **{f"Worker{event}Function": _queues(event, "PushSyncState", "DeadLetter") for event in EVENTS},
     "WorkerPushSyncStateFunction": {
         "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
         "QUEUE_DEAD_LETTER_URL": "DeadLetterQueue",
@@ -85,7 +87,7 @@ ENVIRONMENT = {
 # Function → timeout parameter and its default.
 TIMEOUTS = {
     "WebhookFunction": ("WebhookTimeoutSeconds", 10),
-    "WorkerInvoiceCreatedFunction": ("WorkerTimeoutSeconds", 60),
+    **{f"Worker{event}Function": ("WorkerTimeoutSeconds", 60) for event in EVENTS},
     "WorkerPushSyncStateFunction": ("WorkerTimeoutSeconds", 60),
     "SweeperFunction": ("SweeperTimeoutSeconds", 60),
 }
@@ -102,19 +104,22 @@ PERMISSIONS = {
         "SyncRunsTable": WRITE,
         "TenantsTable": {"dynamodb:Query"},
         "Key": {"kms:Decrypt"},
-        "InvoiceCreatedQueue": {"sqs:SendMessage"},
+        **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "WebhookLogGroup": LOG,
     },
-    "WorkerInvoiceCreatedRole": {
-        "SyncRunsTable": ATTEMPT,
-        "EntityXrefTable": ATTEMPT,
-        "TenantsTable": ATTEMPT,
-        "Key": {"kms:Decrypt"},
-        "InvoiceCreatedQueue": CONSUME,
-        "PushSyncStateQueue": {"sqs:SendMessage"},
-        "DeadLetterQueue": {"sqs:SendMessage"},
-        "WorkerInvoiceCreatedLogGroup": LOG,
+    **{
+        f"Worker{event}Role": {
+            "SyncRunsTable": ATTEMPT,
+            "EntityXrefTable": ATTEMPT,
+            "TenantsTable": ATTEMPT,
+            "Key": {"kms:Decrypt"},
+            f"{event}Queue": CONSUME,
+            "PushSyncStateQueue": {"sqs:SendMessage"},
+            "DeadLetterQueue": {"sqs:SendMessage"},
+            f"Worker{event}LogGroup": LOG,
+        }
+        for event in EVENTS
     },
     "WorkerPushSyncStateRole": {
         "SyncRunsTable": READ | {"dynamodb:BatchGetItem", "dynamodb:UpdateItem"},
@@ -131,7 +136,7 @@ PERMISSIONS = {
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
         "TenantsTable": SWEEP,
         "Key": {"kms:Decrypt"},
-        "InvoiceCreatedQueue": {"sqs:SendMessage"},
+        **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "DeadLetterQueue": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"},
         "SweeperLogGroup": LOG,
@@ -141,7 +146,7 @@ PERMISSIONS = {
 
 # Worker → the queue it takes from.
 CONSUMERS = {
-    "WorkerInvoiceCreatedFunction": "InvoiceCreatedQueue",
+    **{f"Worker{event}Function": f"{event}Queue" for event in EVENTS},
     "WorkerPushSyncStateFunction": "PushSyncStateQueue",
 }
 
@@ -206,7 +211,7 @@ KEPT = {"SyncRunsTable", "EntityXrefTable", "TenantsTable", "Key"}
 
 OUTPUTS = {
     "ApiUrl", "ApiId", "SyncRunsTableName", "EntityXrefTableName", "TenantsTableName", "KeyId",
-    "InvoiceCreatedQueueUrl", "PushSyncStateQueueUrl", "DeadLetterQueueUrl", "AlarmTopicArn",
+    "AlarmTopicArn", *(f"{queue}Url" for queue in ALL_QUEUES.values()),
     *(f"{function}Name" for function in ENVIRONMENT),
     *(f"{function.removesuffix('Function')}LogGroupName" for function in ENVIRONMENT),
 }
@@ -372,7 +377,7 @@ def check_mappings(template: Template) -> None:
 
 def check_queues(template: Template) -> None:
     found = resources(template, "AWS::SQS::Queue")
-    equal(set(found), {"InvoiceCreatedQueue", "PushSyncStateQueue", "DeadLetterQueue"}, "queues")
+    equal(set(found), set(ALL_QUEUES.values()), "queues")
     for name, queue in found.items():
         properties = queue["Properties"]
         promised = {

@@ -1,7 +1,18 @@
 //! What the adapters need to know, read by name.
 
+use ledger_domain::identity::Event;
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Variables that name the queues of events.
+const WORK_QUEUES: [(Event, &str); 5] = [
+    (Event::InvoiceCreated, "QUEUE_INVOICE_CREATED_URL"),
+    (Event::InvoicePaid, "QUEUE_INVOICE_PAID_URL"),
+    (Event::CreditmemoCreated, "QUEUE_CREDITMEMO_CREATED_URL"),
+    (Event::CustomerUpserted, "QUEUE_CUSTOMER_UPSERTED_URL"),
+    (Event::ProductUpserted, "QUEUE_PRODUCT_UPSERTED_URL"),
+];
 
 /// How long a call may take and how often it is tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +53,8 @@ pub struct Tables {
 /// URLs of the queues. A function knows only those that it uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Queues {
-    /// Attempts of `invoice.created` runs.
-    pub invoice_created: Option<String>,
+    /// Attempts, by event.
+    pub work: BTreeMap<Event, String>,
     /// Chips to push.
     pub push_sync_state: Option<String>,
     /// Bells of dead letters.
@@ -105,7 +116,7 @@ impl Config {
     /// Reads every variable through `lookup`; an empty value counts as none.
     ///
     /// Required: `TABLE_SYNC_RUNS`, `TABLE_ENTITY_XREF`, `TABLE_TENANTS`, `KMS_KEY_ID`, `AWS_REGION`,
-    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`. Optional: `QUEUE_INVOICE_CREATED_URL`,
+    /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`. Optional: a queue for each event (`QUEUE_INVOICE_CREATED_URL`, …),
     /// `QUEUE_PUSH_SYNC_STATE_URL`, `QUEUE_DEAD_LETTER_URL`, `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL`,
     /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL_KMS` (each before the general one) and
     /// `LEDGER_EXTRA_CA_FILE`.
@@ -124,7 +135,10 @@ impl Config {
             },
             kms_key_id: required("KMS_KEY_ID")?,
             queues: Queues {
-                invoice_created: optional("QUEUE_INVOICE_CREATED_URL"),
+                work: WORK_QUEUES
+                    .into_iter()
+                    .filter_map(|(event, variable)| Some((event, optional(variable)?)))
+                    .collect(),
                 push_sync_state: optional("QUEUE_PUSH_SYNC_STATE_URL"),
                 dead_letter: optional("QUEUE_DEAD_LETTER_URL"),
             },

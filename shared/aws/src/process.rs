@@ -1,5 +1,11 @@
-//! What every function's process does once: read the environment, write logs as JSON.
+//! What every function's process does once: read the environment, write logs as JSON, put a worker together.
 
+use crate::{Aws, Config, SystemChance, SystemClock};
+use ledger_domain::identity::Event;
+use ledger_engine::config::Timers;
+use ledger_engine::ports::{Book, Shop};
+use ledger_engine::tenants::TenantMemory;
+use ledger_engine::worker::Worker;
 use std::io::Write;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -32,4 +38,28 @@ pub fn print_line(line: &str) {
     let mut out = std::io::stdout().lock();
     // A function without a standard output has nobody to tell.
     let _ = writeln!(out, "{line}");
+}
+
+/// The worker of an event, on the adapters that the environment names, with these ways to shop and book.
+///
+/// # Errors
+/// What the environment lacks, or has wrong.
+pub fn worker(
+    event: Event,
+    shop: impl Shop + 'static,
+    book: impl Book + 'static,
+) -> Result<Worker, Box<dyn std::error::Error + Send + Sync>> {
+    let aws = Aws::new(&Config::from_lookup(&environment)?)?;
+    Ok(Worker {
+        event,
+        store: Box::new(aws.store()),
+        queue: Box::new(aws.queue()),
+        vault: Box::new(aws.vault()),
+        shop: Box::new(shop),
+        book: Box::new(book),
+        clock: Box::new(SystemClock),
+        chance: Box::new(SystemChance),
+        timers: Timers::from_lookup(&environment)?,
+        memory: TenantMemory::default(),
+    })
 }

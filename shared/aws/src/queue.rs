@@ -34,7 +34,7 @@ impl SqsQueue {
 
     fn maybe_url(&self, queue: QueueName) -> Option<&str> {
         match queue {
-            QueueName::InvoiceCreated => self.urls.invoice_created.as_deref(),
+            QueueName::Work(event) => self.urls.work.get(&event).map(String::as_str),
             QueueName::PushSyncState => self.urls.push_sync_state.as_deref(),
             QueueName::DeadLetter => self.urls.dead_letter.as_deref(),
         }

@@ -9,6 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ledger_aws::{Aws, Config, DynamoStore};
+use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
     Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, Operations, Outgoing,
     PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Revisit, Revisited, SealContext, Sweeps,
@@ -312,14 +313,14 @@ async fn operations_make_one_call_but_for_a_page_of_runs() {
 #[tokio::test]
 async fn queues_make_one_call() {
     let message = Outgoing {
-        queue: QueueName::InvoiceCreated,
+        queue: QueueName::Work(Event::InvoiceCreated),
         group: "g".to_owned(),
         deduplication: "d".to_owned(),
         body: "{}".to_owned(),
     };
     assert_eq!(calls([], async |aws| aws.queue().send(&message).await).await, ["SendMessage"]);
     assert_eq!(
-        calls([], async |aws| aws.queue().give_back(QueueName::InvoiceCreated, "r", 5).await).await,
+        calls([], async |aws| aws.queue().give_back(QueueName::Work(Event::InvoiceCreated), "r", 5).await).await,
         ["ChangeMessageVisibility"]
     );
     let counts = json!({"ApproximateNumberOfMessages": "2", "ApproximateNumberOfMessagesNotVisible": "3"});
@@ -622,7 +623,7 @@ async fn a_queue_that_is_not_configured_is_said() {
     let script = Scripted::default();
     let config = Config::from_lookup(&|name| (!name.starts_with("QUEUE_")).then(|| name.to_lowercase())).unwrap();
     let queue = Aws::with_http_client(&config, script.clone()).queue();
-    assert!(!queue.has(QueueName::InvoiceCreated));
+    assert!(!queue.has(QueueName::Work(Event::InvoiceCreated)));
     assert!(matches!(queue.depth().await, Err(PortFault::Unavailable(_))));
     assert!(script.operations().is_empty());
 }
@@ -631,5 +632,5 @@ async fn a_queue_that_is_not_configured_is_said() {
 async fn a_message_that_is_visible_already_is_given_back() {
     let visible = json!({"__type": "com.amazonaws.sqs#MessageNotInflight", "message": "m"});
     let script = Scripted::new([Answer::Json(400, visible)]);
-    assert_eq!(script.aws().queue().give_back(QueueName::InvoiceCreated, "r", 5).await, Ok(()));
+    assert_eq!(script.aws().queue().give_back(QueueName::Work(Event::InvoiceCreated), "r", 5).await, Ok(()));
 }

@@ -236,26 +236,16 @@ pub fn unmarked(row: &RunRow) -> RunRow {
     next
 }
 
-/// The queue whose worker serves an event, where there is one.
-#[must_use]
-pub const fn queue_of(event: Event) -> Option<QueueName> {
-    match event {
-        Event::InvoiceCreated => Some(QueueName::InvoiceCreated),
-        Event::InvoicePaid | Event::CreditmemoCreated | Event::CustomerUpserted | Event::ProductUpserted => None,
-    }
-}
-
 fn json<T: serde::Serialize>(value: &T) -> String {
     // These types have string keys and no maps of our own: serialising them cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The message that asks a worker for an attempt; `None` where no worker serves the event.
+/// The message that asks a worker for an attempt; `None` where the event is none that this build knows.
 #[must_use]
 pub fn run_message(row: &RunRow) -> Option<Outgoing> {
-    let queue = queue_of(Event::parse(&row.event)?)?;
     Some(Outgoing {
-        queue,
+        queue: QueueName::Work(Event::parse(&row.event)?),
         group: row.book.clone(),
         deduplication: format!("{}-{}", row.run_id, row.dispatch),
         body: json(&RunMessage {

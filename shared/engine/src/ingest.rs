@@ -6,7 +6,7 @@
 use crate::config::Timers;
 use crate::edges;
 use crate::jwt::{self, Presented, Times};
-use crate::ports::{Accepted, Chance, Clock, Deliveries, PortFault, Queue, Revisit, Revisited, Vault};
+use crate::ports::{Accepted, Chance, Clock, Deliveries, PortFault, Queue, QueueName, Revisit, Revisited, Vault};
 use crate::tenants::{Known, TenantMemory, api_key_context, verifying_keys};
 use base64::Engine as _;
 use ledger_domain::code::Code;
@@ -326,10 +326,10 @@ impl Ingest<'_> {
         if let Some(code) = why_held(binding) {
             return hold(code);
         }
-        match edges::queue_of(event).filter(|queue| self.queue.has(*queue)) {
-            None => hold(Code::EventNotSupported),
-            Some(_) => edges::queued(row, now, self.timers),
+        if !self.queue.has(QueueName::Work(event)) {
+            return hold(Code::EventNotSupported);
         }
+        edges::queued(row, now, self.timers)
     }
 
     async fn write(&self, presented: &Presented, delivery: &Delivery<'_>, runs: &[RunRow], now: i64) -> Or<Answer> {

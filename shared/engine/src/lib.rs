@@ -14,6 +14,7 @@ pub mod push;
 pub mod shop;
 pub mod sweep;
 pub mod tenants;
+pub mod worker;
 
 pub use ledger_dialects as dialects;
 pub use ledger_domain as domain;

@@ -5,6 +5,7 @@
 
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
+use ledger_domain::identity::Event;
 use ledger_wire::rows::{
     AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, PushRow, RunRow, SealedRow, SettingsRow, TenantRow,
     TokenRow, XrefRow,
@@ -403,8 +404,8 @@ pub trait Operations: Sweeps {
 /// A queue by what its messages ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum QueueName {
-    /// Attempts of `invoice.created` runs.
-    InvoiceCreated,
+    /// Attempts of an event's runs.
+    Work(Event),
     /// Chips to push.
     PushSyncState,
     /// Bells of dead letters.

@@ -6,7 +6,7 @@
 use crate::config::{Timers, milliseconds};
 use crate::edges;
 use crate::ingest::why_held;
-use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, Shop, StateEntry, Sweeps, Vault};
+use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault};
 use crate::shop::{ShopAnswer, ShopPorts};
 use crate::tenants::{Known, TenantMemory};
 use ledger_domain::code::{Code, Owner};
@@ -340,7 +340,7 @@ impl Sweep<'_> {
     /// Releases runs whose event has a worker by now.
     async fn release_supported(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
         for event in Event::ALL {
-            if edges::queue_of(event).is_none_or(|queue| !self.queue.has(queue)) {
+            if !self.queue.has(QueueName::Work(event)) {
                 continue;
             }
             let key = edges::unsupported_key(event.as_str());

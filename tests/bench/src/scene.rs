@@ -101,7 +101,16 @@ pub fn batch(messages: &[Message]) -> anyhow::Result<Value> {
 }
 
 /// The functions by their folders.
-pub const FUNCTIONS: [&str; 4] = ["webhook", "worker-invoice-created", "worker-push-sync-state", "sweeper"];
+pub const FUNCTIONS: [&str; 8] = [
+    "webhook",
+    "worker-invoice-created",
+    "worker-invoice-paid",
+    "worker-creditmemo-created",
+    "worker-customer-upserted",
+    "worker-product-upserted",
+    "worker-push-sync-state",
+    "sweeper",
+];
 
 #[derive(Debug)]
 struct MachineClock;

@@ -212,7 +212,7 @@ impl Queue for MemoryQueue {
                 queued.sent.push((id, now));
                 match message.queue {
                     QueueName::DeadLetter => queued.bells.push(message.clone()),
-                    QueueName::InvoiceCreated | QueueName::PushSyncState => queued.messages.push(message.clone()),
+                    QueueName::Work(_) | QueueName::PushSyncState => queued.messages.push(message.clone()),
                 }
                 Ok(())
             })

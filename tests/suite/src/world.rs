@@ -279,9 +279,7 @@ impl World {
     /// Where it can't be read.
     pub async fn handles(&self, message: &Outgoing) -> anyhow::Result<Option<Disposition>> {
         Ok(match message.queue {
-            QueueName::InvoiceCreated => {
-                self.ledger.attempts(&serde_json::from_str(&message.body)?, &message.group, 1).await
-            }
+            QueueName::Work(_) => self.ledger.attempts(&serde_json::from_str(&message.body)?, &message.group, 1).await,
             QueueName::PushSyncState => self.ledger.pushes(&serde_json::from_str(&message.body)?).await,
             QueueName::DeadLetter => None,
         })

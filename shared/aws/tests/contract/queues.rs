@@ -1,6 +1,7 @@
 use crate::stack::{config, sqs};
 use aws_sdk_sqs::types::QueueAttributeName;
 use ledger_aws::{Aws, Config, SqsQueue, SystemChance, SystemClock};
+use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{Bells, Chance, Clock, Outgoing, PortFault, Queue, QueueName};
 
 struct Queues {
@@ -26,7 +27,7 @@ impl Queues {
             urls.push(call.send().await.unwrap().queue_url.unwrap());
         }
         let urls: [String; 2] = urls.try_into().unwrap();
-        config.queues.invoice_created = Some(urls[0].clone());
+        config.queues.work = [(Event::InvoiceCreated, urls[0].clone())].into();
         config.queues.dead_letter = Some(urls[1].clone());
         config.queues.push_sync_state = None;
         Some(Self { queue: Aws::new(&config).unwrap().queue(), raw, urls })
@@ -57,17 +58,17 @@ fn message(queue: QueueName, group: &str, deduplication: &str) -> Outgoing {
 #[tokio::test]
 async fn a_message_is_sent_and_given_back() {
     let Some(queues) = Queues::new(30).await else { return };
-    assert!(queues.queue.has(QueueName::InvoiceCreated) && !queues.queue.has(QueueName::PushSyncState));
-    queues.queue.send(&message(QueueName::InvoiceCreated, "g", "r-1")).await.unwrap();
+    assert!(queues.queue.has(QueueName::Work(Event::InvoiceCreated)) && !queues.queue.has(QueueName::PushSyncState));
+    queues.queue.send(&message(QueueName::Work(Event::InvoiceCreated), "g", "r-1")).await.unwrap();
     // The same deduplication id again is dropped without a word.
-    queues.queue.send(&message(QueueName::InvoiceCreated, "g", "r-1")).await.unwrap();
+    queues.queue.send(&message(QueueName::Work(Event::InvoiceCreated), "g", "r-1")).await.unwrap();
     let (receipt, body) = queues.receive().await.unwrap();
     assert_eq!(body, "g r-1");
     assert_eq!(queues.receive().await, None);
-    queues.queue.give_back(QueueName::InvoiceCreated, &receipt, 0).await.unwrap();
+    queues.queue.give_back(QueueName::Work(Event::InvoiceCreated), &receipt, 0).await.unwrap();
     let (receipt, body) = queues.receive().await.unwrap();
     assert_eq!(body, "g r-1");
-    queues.queue.give_back(QueueName::InvoiceCreated, &receipt, 1).await.unwrap();
+    queues.queue.give_back(QueueName::Work(Event::InvoiceCreated), &receipt, 1).await.unwrap();
     assert_eq!(queues.receive().await, None);
     SystemClock.sleep_ms(1_500).await;
     assert!(queues.receive().await.is_some());

@@ -89,12 +89,10 @@ impl Aws {
             ("TABLE_ENTITY_XREF", dynamo::ENTITY_XREF.to_owned()),
             ("TABLE_TENANTS", dynamo::TENANTS.to_owned()),
             ("KMS_KEY_ID", kms::KEY.to_owned()),
-            ("QUEUE_INVOICE_CREATED_URL", queue(sqs::INVOICE_CREATED)),
-            ("QUEUE_PUSH_SYNC_STATE_URL", queue(sqs::PUSH_SYNC_STATE)),
-            ("QUEUE_DEAD_LETTER_URL", queue(sqs::DEAD_LETTER)),
             ("LEDGER_EXTRA_CA_FILE", self.authority().display().to_string()),
         ]
         .into_iter()
+        .chain(sqs::QUEUES.map(|(variable, name)| (variable, queue(name))))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
     }

@@ -8,10 +8,29 @@ use std::sync::{Mutex, PoisonError};
 
 /// Queue of attempts of `invoice.created`: the last part of its URL.
 pub const INVOICE_CREATED: &str = "bench-invoice-created.fifo";
+/// Queue of attempts of `invoice.paid`.
+pub const INVOICE_PAID: &str = "bench-invoice-paid.fifo";
+/// The same for `creditmemo.created`.
+pub const CREDITMEMO_CREATED: &str = "bench-creditmemo-created.fifo";
+/// The same for `customer.upserted`.
+pub const CUSTOMER_UPSERTED: &str = "bench-customer-upserted.fifo";
+/// The same for `product.upserted`.
+pub const PRODUCT_UPSERTED: &str = "bench-product-upserted.fifo";
 /// Queue of chips.
 pub const PUSH_SYNC_STATE: &str = "bench-push-sync-state.fifo";
 /// Queue of bells.
 pub const DEAD_LETTER: &str = "bench-dead-letter.fifo";
+
+/// Every queue, with the variable that names it to functions.
+pub const QUEUES: [(&str, &str); 7] = [
+    ("QUEUE_INVOICE_CREATED_URL", INVOICE_CREATED),
+    ("QUEUE_INVOICE_PAID_URL", INVOICE_PAID),
+    ("QUEUE_CREDITMEMO_CREATED_URL", CREDITMEMO_CREATED),
+    ("QUEUE_CUSTOMER_UPSERTED_URL", CUSTOMER_UPSERTED),
+    ("QUEUE_PRODUCT_UPSERTED_URL", PRODUCT_UPSERTED),
+    ("QUEUE_PUSH_SYNC_STATE_URL", PUSH_SYNC_STATE),
+    ("QUEUE_DEAD_LETTER_URL", DEAD_LETTER),
+];
 
 /// A message as it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,7 +92,7 @@ impl Sqs {
     pub fn answer(&self, operation: &str, request: &Value) -> Result<Value, Refusal> {
         let text = |name: &str| request.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let queue = text("QueueUrl").rsplit('/').next().unwrap_or_default().to_owned();
-        if ![INVOICE_CREATED, PUSH_SYNC_STATE, DEAD_LETTER].contains(&queue.as_str()) {
+        if !QUEUES.iter().any(|(_, known)| *known == queue) {
             return Err(refusal("QueueDoesNotExist"));
         }
         match operation {

@@ -4,7 +4,7 @@
 mod requests;
 
 use ledger_bench::ambient;
-use ledger_bench::aws::sqs::{DEAD_LETTER, INVOICE_CREATED, Message, PUSH_SYNC_STATE};
+use ledger_bench::aws::sqs::{CUSTOMER_UPSERTED, DEAD_LETTER, INVOICE_CREATED, Message, PUSH_SYNC_STATE};
 use ledger_bench::aws::{dynamo, item};
 use ledger_bench::scene::{FUNCTIONS, Scene, TENANT, batch, binary, event, proxied};
 use ledger_suite::stack::{STACK_ENV, workspace};
@@ -72,7 +72,7 @@ async fn every_function_has_events_and_every_event_a_function() {
         assert!(FUNCTIONS.iter().any(of), "{name} belongs to no function");
     }
     // What a test below feeds to its function.
-    assert_eq!(names.len(), 8, "{names:?}");
+    assert_eq!(names.len(), 16, "{names:?}");
 }
 
 #[tokio::test]
@@ -95,17 +95,17 @@ async fn the_webhook_answers_its_events() {
     }
     assert_eq!(runs[0], runs[1], "both name the same work");
     assert_eq!(scene.aws.queues().take(INVOICE_CREATED).len(), 1);
-    // No worker serves this one yet: accepted and held, without a message.
     let event = with_a_fresh_token(event("webhook-no-token").unwrap(), &scene);
     assert_eq!(answered(&webhook.invoke(&event).await.unwrap()).0, 202);
     assert!(scene.aws.queues().take(INVOICE_CREATED).is_empty());
+    assert_eq!(scene.aws.queues().take(CUSTOMER_UPSERTED).len(), 1, "each event has a queue of its own");
     assert_eq!(errors(&webhook).await, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn the_workers_answer_their_events() {
     let scene = Scene::start().await.unwrap();
-    for folder in ["worker-invoice-created", "worker-push-sync-state"] {
+    for folder in FUNCTIONS.into_iter().filter(|folder| folder.starts_with("worker-")) {
         let Some(worker) = spawned(&scene, folder).await else { return };
         // A message for a run or chip that isn't there is done: nothing is left to do for it.
         let answer = worker.invoke(&event(&format!("{folder}-batch")).unwrap()).await.unwrap();
