@@ -87,6 +87,30 @@ codes! {
     UnpaidInvoice = "unpaid_invoice", Merchant, "Nothing to do. To include open invoices, set sync_unpaid_invoices and resync.";
     /// Cancelled in the shop before it reached the book.
     InvoiceCancelled = "invoice_cancelled", Merchant, "Nothing to do: the invoice was cancelled before it reached the book.";
+    /// No bank account is named for the payment method.
+    PaymentMethodNotMapped = "payment_method_not_mapped", Merchant, "Enter the payment by hand, or name the method in payment_methods and resync. The default account does not count for methods that the shop calls paid before any money came.";
+    /// The settings leave payments by this method to a person.
+    PaymentNotWanted = "payment_not_wanted", Merchant, "Nothing to do: payment_methods leaves this method to a person. To post it, name an account there and resync.";
+    /// There is no money to move.
+    NothingToPay = "nothing_to_pay", Merchant, "Nothing to do: nothing was paid, so there is nothing to post.";
+    /// The invoice is paid in the book.
+    AlreadyPaid = "already_paid", Accountant, "Nothing to do: the invoice was settled in the book before the payment came.";
+    /// Nothing is left of the credit note in the book.
+    AlreadySettled = "already_settled", Accountant, "Nothing to do: the credit note was allocated or refunded in the book by hand.";
+    /// The document is in the book as a draft or waits for approval.
+    InvoiceNotApproved = "invoice_not_approved", Accountant, "Approve the document in the book, then resync.";
+    /// The document that it settles is not in the book and policy keeps it out.
+    InvoiceNotInBook = "invoice_not_in_book", Merchant, "Nothing to do: the invoice is left out of the book, and so is what settles it.";
+    /// The book knows no item of this product type.
+    ProductTypeNotSupported = "PRODUCT_TYPE_NOT_SUPPORTED", Merchant, "Nothing to do: composite products are sold as their parts. Another type can be named in item_types.";
+    /// Policy leaves products out.
+    ProductsNotSynced = "products_not_synced", Merchant, "Nothing to do. To include products, set sync_products and resync.";
+    /// The buyer is one of many under the consolidated contact.
+    ContactConsolidated = "contact_consolidated", Merchant, "Nothing to do: consolidation puts this buyer's documents under one contact for all.";
+    /// A later version of the same thing is in the book.
+    Superseded = "superseded", Operator, "Nothing to do: the book has this version or a later one.";
+    /// The book has no such documents.
+    NotSupportedByBook = "not_supported_by_book", Operator, "Nothing to do: the provider's page says what it does not take and why.";
 
     // Holds: the work waits for a person or a connection.
     /// This stack has no worker for the event yet.
@@ -126,7 +150,11 @@ codes! {
     /// The amounts of the document do not add up.
     UnexplainedDifference = "unexplained_difference", Merchant, "Look at the difference shown: a gift card, store credit, fee or fixed product tax needs an account of its own.";
     /// A tax amount fits none of the binding's rates.
-    TaxRateUnmapped = "tax_rate_unmapped", Merchant, "Add the rate to the binding's sales_tax_rates, if the book has it, and retry.";
+    TaxRateUnmapped = "tax_rate_unmapped", Merchant, "Add the rate to the binding's sales_tax_rates or tax_map, if the book has it, and retry.";
+    /// A credit memo of less than nothing.
+    NegativeTotal = "negative_total", Merchant, "The shop refunds less than nothing (a known fault of old Magento versions with free goods). Correct it in the book by hand and discard the run.";
+    /// More lines than the book takes.
+    TooManyLines = "too_many_lines", Merchant, "The document has more lines than the book takes in one. Enter it by hand and discard the run.";
     /// No exchange rate can be given honestly.
     ExchangeRateUnknown = "exchange_rate_unknown", Merchant, "Set the website's base currency; the book takes rates from its own currency only.";
     /// The number is used in the book by another document.

@@ -34,9 +34,9 @@ pub struct InvoiceKeys {
 }
 
 impl InvoiceKeys {
-    /// The keys of an invoice under the settings that are in force.
+    /// The keys of an invoice under the settings that are in force, in a book of these rules.
     #[must_use]
-    pub fn of(book: &str, tenant: &str, invoice: &Invoice, settings: &Settings) -> Self {
+    pub fn of(book: &str, tenant: &str, invoice: &Invoice, settings: &Settings, rules: &BookRules) -> Self {
         let mut contact = Vec::new();
         if invoice.customer.magento_id > 0 {
             contact.push(keys::contact_by_customer(book, tenant, invoice.customer.magento_id));
@@ -60,11 +60,12 @@ impl InvoiceKeys {
             tenant: tenant.to_owned(),
             invoice: keys::document(book, "invoice", tenant, invoice.magento_id),
             contact,
-            number: guarded(mapping::invoice_number(settings, &invoice.increment_id)),
+            number: guarded(mapping::invoice_number(settings, &invoice.increment_id, rules)),
             number_with_store: guarded(mapping::invoice_number_with_store(
                 settings,
                 &invoice.increment_id,
                 invoice.store_id,
+                rules,
             )),
             skus,
         }

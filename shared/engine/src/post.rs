@@ -253,7 +253,10 @@ impl Post<'_> {
                 .settings
                 .read(binding.settings_version)
                 .ok()
-                .map(|settings| InvoiceKeys::of(received.book, &message.tenant, invoice, &settings)),
+                .zip(ledger_dialects::dialect(&binding.dialect))
+                .map(|(settings, dialect)| {
+                    InvoiceKeys::of(received.book, &message.tenant, invoice, &settings, &dialect.profile().rules)
+                }),
             _ => None,
         };
         let gathered = self.gather(message, guess.as_ref().map(InvoiceKeys::all).unwrap_or_default()).await?;
@@ -277,7 +280,9 @@ impl Post<'_> {
         learnt.token_version = gathered.token.as_ref().map(|token| token.version);
         let settings = self.settings_of(&binding, pinned).await?;
         learnt.settings_version = settings.version;
-        let doc_keys = InvoiceKeys::of(received.book, &message.tenant, &invoice, &settings);
+        let dialect = ledger_dialects::dialect(&binding.dialect)
+            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's dialect is none that Ledger speaks"))?;
+        let doc_keys = InvoiceKeys::of(received.book, &message.tenant, &invoice, &settings, &dialect.profile().rules);
         let mut xrefs = gathered.xrefs.clone();
         if guess.as_ref() != Some(&doc_keys) {
             xrefs = self.gather(message, doc_keys.all()).await?.xrefs;
@@ -394,7 +399,7 @@ impl Post<'_> {
             |contact: &str| plan::sales_invoice(invoice, settings, &number, contact, &item_types, &profile.rules);
         // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
         build("")?;
-        let contact = mapping::contact_of(invoice)?;
+        let contact = mapping::contact_of(invoice, settings, &profile.rules)?;
         let token = match &gathered.token {
             None => return Ok(Outcome::Held(Code::NeedsReconnect)),
             Some(row) => self.vault.open(&row.access, &access_token_context(&binding.binding)).await?,
@@ -430,7 +435,7 @@ impl Post<'_> {
                 Some(provider_id) => provider_id,
                 None => executor.obtain(&buyer).await?.provider_id,
             };
-            let previous = mapping::previous_invoice_number(settings, &invoice.increment_id);
+            let previous = mapping::previous_invoice_number(settings, &invoice.increment_id, &profile.rules);
             let document = build(&contact)?;
             executor.obtain(&plan::wanted_invoice(doc_keys, &number_key, document, find_first, previous)).await
         }

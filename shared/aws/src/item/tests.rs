@@ -26,6 +26,7 @@ fn settings() -> SettingsV1 {
         sync_since: Some("2026-01-01".to_owned()),
         website_filter: vec![1, 2],
         store_filter: vec![3],
+        ..SettingsV1::default()
     }
 }
 

@@ -6,7 +6,7 @@ use ledger_domain::amount::{Amount, Currency};
 use ledger_domain::canonical::{Address, Customer, Invoice, InvoiceState, Line};
 use ledger_domain::document::{Contact, Document, SalesInvoice};
 use ledger_domain::mapping;
-use ledger_domain::settings::{PAYMENT_TERMS_IN_DAYS, Policy, Settings};
+use ledger_domain::settings::Settings;
 use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -72,7 +72,10 @@ pub(crate) fn shop_invoice(rows: &[&str], totals: &str) -> Invoice {
             last_name: "O'Hara".to_owned(),
             company: None,
             phone: Some("+44 20 7946 0958".to_owned()),
+            website_id: 1,
+            group_id: Some(1),
             addresses: Vec::new(),
+            created_at: None,
             updated_at: None,
         },
         lines,
@@ -92,26 +95,18 @@ pub(crate) fn shop_invoice(rows: &[&str], totals: &str) -> Invoice {
 }
 
 pub(crate) fn settings() -> Settings {
-    Settings {
-        version: 1,
-        policy: Policy::default(),
-        time_zone: "Europe/London".to_owned(),
-        base_currencies: BTreeMap::new(),
-        book_currency: Currency::parse("GBP").unwrap(),
-        sales_tax_rates: ["20", "5", "0"].map(decimal).to_vec(),
-        income_category: "https://api.xero.com/v2/categories/001".to_owned(),
-        income_categories: BTreeMap::new(),
-        item_type_categories: BTreeMap::new(),
-        shipping_category: "https://api.xero.com/v2/categories/002".to_owned(),
-        payment_terms_in_days: PAYMENT_TERMS_IN_DAYS,
-        number_prefix: "MAG-".to_owned(),
-        previous_prefix: None,
-        rounding_limit: decimal("0.05"),
-    }
+    let gbp = Currency::parse("GBP").unwrap();
+    let least = Settings::least(
+        "Europe/London",
+        gbp,
+        "https://api.xero.com/v2/categories/001",
+        "https://api.xero.com/v2/categories/002",
+    );
+    Settings { sales_tax_rates: ["20", "5", "0"].map(decimal).to_vec(), number_prefix: "MAG-".to_owned(), ..least }
 }
 
 pub(crate) fn mapped(invoice: &Invoice, settings: &Settings) -> SalesInvoice {
-    let number = mapping::invoice_number(settings, &invoice.increment_id);
+    let number = mapping::invoice_number(settings, &invoice.increment_id, &V2.profile().rules);
     mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), &V2.profile().rules).unwrap()
 }
 
@@ -122,5 +117,6 @@ pub(crate) fn plain() -> Document {
 }
 
 pub(crate) fn jane() -> Contact {
-    mapping::contact_of(&shop_invoice(&["TEE|Tee|2|10|20|4|24"], "20 4 0 0 0 24")).unwrap()
+    let invoice = shop_invoice(&["TEE|Tee|2|10|20|4|24"], "20 4 0 0 0 24");
+    mapping::contact_of(&invoice, &settings(), &V2.profile().rules).unwrap()
 }

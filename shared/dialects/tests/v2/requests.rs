@@ -36,7 +36,7 @@ fn invoices() {
     );
     b2b.purchase_order_number = Some("PO 7/2026".to_owned());
     let mut on_terms = settings();
-    on_terms.payment_terms_in_days = 60;
+    on_terms.payment_terms_in_days = Some(60);
     insta::assert_snapshot!("invoice_b2b_on_terms_with_discount_and_shipping", invoice(b2b, on_terms));
 
     let guest = shop_invoice(
@@ -58,7 +58,7 @@ fn invoices() {
 
     let free = shop_invoice(&["TEE|Tee|3|8.32|24.97|0|-5"], "24.97 0 0 0 -29.97 0");
     let mut at_once = settings();
-    at_once.payment_terms_in_days = 0;
+    at_once.payment_terms_in_days = Some(0);
     insta::assert_snapshot!("invoice_of_nothing_due_at_once", invoice(free, at_once));
 }
 

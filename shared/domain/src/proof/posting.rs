@@ -1,12 +1,13 @@
 //! From charges to lines, and the book's own sum of them.
 //!
-//! The books of the v2 family take net unit prices only, keep two decimal places of them, and compute tax by line,
-//! rounded half away from zero (FreeAgent API docs, invoices; its forum on rounding of invoice items).
+//! Every book takes net unit prices. Those that compute tax do it by line, rounded half away from zero (FreeAgent API
+//! docs, invoices, and its forum on rounding of invoice items; Xero's guide to rounding); the others are told it by line
+//! (Sage Accounting API, sales invoices: `tax_amount`).
 
-use super::recovery::{Charge, moneyless, unexplained};
-use super::{Proof, ProvedLine, Source, Terms, beyond_computing};
+use super::recovery::{Charge, Recovered, moneyless, unexplained};
+use super::{Ground, Proof, ProvedLine, Source, Terms, beyond_computing, places_of};
 use crate::amount::{Amount, round_half_away};
-use crate::canonical::Invoice;
+use crate::book::TaxRounding;
 use crate::code::Code;
 use crate::fault::Fault;
 use rust_decimal::Decimal;
@@ -14,51 +15,87 @@ use rust_decimal::Decimal;
 /// The shop rounds to two places in every currency, also where the minor unit is finer.
 const SHOP_PENNY: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 
-/// The lines of charges, with a rounding line where one is needed and allowed.
+/// Decimal places of a book, for one currency.
+#[derive(Clone, Copy)]
+struct Places {
+    /// Of nets, taxes and totals.
+    amount: u32,
+    /// Of unit prices.
+    price: u32,
+    /// Of the unit price of a line with one piece: it is the net.
+    single: u32,
+}
+
+impl Places {
+    fn of(ground: &Ground<'_>, terms: &Terms<'_>) -> Self {
+        let amount = places_of(&terms.rounding, ground.currency);
+        // A currency without a minor unit has none in unit prices either.
+        let price = if amount == 0 { 0 } else { terms.rounding.unit_price_places };
+        Self { amount, price, single: amount.min(price) }
+    }
+}
+
+/// The lines of charges and of what stands beside them, with a rounding line where one is needed and allowed.
 pub(super) fn proof(
-    invoice: &Invoice,
+    ground: &Ground<'_>,
     terms: &Terms<'_>,
-    charges: &[Charge],
+    recovered: &Recovered,
+    adjustments: &[(Source, Amount)],
     rates: &[Decimal],
 ) -> Result<Proof, Fault> {
-    let places = invoice.currency.places();
-    let price_places = places.min(terms.rounding.unit_price_places);
-    let mut lines = Vec::with_capacity(charges.len().saturating_add(1));
-    for charge in charges {
-        push_lines(&mut lines, charge, places, price_places).ok_or_else(beyond_computing)?;
+    let places = Places::of(ground, terms);
+    let charges = &recovered.charges;
+    let taxes = stated_taxes(charges, terms.rounding.tax, places).ok_or_else(beyond_computing)?;
+    let mut lines = Vec::with_capacity(charges.len().saturating_add(4));
+    for (charge, tax) in charges.iter().zip(taxes) {
+        push_lines(&mut lines, charge, tax, places).ok_or_else(beyond_computing)?;
+    }
+    let beside = adjustments.iter().map(|(source, amount)| (*source, amount.value()));
+    for (source, amount) in beside.chain([(Source::Unexplained, recovered.unexplained)]) {
+        let amount = round_half_away(amount, places.single);
+        if !amount.is_zero() {
+            lines.push(untaxed(source, amount));
+        }
     }
     if lines.is_empty() {
-        lines = free_lines(invoice, rates)?;
+        lines = free_lines(ground, rates)?;
     }
-    let total = invoice.grand_total.rounded(places);
-    let modelled = super::modelled_total(&lines, places)?;
+    let total = ground.grand_total.rounded(places.amount);
+    if ground.grand_total.rounded(ground.currency.places()) != total {
+        return Err(unexplained(format!(
+            "The total {} {} has more decimal places than the book keeps ({}).",
+            ground.grand_total, ground.currency, places.amount
+        )));
+    }
+    let modelled = super::modelled_total(&lines, &terms.rounding, places.amount)?;
     let difference = total.minus(modelled).map_err(|_| beyond_computing())?.value();
     if !difference.is_zero() {
-        let allowed = allowance(lines.len(), places, terms.rounding_limit).ok_or_else(beyond_computing)?;
-        if difference.abs() > allowed || round_half_away(difference, price_places) != difference {
+        let allowed = allowance(lines.len(), places.amount, terms.rounding_limit).ok_or_else(beyond_computing)?;
+        if difference.abs() > allowed || round_half_away(difference, places.single) != difference {
             return Err(unexplained(format!(
                 "The book would come to {modelled} and the shop to {total}: {} {} is more than rounding explains.",
                 difference.normalize(),
-                invoice.currency
+                ground.currency
             )));
         }
-        lines.push(ProvedLine {
-            source: Source::Rounding,
-            quantity: Decimal::ONE,
-            unit_price: difference.normalize(),
-            tax_rate: Decimal::ZERO,
-            tax: Amount::ZERO,
-            discount: Amount::ZERO,
-        });
+        lines.push(untaxed(Source::Rounding, difference));
     }
-    let untaxed = lines.iter().any(|line| matches!(line.source, Source::Rounding | Source::UntaxedDiscount(_)));
-    if untaxed && !rates.iter().any(Decimal::is_zero) {
+    let needs_untaxed = lines.iter().any(|line| match line.source {
+        Source::Row(_) | Source::Shipping => false,
+        Source::UntaxedDiscount(_)
+        | Source::AdjustmentRefund
+        | Source::AdjustmentFee
+        | Source::Unexplained
+        | Source::Rounding => true,
+    });
+    if needs_untaxed && !rates.iter().any(Decimal::is_zero) {
         return Err(Fault::refused(
             Code::TaxRateUnmapped,
-            "A rounding or discount line without tax is needed, and the binding's rates have none of 0 %.",
+            "A line without tax is needed (rounding, discount, adjustment or the like), and the binding's rates have none \
+             of 0 %.",
         ));
     }
-    if super::modelled_total(&lines, places)? != total {
+    if super::modelled_total(&lines, &terms.rounding, places.amount)? != total {
         return Err(Fault::broken(Code::Unexpected, "The proven lines do not come to the total."));
     }
     Ok(Proof { lines, total })
@@ -72,35 +109,65 @@ fn allowance(lines: usize, places: u32, limit: Decimal) -> Option<Decimal> {
     Some(minor_unit.max(SHOP_PENNY).checked_mul(Decimal::from(lines))?.max(limit))
 }
 
-fn push_lines(lines: &mut Vec<ProvedLine>, charge: &Charge, places: u32, price_places: u32) -> Option<()> {
-    let (quantity, unit_price) = priced(charge, places, price_places)?;
-    let nothing = charge.net.is_zero() && charge.source == Source::Shipping;
+/// The shop's taxes rounded so that they come to the rounded sum, for a book that is told them; `None` for one that
+/// computes them. A line without tax never gets a penny of it.
+fn stated_taxes(charges: &[Charge], kind: TaxRounding, places: Places) -> Option<Vec<Option<Decimal>>> {
+    let (mut sum, mut given) = (Decimal::ZERO, Decimal::ZERO);
+    let mut taxes = Vec::with_capacity(charges.len());
+    for charge in charges {
+        sum = sum.checked_add(charge.tax)?;
+        let due = round_half_away(sum, places.amount);
+        taxes.push(match kind {
+            TaxRounding::Computed => None,
+            TaxRounding::Stated => Some(due.checked_sub(given)?),
+        });
+        given = due;
+    }
+    Some(taxes)
+}
+
+fn push_lines(lines: &mut Vec<ProvedLine>, charge: &Charge, stated: Option<Decimal>, places: Places) -> Option<()> {
+    let (quantity, unit_price) = priced(charge, places)?;
+    let tax = match stated {
+        Some(tax) => Amount::from_decimal(tax).ok()?,
+        None => computed_tax(quantity, unit_price, charge.rate, places.amount)?,
+    };
+    let nothing = charge.net.is_zero() && tax.is_zero() && charge.source == Source::Shipping;
     if !nothing {
         lines.push(ProvedLine {
             source: charge.source,
             quantity: quantity.normalize(),
             unit_price: unit_price.normalize(),
             tax_rate: charge.rate.normalize(),
-            tax: computed_tax(quantity, unit_price, charge.rate, places)?,
+            tax,
             discount: Amount::from_decimal(charge.discount).ok()?,
         });
     }
     if !charge.untaxed_discount.is_zero() {
         let row = match charge.source {
             Source::Row(at) => Some(at),
-            Source::Shipping | Source::UntaxedDiscount(_) | Source::Rounding => None,
+            Source::Shipping
+            | Source::UntaxedDiscount(_)
+            | Source::AdjustmentRefund
+            | Source::AdjustmentFee
+            | Source::Unexplained
+            | Source::Rounding => None,
         };
-        let off = round_half_away(charge.untaxed_discount, price_places);
-        lines.push(ProvedLine {
-            source: Source::UntaxedDiscount(row),
-            quantity: Decimal::ONE,
-            unit_price: Decimal::ZERO.checked_sub(off)?.normalize(),
-            tax_rate: Decimal::ZERO,
-            tax: Amount::ZERO,
-            discount: Amount::ZERO,
-        });
+        let off = Decimal::ZERO.checked_sub(round_half_away(charge.untaxed_discount, places.single))?;
+        lines.push(untaxed(Source::UntaxedDiscount(row), off));
     }
     Some(())
+}
+
+fn untaxed(source: Source, amount: Decimal) -> ProvedLine {
+    ProvedLine {
+        source,
+        quantity: Decimal::ONE,
+        unit_price: amount.normalize(),
+        tax_rate: Decimal::ZERO,
+        tax: Amount::ZERO,
+        discount: Amount::ZERO,
+    }
 }
 
 /// The tax that the book computes on a line.
@@ -109,23 +176,28 @@ fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u
     Amount::from_decimal(round_half_away(net.checked_mul(rate)?.checked_div(Decimal::ONE_HUNDRED)?, places)).ok()
 }
 
-/// Quantity and unit price where they reproduce the net exactly, else one piece at the rounded net. What rounding the
-/// net moves goes to the rounding line.
-fn priced(charge: &Charge, places: u32, price_places: u32) -> Option<(Decimal, Decimal)> {
-    if charge.quantity > Decimal::ZERO && round_half_away(charge.net, places) == charge.net {
-        let unit_price = round_half_away(charge.net.checked_div(charge.quantity)?, price_places);
-        if unit_price.checked_mul(charge.quantity) == Some(charge.net) {
-            return Some((charge.quantity, unit_price));
+/// Quantity and unit price where they reproduce the net, else one piece at the rounded net. What rounding the net moves
+/// goes to the rounding line. A price of more places than the currency's comes to the net by the book's rounding of the
+/// line; one of as many has to come to it exactly, so that nothing depends on that.
+fn priced(charge: &Charge, places: Places) -> Option<(Decimal, Decimal)> {
+    if charge.quantity > Decimal::ZERO && round_half_away(charge.net, places.amount) == charge.net {
+        for price_places in [places.single, places.price] {
+            let unit_price = round_half_away(charge.net.checked_div(charge.quantity)?, price_places);
+            let line = unit_price.checked_mul(charge.quantity)?;
+            let finer = price_places > places.amount && round_half_away(line, places.amount) == charge.net;
+            if line == charge.net || finer {
+                return Some((charge.quantity, unit_price));
+            }
         }
     }
-    Some((Decimal::ONE, round_half_away(charge.net, price_places)))
+    Some((Decimal::ONE, round_half_away(charge.net, places.single)))
 }
 
-/// Books take no invoice without a line: an invoice of free goods only shows them at nothing.
-fn free_lines(invoice: &Invoice, rates: &[Decimal]) -> Result<Vec<ProvedLine>, Fault> {
+/// Books take no document without a line: one of free goods only shows them at nothing.
+fn free_lines(ground: &Ground<'_>, rates: &[Decimal]) -> Result<Vec<ProvedLine>, Fault> {
     let rate = rates.iter().find(|rate| rate.is_zero()).or_else(|| rates.first()).copied().unwrap_or_default();
-    let lines: Vec<ProvedLine> = invoice
-        .lines
+    let lines: Vec<ProvedLine> = ground
+        .rows
         .iter()
         .enumerate()
         .filter(|(_, line)| moneyless(line))
@@ -139,17 +211,24 @@ fn free_lines(invoice: &Invoice, rates: &[Decimal]) -> Result<Vec<ProvedLine>, F
         })
         .collect();
     if lines.is_empty() {
-        return Err(unexplained(format!("The invoice has no rows; its total is {}.", invoice.grand_total)));
+        return Err(unexplained(format!("The {} has no rows; its total is {}.", ground.name, ground.grand_total)));
     }
     Ok(lines)
 }
 
 /// Sum of quantity × price and the tax on it, by line.
-pub(super) fn modelled(lines: impl Iterator<Item = (Decimal, Decimal, Decimal)>, places: u32) -> Option<Amount> {
+pub(super) fn modelled(
+    lines: impl Iterator<Item = (Decimal, Decimal, Decimal, Amount)>,
+    kind: TaxRounding,
+    places: u32,
+) -> Option<Amount> {
     let mut total = Decimal::ZERO;
-    for (quantity, unit_price, rate) in lines {
+    for (quantity, unit_price, rate, stated) in lines {
         let net = round_half_away(quantity.checked_mul(unit_price)?, places);
-        let tax = round_half_away(net.checked_mul(rate)?.checked_div(Decimal::ONE_HUNDRED)?, places);
+        let tax = match kind {
+            TaxRounding::Computed => computed_tax(quantity, unit_price, rate, places)?.value(),
+            TaxRounding::Stated => stated.value(),
+        };
         total = total.checked_add(net)?.checked_add(tax)?;
     }
     Amount::from_decimal(total).ok()

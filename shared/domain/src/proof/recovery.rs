@@ -6,7 +6,7 @@
 //! inside a price falls by when the price is discounted, is only visible as what the grand total has too much. The rate
 //! that it sends is `tax / row before discount` and is not used.
 
-use super::{Source, beyond_computing};
+use super::{Ground, Source, Terms, beyond_computing};
 use crate::canonical::{Invoice, Line};
 use crate::code::Code;
 use crate::fault::Fault;
@@ -42,6 +42,8 @@ pub(super) struct Charge {
     pub(super) net: Decimal,
     /// Per cent.
     pub(super) rate: Decimal,
+    /// What the shop charged as tax.
+    pub(super) tax: Decimal,
     /// The net discount inside `net`.
     pub(super) discount: Decimal,
     /// What is taken off after tax.
@@ -84,6 +86,7 @@ const MODES: [(Mode, Mode); 5] = [
 ];
 
 /// A row with money, or shipping.
+#[derive(Clone)]
 struct Part {
     source: Source,
     quantity: Decimal,
@@ -106,65 +109,30 @@ struct Fit {
     by_piece: bool,
 }
 
-/// What the shop charged for each row and for shipping.
-pub(super) fn charges(invoice: &Invoice, rates: &[Decimal], limit: Decimal) -> Result<Vec<Charge>, Fault> {
-    let sums = Sums::of(invoice).ok_or_else(beyond_computing)?;
-    sums.check(invoice)?;
-    let mut misfit = None;
-    let mut nearest: Option<(Judgement, Vec<Mode>, Vec<Fit>)> = None;
-    for (goods, shipping) in MODES {
-        let modes: Vec<Mode> =
-            sums.parts.iter().map(|part| if part.source == Source::Shipping { shipping } else { goods }).collect();
-        let found = match candidates(&sums.parts, &modes, rates).ok_or_else(beyond_computing)? {
-            Ok(found) => found,
-            Err(at) => {
-                misfit = misfit.or(Some(at));
-                continue;
-            }
-        };
-        for doubt in [Doubt::Proven, Doubt::Nearest] {
-            let mut fits = choose(&sums.parts, &found, doubt).ok_or_else(beyond_computing)?;
-            let mut judgement = judge(&sums, &fits, limit).ok_or_else(beyond_computing)?;
-            if !judgement.explained {
-                reconsider(&mut fits, &found, judgement.left).ok_or_else(beyond_computing)?;
-                judgement = judge(&sums, &fits, limit).ok_or_else(beyond_computing)?;
-            }
-            if nearest.as_ref().is_none_or(|(before, _, _)| judgement.beats(before)) {
-                nearest = Some((judgement, modes.clone(), fits));
-            }
-        }
-    }
-    match (nearest, misfit.and_then(|at| sums.parts.get(at))) {
-        (Some((judgement, modes, fits)), _) if judgement.explained => {
-            settle(&sums, &modes, &fits).ok_or_else(beyond_computing)
-        }
-        (None, Some(part)) => Err(unmapped(invoice, part, rates)),
-        (nearest, _) => {
-            Err(unexplained_total(invoice, nearest.map_or(sums.compensation, |(judgement, _, _)| judgement.left)))
-        }
-    }
+/// What the shop charged, and what its total has beyond that.
+pub(super) struct Recovered {
+    pub(super) charges: Vec<Charge>,
+    /// To have a line of its own; zero where everything is explained.
+    pub(super) unexplained: Decimal,
 }
 
-/// The parts of an invoice and what its totals say about them.
+/// The rows with money and what they say of the total.
 struct Sums {
     parts: Vec<Part>,
-    /// What the total has beyond the sum of its parts.
-    compensation: Decimal,
-    /// The subtotal without the rows.
-    subtotal_left: Decimal,
-    /// The tax without the rows' and shipping's.
-    tax_left: Decimal,
+    rows: Decimal,
+    taxes: Decimal,
+    discounts: Decimal,
+    /// What the total has beyond rows and shipping: compensation less the discount on shipping.
+    rest: Decimal,
     /// What sums may be off by.
     tolerance: Decimal,
-    /// Discount on shipping.
-    shipping_discount: Decimal,
 }
 
 impl Sums {
-    fn of(invoice: &Invoice) -> Option<Self> {
+    fn of(ground: &Ground<'_>) -> Option<Self> {
         let mut parts = Vec::new();
         let (mut rows, mut taxes, mut discounts) = (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO);
-        for (at, line) in invoice.lines.iter().enumerate() {
+        for (at, line) in ground.rows.iter().enumerate() {
             if moneyless(line) {
                 continue;
             }
@@ -175,73 +143,247 @@ impl Sums {
             discounts = discounts.checked_add(discount)?;
             parts.push(Part { source: Source::Row(at), quantity: line.quantity.value(), gross, tax, discount });
         }
-        let tolerance = LAST_PLACE.checked_mul(Decimal::from(parts.len().max(1)))?;
-        let (shipping, shipping_tax) = (invoice.shipping.value(), invoice.shipping_tax.value());
-        // The header's discount is negative and includes shipping's.
-        let rest = invoice.discount.value().checked_add(discounts)?.checked_mul(Decimal::NEGATIVE_ONE)?;
-        let shipping_discount = if rest.abs() <= tolerance { Decimal::ZERO } else { rest };
-        if !(shipping.is_zero() && shipping_tax.is_zero() && shipping_discount.is_zero()) {
-            parts.push(Part {
-                source: Source::Shipping,
-                quantity: Decimal::ONE,
-                gross: shipping,
-                tax: shipping_tax,
-                discount: shipping_discount,
-            });
+        let mut rest = ground.grand_total.value();
+        for adjustment in ground.adjustments {
+            rest = rest.checked_sub(adjustment.value())?;
         }
-        let named = invoice
-            .subtotal
-            .value()
-            .checked_add(invoice.discount.value())?
-            .checked_add(shipping)?
-            .checked_add(invoice.tax.value())?;
-        Some(Self {
-            parts,
-            compensation: invoice.grand_total.value().checked_sub(named)?,
-            subtotal_left: invoice.subtotal.value().checked_sub(rows)?,
-            tax_left: invoice.tax.value().checked_sub(taxes)?.checked_sub(shipping_tax)?,
-            tolerance,
-            shipping_discount,
-        })
+        for charged in [rows, taxes, ground.shipping.value(), ground.shipping_tax.value()] {
+            rest = rest.checked_sub(charged)?;
+        }
+        let rest = rest.checked_add(discounts)?;
+        let tolerance = LAST_PLACE.checked_mul(Decimal::from(parts.len().max(1)))?;
+        Some(Self { parts, rows, taxes, discounts, rest, tolerance })
     }
 
-    /// The sums that hold on every invoice of Magento Open Source without fixed product taxes.
-    fn check(&self, invoice: &Invoice) -> Result<(), Fault> {
-        let currency = &invoice.currency;
-        if self.subtotal_left.abs() > self.tolerance {
-            return Err(unexplained(format!(
-                "The rows do not come to the subtotal {}: {} {currency} is unexplained.",
-                invoice.subtotal,
-                self.subtotal_left.normalize()
-            )));
-        }
-        if self.tax_left.abs() > self.tolerance {
-            return Err(unexplained(format!(
-                "The taxes of rows and shipping do not come to the tax {}: {} {currency} is unexplained.",
-                invoice.tax,
-                self.tax_left.normalize()
-            )));
-        }
-        let shipping_gross = invoice.shipping.value().checked_add(invoice.shipping_tax.value());
-        let most = shipping_gross.and_then(|gross| gross.checked_add(self.compensation.abs()));
-        let most = most.and_then(|most| most.checked_add(self.tolerance)).ok_or_else(beyond_computing)?;
-        if self.shipping_discount < Decimal::ZERO || self.shipping_discount > most {
-            return Err(unexplained(format!(
-                "The rows' discounts do not come to the discount {}, and shipping does not explain the rest: {} \
-                 {currency} is unexplained.",
-                invoice.discount,
-                self.shipping_discount.normalize()
-            )));
-        }
-        if let Some(part) = self.parts.iter().find(|part| part.discount < Decimal::ZERO) {
-            return Err(unexplained(format!(
-                "{} charges more than its price and tax: {} {currency} is unexplained.",
+    /// No row charges more than its price and tax.
+    fn check(&self, ground: &Ground<'_>) -> Result<(), Fault> {
+        match self.parts.iter().find(|part| part.discount < -LAST_PLACE) {
+            None => Ok(()),
+            Some(part) => Err(unexplained(format!(
+                "{} charges more than its price and tax: {} {} is unexplained.",
                 name(part.source),
-                part.discount.abs().normalize()
-            )));
+                part.discount.abs().normalize(),
+                ground.currency
+            ))),
         }
-        Ok(())
     }
+
+    /// The most that can come off shipping.
+    fn shipping_discount_max(&self, ground: &Ground<'_>, compensation: Decimal) -> Option<Decimal> {
+        let gross = ground.shipping.value().checked_add(ground.shipping_tax.value())?;
+        gross.checked_add(compensation.abs())?.checked_add(self.tolerance)
+    }
+}
+
+/// What the shop charged on an invoice. Its header says the discount on shipping.
+pub(super) fn of_invoice(
+    ground: &Ground<'_>,
+    invoice: &Invoice,
+    rates: &[Decimal],
+    terms: &Terms<'_>,
+) -> Result<Recovered, Fault> {
+    let sums = Sums::of(ground).ok_or_else(beyond_computing)?;
+    sums.check(ground)?;
+    let shipping_discount = header(&sums, ground, invoice, terms)?;
+    recover(&sums, ground, &[(shipping_discount, &MODES)], rates, terms)
+}
+
+/// The sums that hold on every invoice of Magento Open Source without fixed product taxes; the discount on shipping.
+fn header(sums: &Sums, ground: &Ground<'_>, invoice: &Invoice, terms: &Terms<'_>) -> Result<Decimal, Fault> {
+    let currency = ground.currency;
+    let subtotal_left = invoice.subtotal.value().checked_sub(sums.rows).ok_or_else(beyond_computing)?;
+    let added = subtotal_left > sums.tolerance && terms.additions_have_an_account;
+    if subtotal_left.abs() > sums.tolerance && !added {
+        return Err(unexplained(format!(
+            "The rows do not come to the subtotal {}: {} {currency} is unexplained.",
+            invoice.subtotal,
+            subtotal_left.normalize()
+        )));
+    }
+    let tax_left = invoice.tax.value().checked_sub(sums.taxes);
+    let tax_left =
+        tax_left.and_then(|left| left.checked_sub(invoice.shipping_tax.value())).ok_or_else(beyond_computing)?;
+    if tax_left.abs() > sums.tolerance {
+        return Err(unexplained(format!(
+            "The taxes of rows and shipping do not come to the tax {}: {} {currency} is unexplained.",
+            invoice.tax,
+            tax_left.normalize()
+        )));
+    }
+    // The header's discount is negative and includes shipping's.
+    let named = invoice.discount.value().checked_add(sums.discounts).ok_or_else(beyond_computing)?;
+    let shipping_discount = Decimal::ZERO.checked_sub(named).ok_or_else(beyond_computing)?;
+    if shipping_discount.abs() <= sums.tolerance {
+        return Ok(Decimal::ZERO);
+    }
+    let compensation = sums.rest.checked_add(shipping_discount).ok_or_else(beyond_computing)?;
+    let most = sums.shipping_discount_max(ground, compensation).ok_or_else(beyond_computing)?;
+    let (less, more) = (shipping_discount.is_sign_negative(), shipping_discount > most);
+    if !less && !more {
+        return Ok(shipping_discount);
+    }
+    if less && terms.additions_have_an_account || more && terms.reductions_have_an_account {
+        return Ok(Decimal::ZERO);
+    }
+    Err(unexplained(format!(
+        "The rows' discounts do not come to the discount {}, and shipping does not explain the rest: {} {currency} is \
+         unexplained.",
+        invoice.discount,
+        shipping_discount.normalize()
+    )))
+}
+
+/// What the shop charged on a credit memo, which names no discount. Shipping's is its share of the invoice's: the shop
+/// refunds `shipping × discount / shipping` of the order, unrounded (Magento 2, `Creditmemo/Total/Discount`).
+pub(super) fn of_credit_memo(
+    ground: &Ground<'_>,
+    invoice: Option<&Invoice>,
+    rates: &[Decimal],
+    terms: &Terms<'_>,
+) -> Result<Recovered, Fault> {
+    let sums = Sums::of(ground).ok_or_else(beyond_computing)?;
+    sums.check(ground)?;
+    let from_invoice = invoice.and_then(|invoice| share_of(ground, invoice));
+    let supposed = match from_invoice {
+        Some(discount) => vec![(discount, MODES.as_slice())],
+        None => supposed(&sums, ground, rates).ok_or_else(beyond_computing)?,
+    };
+    recover(&sums, ground, &supposed, rates, terms)
+}
+
+/// The part of an invoice's discount on shipping that goes with the shipping of a credit memo; `None` where the invoice
+/// does not say.
+fn share_of(ground: &Ground<'_>, invoice: &Invoice) -> Option<Decimal> {
+    let shipping = ground.shipping.value();
+    if shipping.is_zero() {
+        return Some(Decimal::ZERO);
+    }
+    if invoice.shipping.is_zero() || invoice.currency != *ground.currency {
+        return None;
+    }
+    let sums = Sums::of(&Ground::of_invoice(invoice))?;
+    let discount = Decimal::ZERO.checked_sub(invoice.discount.value().checked_add(sums.discounts)?)?;
+    if discount <= sums.tolerance {
+        return Some(Decimal::ZERO);
+    }
+    let share = discount.checked_mul(shipping)?.checked_div(invoice.shipping.value())?;
+    Some(crate::amount::round_half_away(share, crate::amount::AMOUNT_PLACES))
+}
+
+/// What the discount on the shipping of a credit memo can be without its invoice: none; all that is missing; all that is
+/// missing with the compensation of the rows. Whether shipping's own price contains tax makes no difference to what is
+/// left of it. Only where the rows are discounted too, or there are none: no rule of the shop discounts shipping alone.
+fn supposed<'a>(sums: &Sums, ground: &Ground<'_>, rates: &[Decimal]) -> Option<Vec<(Decimal, &'a [(Mode, Mode)])>> {
+    let mut supposed = vec![(Decimal::ZERO, MODES.as_slice())];
+    let discounted = sums.parts.iter().any(|part| part.discount > sums.tolerance);
+    if ground.shipping.is_zero() || !(discounted || sums.parts.is_empty()) {
+        return Some(supposed);
+    }
+    // A discount that leaves the tax as it is can't be told from store credit without a row that shows it.
+    let modes = if discounted { MODES.as_slice() } else { MODES.split_at(MODES.len().saturating_sub(1)).0 };
+    let most = sums.shipping_discount_max(ground, Decimal::ZERO)?;
+    let mut suppose = |discount: Decimal| {
+        if discount > sums.tolerance && discount <= most {
+            supposed.push((discount, modes));
+        }
+    };
+    let missing = Decimal::ZERO.checked_sub(sums.rest)?;
+    suppose(missing);
+    let all_inclusive = vec![Mode::Inclusive; sums.parts.len()];
+    if let Ok(found) = candidates(&sums.parts, &all_inclusive, rates)? {
+        let fits = choose(&sums.parts, &found, Doubt::Proven)?;
+        let compensation = fits.iter().try_fold(Decimal::ZERO, |sum, fit| sum.checked_add(fit.compensation))?;
+        suppose(missing.checked_add(compensation)?);
+    }
+    Some(supposed)
+}
+
+/// A way to understand a document: how the shop computes, and the rates.
+struct Reading {
+    judgement: Judgement,
+    parts: Vec<Part>,
+    compensation: Decimal,
+    modes: Vec<Mode>,
+    fits: Vec<Fit>,
+}
+
+/// What the shop charged for each row and for shipping, under the discount on shipping and the way of computing that
+/// explain the total best.
+fn recover(
+    sums: &Sums,
+    ground: &Ground<'_>,
+    supposed: &[(Decimal, &[(Mode, Mode)])],
+    rates: &[Decimal],
+    terms: &Terms<'_>,
+) -> Result<Recovered, Fault> {
+    let mut misfit = None;
+    let mut nearest: Option<Reading> = None;
+    for (shipping_discount, modes) in supposed {
+        let parts = with_shipping(sums, ground, *shipping_discount);
+        let compensation = sums.rest.checked_add(*shipping_discount).ok_or_else(beyond_computing)?;
+        for (goods, shipping) in *modes {
+            let modes: Vec<Mode> =
+                parts.iter().map(|part| if part.source == Source::Shipping { *shipping } else { *goods }).collect();
+            let found = match candidates(&parts, &modes, rates).ok_or_else(beyond_computing)? {
+                Ok(found) => found,
+                Err(at) => {
+                    misfit = misfit.or_else(|| parts.get(at).cloned());
+                    continue;
+                }
+            };
+            for doubt in [Doubt::Proven, Doubt::Nearest] {
+                let read = read(&parts, compensation, &found, doubt, terms.rounding_limit);
+                let (judgement, fits) = read.ok_or_else(beyond_computing)?;
+                if nearest.as_ref().is_none_or(|before| judgement.beats(&before.judgement)) {
+                    nearest =
+                        Some(Reading { judgement, parts: parts.clone(), compensation, modes: modes.clone(), fits });
+                }
+            }
+        }
+    }
+    let Some(reading) = nearest else {
+        return Err(match misfit {
+            Some(part) => unmapped(ground, &part, rates),
+            None => unexplained_total(ground, sums.rest),
+        });
+    };
+    let left = reading.judgement.left;
+    let accounted =
+        if left.is_sign_negative() { terms.reductions_have_an_account } else { terms.additions_have_an_account };
+    let beyond = match reading.judgement.explained {
+        true => Decimal::ZERO,
+        false if accounted => crate::amount::round_half_away(left, SHOP_PLACES.min(ground.currency.places())),
+        false => return Err(unexplained_total(ground, left)),
+    };
+    let compensation = reading.compensation.checked_sub(beyond).ok_or_else(beyond_computing)?;
+    let charges = settle(&reading.parts, compensation, &reading.modes, &reading.fits).ok_or_else(beyond_computing)?;
+    Ok(Recovered { charges, unexplained: beyond })
+}
+
+fn with_shipping(sums: &Sums, ground: &Ground<'_>, discount: Decimal) -> Vec<Part> {
+    let mut parts = sums.parts.clone();
+    let (gross, tax) = (ground.shipping.value(), ground.shipping_tax.value());
+    if !(gross.is_zero() && tax.is_zero() && discount.is_zero()) {
+        parts.push(Part { source: Source::Shipping, quantity: Decimal::ONE, gross, tax, discount });
+    }
+    parts
+}
+
+/// One rate for every part, chosen anew where the total is not explained, and how well they explain it.
+fn read(
+    parts: &[Part],
+    compensation: Decimal,
+    found: &[Vec<Fit>],
+    doubt: Doubt,
+    limit: Decimal,
+) -> Option<(Judgement, Vec<Fit>)> {
+    let mut fits = choose(parts, found, doubt)?;
+    let mut judgement = judge(parts, compensation, &fits, limit)?;
+    if !judgement.explained {
+        reconsider(&mut fits, found, judgement.left)?;
+        judgement = judge(parts, compensation, &fits, limit)?;
+    }
+    Some((judgement, fits))
 }
 
 /// Rows that only show how a product is put together: the parent of a bundle, the variant under a configurable. Their
@@ -399,18 +541,18 @@ impl Judgement {
 }
 
 /// Compares the total's compensation with the rates'. `None` for amounts beyond computing.
-fn judge(sums: &Sums, fits: &[Fit], limit: Decimal) -> Option<Judgement> {
+fn judge(parts: &[Part], compensation: Decimal, fits: &[Fit], limit: Decimal) -> Option<Judgement> {
     let mut explained = Decimal::ZERO;
     let mut pieces = Decimal::ONE;
     let mut rows = Decimal::ONE;
-    for (part, fit) in sums.parts.iter().zip(fits) {
+    for (part, fit) in parts.iter().zip(fits) {
         if !part.discount.is_zero() {
             explained = explained.checked_add(fit.compensation)?;
             rows = rows.checked_add(Decimal::ONE)?;
             pieces = pieces.checked_add(part.quantity.ceil().max(Decimal::ONE))?;
         }
     }
-    let left = sums.compensation.checked_sub(explained)?;
+    let left = compensation.checked_sub(explained)?;
     // A compensation is the difference of two rounded taxes, each with a remainder of its own that also reaches rows
     // without discount: a penny. With discounts they are rounded by row, or by piece: then pennies count by piece, but
     // no further than the merchant lets a rounding line go.
@@ -420,19 +562,19 @@ fn judge(sums: &Sums, fits: &[Fit], limit: Decimal) -> Option<Judgement> {
 }
 
 /// Shares the compensation out over the parts in proportion, to the penny, so that it comes to the total's exactly.
-fn settle(sums: &Sums, modes: &[Mode], fits: &[Fit]) -> Option<Vec<Charge>> {
+fn settle(parts: &[Part], whole: Decimal, modes: &[Mode], fits: &[Fit]) -> Option<Vec<Charge>> {
     let exact = fits.iter().try_fold(Decimal::ZERO, |sum, fit| sum.checked_add(fit.compensation))?;
     let last = fits.iter().rposition(|fit| !fit.compensation.is_zero());
     let (mut passed, mut given) = (Decimal::ZERO, Decimal::ZERO);
     let mut charges = Vec::with_capacity(fits.len());
-    for (at, ((part, mode), fit)) in sums.parts.iter().zip(modes).zip(fits).enumerate() {
+    for (at, ((part, mode), fit)) in parts.iter().zip(modes).zip(fits).enumerate() {
         let mut compensation = Decimal::ZERO;
         if !fit.compensation.is_zero() {
             passed = passed.checked_add(fit.compensation)?;
             let due = if Some(at) == last {
-                sums.compensation
+                whole
             } else {
-                let due = sums.compensation.checked_mul(passed)?.checked_div(exact)?;
+                let due = whole.checked_mul(passed)?.checked_div(exact)?;
                 crate::amount::round_half_away(due, SHOP_PLACES)
             };
             compensation = due.checked_sub(given)?;
@@ -450,6 +592,7 @@ fn settle(sums: &Sums, modes: &[Mode], fits: &[Fit]) -> Option<Vec<Charge>> {
             quantity: part.quantity,
             net,
             rate: fit.rate,
+            tax: part.tax,
             discount,
             untaxed_discount,
         });
@@ -461,11 +604,13 @@ fn name(source: Source) -> String {
     match source {
         Source::Row(at) | Source::UntaxedDiscount(Some(at)) => format!("Row {}", at.saturating_add(1)),
         Source::Shipping | Source::UntaxedDiscount(None) => "Shipping".to_owned(),
-        Source::Rounding => "Rounding".to_owned(),
+        Source::AdjustmentRefund | Source::AdjustmentFee | Source::Unexplained | Source::Rounding => {
+            "The rest".to_owned()
+        }
     }
 }
 
-fn unmapped(invoice: &Invoice, part: &Part, rates: &[Decimal]) -> Fault {
+fn unmapped(ground: &Ground<'_>, part: &Part, rates: &[Decimal]) -> Fault {
     let known: Vec<String> = rates.iter().map(|rate| format!("{} %", rate.normalize())).collect();
     let paid = part.gross.checked_sub(part.discount).unwrap_or(part.gross);
     Fault::refused(
@@ -474,19 +619,20 @@ fn unmapped(invoice: &Invoice, part: &Part, rates: &[Decimal]) -> Fault {
             "{}: a tax of {} {} on {} fits none of the binding's rates ({}).",
             name(part.source),
             part.tax.normalize(),
-            invoice.currency,
+            ground.currency,
             paid.normalize(),
             known.join(", ")
         ),
     )
 }
 
-fn unexplained_total(invoice: &Invoice, left: Decimal) -> Fault {
+fn unexplained_total(ground: &Ground<'_>, left: Decimal) -> Fault {
     unexplained(format!(
-        "The parts of the invoice do not come to its total {}: {} {} is unexplained.",
-        invoice.grand_total,
+        "The parts of the {} do not come to its total {}: {} {} is unexplained.",
+        ground.name,
+        ground.grand_total,
         left.normalize(),
-        invoice.currency
+        ground.currency
     ))
 }
 
