@@ -117,6 +117,9 @@ pub(crate) struct BindingAdd {
     /// Id of the organisation there.
     #[arg(long, value_name = "ID")]
     pub(crate) organisation: String,
+    /// What the provider's web pages know it by, where that is not its id: Xero's short code, FreeAgent's subdomain.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) web_name: Option<String>,
     #[command(flatten)]
     pub(crate) token: TokenSource,
     /// JSON file with the settings; - for standard input.

@@ -111,6 +111,7 @@ async fn add_binding(stack: &Stack, add: &BindingAdd) -> Result<BindingRow, Fail
         dialect: add.dialect.clone(),
         base_url: add.base_url.clone(),
         organisation: add.organisation.clone(),
+        web_name: add.web_name.clone(),
         token: secrets::token(&add.token)?,
         settings: secrets::settings(&add.settings)?,
     };

@@ -101,6 +101,10 @@ codes! {
     InvoiceNotApproved = "invoice_not_approved", Accountant, "Approve the document in the book, then resync.";
     /// The document that it settles is not in the book and policy keeps it out.
     InvoiceNotInBook = "invoice_not_in_book", Merchant, "Nothing to do: the invoice is left out of the book, and so is what settles it.";
+    /// The document that it settles was withdrawn in the book.
+    InvoiceWithdrawn = "invoice_withdrawn", Accountant, "The invoice or credit note was voided, written off or deleted in the book. Restore it and resync, or enter the money by hand.";
+    /// The shop names no invoice for a credit memo.
+    InvoiceNotNamed = "invoice_not_named", Accountant, "The memo was made from the order, so the shop names no invoice. Set the credit note off, or enter its refund, in the book by hand.";
     /// The book knows no item of this product type.
     ProductTypeNotSupported = "PRODUCT_TYPE_NOT_SUPPORTED", Merchant, "Nothing to do: composite products are sold as their parts. Another type can be named in item_types.";
     /// Policy leaves products out.

@@ -75,7 +75,17 @@ pub fn queued(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     next
 }
 
-/// A dead-lettered or skipped run opened again by a delivery or an operator: a new generation with a clean count.
+/// True where a new delivery or an operator opens the run again: it did not come to all that it was for.
+#[must_use]
+pub fn can_be_reopened(row: &RunRow) -> bool {
+    match state(row) {
+        RunState::DeadLettered | RunState::Skipped => true,
+        RunState::Succeeded => row.code.is_some(),
+        RunState::Queued | RunState::Running | RunState::Waiting | RunState::Held => false,
+    }
+}
+
+/// A run opened again by a delivery or an operator: a new generation with a clean count.
 #[must_use]
 pub fn reopened(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     let mut next = queued(row, now, timers);
@@ -136,16 +146,28 @@ pub fn held(row: &RunRow, now: i64, code: Code, message: &str, timers: &Timers) 
     next
 }
 
-/// A run in the book.
+/// A run in the book. `left_open` says what else it could have done and did not; a new delivery then tries again.
 #[must_use]
-pub fn succeeded(row: &RunRow, now: i64, provider_id: &str, reference: Option<&str>, total_unverified: bool) -> RunRow {
+pub fn succeeded(
+    row: &RunRow,
+    now: i64,
+    provider_id: &str,
+    reference: Option<&str>,
+    total_unverified: bool,
+    left_open: Option<Code>,
+) -> RunRow {
     let mut next = finished(row, RunState::Succeeded, now);
     next.provider_id = Some(provider_id.to_owned());
     next.provider_reference = reference.map(str::to_owned);
     next.total_unverified = total_unverified;
-    next.code = None;
-    next.owner = None;
-    next.message = None;
+    match left_open {
+        Some(code) => coded(&mut next, code, code.remedy()),
+        None => {
+            next.code = None;
+            next.owner = None;
+            next.message = None;
+        }
+    }
     next
 }
 
@@ -286,7 +308,7 @@ pub fn push_want(row: &RunRow, now: i64) -> PushWant {
     let xref = match entity {
         Entity::Invoice => Some(keys::document(&row.book, "invoice", &row.tenant, row.magento_id)),
         Entity::Creditmemo => Some(keys::document(&row.book, "credit_note", &row.tenant, row.magento_id)),
-        Entity::Customer => Some(keys::contact_by_customer(&row.book, &row.tenant, row.magento_id)),
+        Entity::Customer => Some(keys::contact_by_customer(&row.book, &row.tenant, row.magento_id, None)),
         Entity::Product => Some(keys::document(&row.book, "product", &row.tenant, row.magento_id)),
     };
     PushWant {
@@ -296,7 +318,7 @@ pub fn push_want(row: &RunRow, now: i64) -> PushWant {
         magento_id: row.magento_id,
         document_run: (!pays).then(|| row.run_id.clone()),
         payment_run: pays.then(|| row.run_id.clone()),
-        xref: xref.filter(|_| !row.book.is_empty()),
+        xref: row.xref.clone().or(xref).filter(|_| !row.book.is_empty()),
         due_at: now.saturating_add(PUSH_GRACE_MS),
         expires_at: now.saturating_add(RUN_KEPT_MS).saturating_div(1_000),
     }

@@ -2,16 +2,21 @@
 //!
 //! The dialect says what to do; this module keeps the law. Before a creating call the document's row is reserved,
 //! doubtful from the start. Doubt ends by a definite answer to the single send of the attempt that reserved it, by a
-//! `find` that adopts the document, or by an absence that is still one after the dialect's settle time.
+//! `find` that adopts the document, or by an absence that is still one after the dialect's settle time. Where the book
+//! knows keys, the same bytes under the same key may be sent again instead of being looked for.
 
-use crate::ports::{BookCall, Expect, Progress, TransportFault, Written, XrefWrite};
+use crate::config::milliseconds;
+use crate::ports::{BookCall, Expect, PortFault, Progress, TransportFault, Written, XrefWrite};
 use crate::post::Post;
-use ledger_dialects::{Call, Context, Dialect, Labelled, Reply, Start, Step};
+use crate::tenants::access_token_context;
+use ledger_dialects::{Call, Context, Dialect, Labelled, Replay, Reply, Start, Step};
+use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
-use ledger_domain::document::{Document, Kind, Posted};
+use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::{Action, Fault};
 use ledger_domain::identity::fingerprint;
-use ledger_wire::rows::{ROW_VERSION, StepRow, XrefRow, keys};
+use ledger_wire::rows::{ROW_VERSION, StepRow, TokenRow, XrefRow, keys};
+use rust_decimal::Decimal;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 
@@ -25,12 +30,16 @@ pub const CALL_MARGIN_MS: i64 = 10_000;
 const STEPS_MAX: usize = 40;
 /// Most creating calls of one document in one attempt: a refused one may be followed by a corrected one.
 const CREATES_MAX: u32 = 3;
+/// Hexadecimal digits of an idempotency key.
+const IDEMPOTENCY_KEY_LENGTH: usize = 32;
 
 /// What ends an attempt before its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// A fault.
     Fault(Fault),
+    /// Nothing can be done until something is mended.
+    Held(Code),
     /// Somebody else has the run: write nothing, say nothing.
     Lost,
 }
@@ -38,6 +47,15 @@ pub enum Ended {
 impl From<Fault> for Ended {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<PortFault> for Ended {
+    fn from(fault: PortFault) -> Self {
+        Self::Fault(match fault {
+            PortFault::Unavailable(reason) => Fault::later(Code::StoreUnavailable, None, reason),
+            PortFault::Inconsistent(reason) => Fault::broken(Code::Unexpected, reason),
+        })
     }
 }
 
@@ -50,12 +68,29 @@ pub struct Wanted {
     pub keys: Vec<String>,
     /// Key of the row that guards its number.
     pub number_key: Option<String>,
-    /// True where one document of the book belongs to one of ours only.
-    pub one_to_one: bool,
     /// Look before creating, even though nothing is reserved: the document is older than our memory.
     pub find_first: bool,
     /// The same document under the number that a previous service gave it.
     pub previous: Option<Document>,
+    /// Which version of the shop's it is, where what we made is to be brought up to date with it.
+    pub source: Option<Source>,
+}
+
+/// A version of the shop's contact or product.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Fingerprint of the document, hexadecimal.
+    pub hash: String,
+    /// When the shop changed it, in milliseconds.
+    pub updated_at: Option<i64>,
+}
+
+impl Source {
+    /// The version that a document is.
+    #[must_use]
+    pub fn of(document: &Document, updated_at: Option<i64>) -> Self {
+        Self { hash: hex::encode(fingerprint(&[format!("{document:?}").as_bytes()])), updated_at }
+    }
 }
 
 /// What the answer to a creating call means for the reservation.
@@ -74,8 +109,12 @@ pub struct Executor<'a> {
     pub dialect: &'static dyn Dialect,
     /// What the dialect needs of the binding.
     pub context: Context,
-    /// The access token.
-    pub token: SecretString,
+    /// The binding.
+    pub binding: String,
+    /// Its access token, sealed.
+    pub sealed_token: Option<TokenRow>,
+    /// The same, once it was needed.
+    pub token: Option<SecretString>,
     /// The run.
     pub run_id: String,
     /// Its tenant.
@@ -111,27 +150,116 @@ impl Executor<'_> {
         let there = self.row_of(wanted);
         let start = match there.as_ref().map(|row| row.state.as_str()) {
             Some("linked") => {
-                let row = there.unwrap_or_default();
-                let posted = posted(&row)?;
+                let row = there.clone().unwrap_or_default();
+                let linked = posted(&row)?;
                 self.alias(wanted, &row);
-                return Ok(posted);
+                if !is_outdated(wanted, &row) {
+                    return Ok(linked);
+                }
+                Start::Outdated(linked)
             }
             // Its total is read anew: somebody may have corrected it in the book.
             Some("created") => Start::Linked(Posted { total: None, ..posted(&there.clone().unwrap_or_default())? }),
             // After a restore the row may be older than what was posted since.
             Some("reserved") if !wanted.find_first && there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
-            Some(_) => self.resolve(wanted, there.as_ref()).await?,
+            Some("reserved") => {
+                if let Some(posted) = self.settled(wanted).await? {
+                    return Ok(posted);
+                }
+                if there.as_ref().is_some_and(|row| row.doubtful) {
+                    Start::Fresh
+                } else {
+                    self.resolve(wanted, None).await?
+                }
+            }
+            Some(_) => self.resolve(wanted, None).await?,
             None if wanted.find_first => self.resolve(wanted, None).await?,
             None => Start::Fresh,
         };
         // A total that was read once and was wrong stays wrong until another one is read.
         let known_total = there.as_ref().filter(|row| row.state == "created").and_then(|row| row.total.clone());
-        let epoch = there.as_ref().map_or(1, |row| if row.doubtful { row.epoch.saturating_add(1) } else { row.epoch });
+        let epoch = self.row_of(wanted).map_or(1, |row| row.epoch.max(1));
         self.carry_out(wanted, start, epoch, known_total.as_deref()).await
+    }
+
+    /// Ends the doubt in which a document was left, if it was: the document where it is in the book after all, `None`
+    /// where it is not. What is created next is created under another key.
+    ///
+    /// # Errors
+    /// What ends the attempt: doubt that can't be ended yet among others.
+    pub async fn settled(&mut self, wanted: &Wanted) -> Result<Option<Posted>, Ended> {
+        let Some(row) = self.row_of(wanted).filter(|row| row.state == "reserved" && row.doubtful) else {
+            return Ok(None);
+        };
+        if self.may_be_sent_again(&row)
+            && let Some(posted) = self.sent_again(wanted, &row).await?
+        {
+            return Ok(Some(posted));
+        }
+        // Sent again or not: the settle time counts from the last send.
+        let row = self.row_of(wanted).unwrap_or(row);
+        let epoch = row.epoch.saturating_add(1);
+        match self.resolve(wanted, Some(&row)).await? {
+            Start::Fresh => {
+                self.stage_own(wanted, |row| {
+                    row.doubtful = false;
+                    row.epoch = epoch;
+                });
+                Ok(None)
+            }
+            start => self.carry_out(wanted, start, epoch, None).await.map(Some),
+        }
+    }
+
+    /// What is left of an invoice or a credit note.
+    ///
+    /// # Errors
+    /// What ends the attempt.
+    pub async fn balance(&mut self, kind: Kind, provider_id: &str) -> Result<Balance, Ended> {
+        let mut seen = Vec::new();
+        for _ in 0..STEPS_MAX {
+            match self.dialect.balance(kind, provider_id, &self.context, &seen)? {
+                Step::Done(balance) => return Ok(balance),
+                step => seen.push(self.asked(step).await?),
+            }
+        }
+        Err(too_many_steps())
+    }
+
+    /// How many of a product the book has; `None` where it keeps no stock of it.
+    ///
+    /// # Errors
+    /// What ends the attempt.
+    pub async fn stock(&mut self, provider_id: &str) -> Result<Option<Decimal>, Ended> {
+        let mut seen = Vec::new();
+        for _ in 0..STEPS_MAX {
+            match self.dialect.stock(provider_id, &self.context, &seen)? {
+                Step::Done(quantity) => return Ok(quantity),
+                step => seen.push(self.asked(step).await?),
+            }
+        }
+        Err(too_many_steps())
+    }
+
+    /// Answers a step that may only read.
+    async fn asked<T>(&mut self, step: Step<T>) -> Result<Labelled, Ended> {
+        match step {
+            Step::Read(label, call) => Ok(Labelled { label, reply: self.read(label, &call).await? }),
+            Step::Create(label, _) | Step::Change(label, _) => {
+                Err(Fault::broken(Code::Unexpected, format!("looking asked to write: {label}")).into())
+            }
+            Step::Done(_) => Err(Fault::broken(Code::Unexpected, "what is done asks nothing").into()),
+        }
     }
 
     /// The row that speaks for a document: the leading key's if it is linked, else the one that is furthest on.
     fn row_of(&self, wanted: &Wanted) -> Option<XrefRow> {
+        self.speaking(&wanted.keys)
+    }
+
+    /// The row that speaks for what is known under any of these keys.
+    #[must_use]
+    pub fn speaking(&self, keys: &[String]) -> Option<XrefRow> {
         let rank = |row: &XrefRow| match row.state.as_str() {
             "linked" => 4,
             "created" => 3,
@@ -140,13 +268,30 @@ impl Executor<'_> {
             "reserved" => 1,
             _ => 0,
         };
-        let mut best: Option<&XrefRow> = None;
-        for row in wanted.keys.iter().filter_map(|key| self.xrefs.get(key)) {
-            if best.is_none_or(|best| rank(row) > rank(best)) {
+        let mut best: Option<XrefRow> = None;
+        for row in keys.iter().filter_map(|key| self.current(key)) {
+            if best.as_ref().is_none_or(|best| rank(&row) > rank(best)) {
                 best = Some(row);
             }
         }
-        best.cloned()
+        best
+    }
+
+    /// Whether a reservation in doubt is young enough for its create to be repeated under its key.
+    fn may_be_sent_again(&self, row: &XrefRow) -> bool {
+        match self.dialect.profile().replay {
+            Replay::Never => false,
+            Replay::Always => true,
+            Replay::Seconds(seconds) => row
+                .first_sent_at
+                .is_some_and(|first| self.post.clock.now_ms().saturating_sub(first) < milliseconds(seconds)),
+        }
+    }
+
+    /// Sends a create in doubt again, byte for byte and under its key; `None` where the bytes would be others by now.
+    async fn sent_again(&mut self, wanted: &Wanted, row: &XrefRow) -> Result<Option<Posted>, Ended> {
+        self.in_doubt = true;
+        self.carry_out_as(wanted, Start::Fresh, row.epoch, None, Some(row)).await
     }
 
     /// Ends doubt: adopts what is found, or believes the absence once the settle time is over.
@@ -161,6 +306,15 @@ impl Executor<'_> {
         }
         if let Some(posted) = found {
             self.in_doubt = false;
+            if !wanted.document.kind().is_money() {
+                // Ours or not: who can't tell does not overwrite it.
+                self.stage_own(wanted, |row| {
+                    row.adopted = true;
+                    if row.state.is_empty() {
+                        "find_first".clone_into(&mut row.state);
+                    }
+                });
+            }
             return Ok(Start::Linked(posted));
         }
         if let Some(row) = there.filter(|row| row.doubtful) {
@@ -191,27 +345,42 @@ impl Executor<'_> {
         let mut seen = Vec::new();
         for _ in 0..STEPS_MAX {
             match self.dialect.find(document, &self.context, &seen)? {
-                Step::Read(label, call) => seen.push(Labelled { label, reply: self.read(label, &call).await? }),
                 Step::Done(found) => return Ok(found),
-                Step::Create(label, _) | Step::Change(label, _) => {
-                    return Err(Fault::broken(Code::Unexpected, format!("looking asked to write: {label}")).into());
-                }
+                step => seen.push(self.asked(step).await?),
             }
         }
-        Err(Fault::broken(Code::Unexpected, "looking took too many steps").into())
+        Err(too_many_steps())
     }
 
     async fn carry_out(
         &mut self,
         wanted: &Wanted,
         start: Start,
-        mut epoch: u32,
+        epoch: u32,
         known_total: Option<&str>,
     ) -> Result<Posted, Ended> {
+        let posted = self.carry_out_as(wanted, start, epoch, known_total, None).await?;
+        posted.ok_or_else(|| Fault::broken(Code::Unexpected, "nothing was to be repeated").into())
+    }
+
+    /// As [`Executor::carry_out`]; where `repeated` is a reservation in doubt, only as long as it is sent again
+    /// identically: `None` where it would not be.
+    async fn carry_out_as(
+        &mut self,
+        wanted: &Wanted,
+        start: Start,
+        mut epoch: u32,
+        known_total: Option<&str>,
+        repeated: Option<&XrefRow>,
+    ) -> Result<Option<Posted>, Ended> {
+        self.unlock().await?;
         let mut seen: Vec<Labelled> = Vec::new();
         let mut verdict: Option<Verdict> = None;
         let mut creates = 0_u32;
         for _ in 0..STEPS_MAX {
+            // A create that follows a refused one is another call, under another key.
+            let next_epoch = if creates > 0 { epoch.saturating_add(1) } else { epoch };
+            self.context.idempotency_key = self.idempotency_key(wanted, next_epoch);
             let step = match self.dialect.post(&wanted.document, &self.context, &start, &seen) {
                 Ok(step) => step,
                 Err(fault) => return Err(self.faulted(wanted, epoch, verdict, &seen, fault)),
@@ -219,33 +388,41 @@ impl Executor<'_> {
             match step {
                 Step::Done(posted) => {
                     self.in_doubt = false;
-                    return self.arrived(wanted, posted, epoch, known_total);
+                    let theirs = matches!(start, Start::Fresh) && verdict != Some(Verdict::Applied);
+                    return self.arrived(wanted, posted, epoch, known_total, theirs).map(Some);
                 }
                 Step::Read(label, call) => match self.read(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
                     Err(Ended::Fault(fault)) => return Err(self.faulted(wanted, epoch, verdict, &seen, fault)),
-                    Err(Ended::Lost) => return Err(Ended::Lost),
+                    Err(ended) => return Err(ended),
                 },
                 Step::Change(label, call) => match self.change(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
                     Err(fault) => return Err(self.faulted(wanted, epoch, verdict, &seen, fault)),
                 },
                 Step::Create(label, call) => {
+                    if let Some(row) = repeated
+                        && (creates > 0 || row.bytes_hash.as_deref() != Some(hash_of(&call).as_str()))
+                    {
+                        return Ok(None);
+                    }
                     let repeats = verdict.is_some_and(|verdict| verdict != Verdict::NotApplied);
-                    if repeats || creates >= CREATES_MAX || matches!(start, Start::Linked(_)) {
+                    if repeats || creates >= CREATES_MAX || !matches!(start, Start::Fresh) {
                         let fault = Fault::broken(Code::Unexpected, format!("a second {label} was asked for"));
                         return Err(self.faulted(wanted, epoch, verdict, &seen, fault));
                     }
-                    if creates > 0 {
-                        epoch = epoch.saturating_add(1);
-                    }
+                    epoch = next_epoch;
                     creates = creates.saturating_add(1);
                     self.enough_time_to_write()?;
-                    self.reserve(wanted, epoch, &call).await?;
+                    self.reserve(wanted, epoch, &call, repeated).await?;
                     self.in_doubt = true;
                     match self.send(label, &call, true, WRITE_TIMEOUT_MS).await {
                         Ok(reply) => {
-                            verdict = Some(self.verdict(&reply));
+                            // A refusal of the repetition says nothing of the first.
+                            verdict = Some(match self.verdict(&reply) {
+                                Verdict::NotApplied if repeated.is_some() => Verdict::InDoubt,
+                                verdict => verdict,
+                            });
                             seen.push(Labelled { label, reply });
                         }
                         Err(TransportFault::NoAnswer(_)) => {
@@ -253,7 +430,8 @@ impl Executor<'_> {
                             return Err(self.faulted(wanted, epoch, Some(Verdict::InDoubt), &seen, fault));
                         }
                         Err(fault @ (TransportFault::NotSent(_) | TransportFault::AddressRefused(_))) => {
-                            return Err(self.faulted(wanted, epoch, Some(Verdict::NotApplied), &seen, unsent(&fault)));
+                            let verdict = if repeated.is_some() { Verdict::InDoubt } else { Verdict::NotApplied };
+                            return Err(self.faulted(wanted, epoch, Some(verdict), &seen, unsent(&fault)));
                         }
                     }
                 }
@@ -297,7 +475,7 @@ impl Executor<'_> {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
                 if let Some(posted) = created {
                     self.in_doubt = false;
-                    self.stage_posted(wanted, &posted, "created", epoch);
+                    self.stage_posted(wanted, &posted, "created", epoch, false);
                 }
             }
         }
@@ -311,25 +489,28 @@ impl Executor<'_> {
         mut posted: Posted,
         epoch: u32,
         known_total: Option<&str>,
+        theirs: bool,
     ) -> Result<Posted, Ended> {
         if posted.total.is_none() {
-            posted.total = known_total.and_then(|text| ledger_domain::amount::Amount::parse(text).ok());
+            posted.total = known_total.and_then(|text| Amount::parse(text).ok());
         }
         if let Some(expected) = wanted.document.total()
             && let Some(total) = posted.total
             && total != expected
         {
-            self.stage_posted(wanted, &posted, "created", epoch);
+            self.stage_posted(wanted, &posted, "created", epoch, theirs);
             return Err(
                 Fault::refused(Code::TotalMismatch, format!("the book shows {total}, the shop {expected}")).into()
             );
         }
-        self.stage_posted(wanted, &posted, "linked", epoch);
+        self.stage_posted(wanted, &posted, "linked", epoch, theirs);
         Ok(posted)
     }
 
-    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32) {
+    /// `theirs` is true where the document was in the book without any create of ours.
+    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, theirs: bool) {
         let kind = wanted.document.kind();
+        let named = Named::by(&wanted.document);
         if let Some(step) = self.steps.last_mut() {
             step.provider_id = Some(posted.provider_id.clone());
             step.total = posted.total.map(|total| total.to_string());
@@ -341,8 +522,13 @@ impl Executor<'_> {
             row.provider_id = Some(posted.provider_id.clone());
             row.reference.clone_from(&posted.reference);
             row.total = posted.total.map(|total| total.to_string());
+            named.note(row);
+            row.adopted |= theirs && !kind.is_money();
         });
-        if wanted.one_to_one
+        if let Some(source) = &wanted.source {
+            self.stage_source(wanted, posted, source);
+        }
+        if kind.is_money()
             && let Some(owner) = wanted.keys.first()
         {
             let key = keys::reverse(&self.book, kind.as_str(), &posted.provider_id);
@@ -350,13 +536,31 @@ impl Executor<'_> {
         }
     }
 
-    /// The book does not know a linked contact any more: it is looked for, or made, by the next attempt.
-    pub fn forget(&mut self, wanted: &Wanted) {
+    /// Notes which version of the shop's a contact or product of ours now is.
+    fn stage_source(&mut self, wanted: &Wanted, posted: &Posted, source: &Source) {
         for key in &wanted.keys {
+            if let Some(mut row) = self.current(key).filter(|row| {
+                !row.adopted && row.state == "linked" && row.provider_id.as_ref() == Some(&posted.provider_id)
+            }) {
+                row.source_hash = Some(source.hash.clone());
+                row.source_updated_at = source.updated_at;
+                row.run_id.clone_from(&self.run_id);
+                row.attempt = self.attempt;
+                self.stage(row);
+            }
+        }
+    }
+
+    /// The book does not know a linked contact any more: it is looked for, or made, by the next attempt.
+    pub fn forget(&mut self, keys: &[String]) {
+        for key in keys {
             if let Some(mut row) = self.current(key) {
                 "find_first".clone_into(&mut row.state);
                 row.provider_id = None;
+                row.source_hash = None;
                 row.doubtful = false;
+                row.adopted = false;
+                row.epoch = row.epoch.saturating_add(1);
                 self.stage(row);
             }
         }
@@ -364,7 +568,7 @@ impl Executor<'_> {
 
     /// A second key of a linked contact that was not known yet.
     fn alias(&mut self, wanted: &Wanted, linked: &XrefRow) {
-        let missing: Vec<String> = wanted.keys.iter().filter(|key| !self.xrefs.contains_key(*key)).cloned().collect();
+        let missing: Vec<String> = wanted.keys.iter().filter(|key| self.current(key).is_none()).cloned().collect();
         for key in missing {
             let row = XrefRow { pk: key, revision: 0, ..linked.clone() };
             self.stage(row);
@@ -372,20 +576,25 @@ impl Executor<'_> {
     }
 
     /// Writes the reservation, with everything that was pending, before anything is sent.
-    async fn reserve(&mut self, wanted: &Wanted, epoch: u32, call: &Call) -> Result<(), Ended> {
+    async fn reserve(
+        &mut self,
+        wanted: &Wanted,
+        epoch: u32,
+        call: &Call,
+        repeated: Option<&XrefRow>,
+    ) -> Result<(), Ended> {
         let now = self.post.clock.now_ms();
         let hash = hash_of(call);
-        let number = wanted.document.number().map(str::to_owned);
-        let contact = wanted.document.contact().map(str::to_owned);
+        let named = Named::by(&wanted.document);
+        let first_sent_at = repeated.and_then(|row| row.first_sent_at).unwrap_or(now);
         self.stage_own(wanted, |row| {
             row.state = "reserved".to_owned();
             row.doubtful = true;
             row.epoch = epoch;
-            row.first_sent_at = Some(now);
+            row.first_sent_at = Some(first_sent_at);
             row.last_sent_at = Some(now);
             row.bytes_hash = Some(hash.clone());
-            row.number.clone_from(&number);
-            row.contact.clone_from(&contact);
+            named.note(row);
         });
         if let (Some(key), Some(owner)) = (&wanted.number_key, wanted.keys.first()) {
             self.stage_guard(key, "number", owner);
@@ -403,13 +612,28 @@ impl Executor<'_> {
                 Ok(())
             }
             Ok(Written::Lost) => Err(Ended::Lost),
-            Ok(Written::Changed(key)) if wanted.number_key.as_ref() == Some(&key) => Err(Fault::refused(
-                Code::ReferenceTaken,
-                "another document that goes to this book has the number; give each shop of a book a prefix of its own",
-            )
-            .into()),
-            Ok(Written::Changed(_)) => {
-                Err(Fault::later(Code::BookBusy, None, "another attempt wrote the document's cross-reference").into())
+            Ok(Written::Changed(key)) => {
+                let taken = wanted.number_key.as_ref() == Some(&key);
+                let collides = progress.xrefs.iter().any(|write| write.row.pk == key && write.row.kind == "reverse");
+                if taken || collides {
+                    // What was learnt of other documents stays true; this one was not sent.
+                    let own = |pk: &String| wanted.keys.contains(pk) || wanted.number_key.as_ref() == Some(pk);
+                    self.pending = progress.xrefs.into_iter().filter(|write| !own(&write.row.pk)).collect();
+                }
+                Err(match (taken, collides) {
+                    (true, _) => Fault::refused(
+                        Code::ReferenceTaken,
+                        "another document that goes to this book has the number; give each shop of a book a prefix of its own",
+                    ),
+                    (false, true) => Fault::refused(
+                        Code::ReverseCollision,
+                        "the document in the book is linked to another document of the shop",
+                    ),
+                    (false, false) => {
+                        Fault::later(Code::BookBusy, None, "another attempt wrote the document's cross-reference")
+                    }
+                }
+                .into())
             }
             Err(fault) => Err(Fault::later(Code::StoreUnavailable, None, fault.to_string()).into()),
         }
@@ -417,7 +641,7 @@ impl Executor<'_> {
 
     fn stage_own(&mut self, wanted: &Wanted, change: impl Fn(&mut XrefRow)) {
         for key in &wanted.keys {
-            let mut row = self.current(key).unwrap_or_else(|| self.empty(key, wanted.document.kind()));
+            let mut row = self.current(key).unwrap_or_else(|| self.empty(key, wanted.document.kind().as_str()));
             if row.state == "linked" {
                 continue;
             }
@@ -452,7 +676,8 @@ impl Executor<'_> {
     }
 
     /// A row as it will be once the pending writes are done.
-    fn current(&self, key: &str) -> Option<XrefRow> {
+    #[must_use]
+    pub fn current(&self, key: &str) -> Option<XrefRow> {
         self.pending
             .iter()
             .find(|write| write.row.pk == key)
@@ -461,11 +686,22 @@ impl Executor<'_> {
             .cloned()
     }
 
-    fn empty(&self, key: &str, kind: Kind) -> XrefRow {
+    /// Leaves a row that is no document: what later documents look up.
+    pub fn note(&mut self, key: &str, kind: &str, change: impl FnOnce(&mut XrefRow)) {
+        let before = self.current(key);
+        let mut row = before.clone().unwrap_or_else(|| self.empty(key, kind));
+        "linked".clone_into(&mut row.state);
+        change(&mut row);
+        if before.as_ref() != Some(&row) {
+            self.stage(row);
+        }
+    }
+
+    fn empty(&self, key: &str, kind: &str) -> XrefRow {
         XrefRow {
             pk: key.to_owned(),
             v: ROW_VERSION,
-            kind: kind.as_str().to_owned(),
+            kind: kind.to_owned(),
             book: self.book.clone(),
             tenant: self.tenant.clone(),
             ..XrefRow::default()
@@ -496,6 +732,7 @@ impl Executor<'_> {
     }
 
     async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
+        self.unlock().await?;
         let left = self.deadline.saturating_sub(self.post.clock.now_ms()).saturating_sub(CALL_MARGIN_MS);
         let timeout = u64::try_from(left).unwrap_or_default().min(READ_TIMEOUT_MS);
         if timeout == 0 {
@@ -515,7 +752,7 @@ impl Executor<'_> {
         match self.enough_time_to_write() {
             Ok(()) => {}
             Err(Ended::Fault(fault)) => return Err(fault),
-            Err(Ended::Lost) => return Err(Fault::broken(Code::Unexpected, "time cannot be lost")),
+            Err(Ended::Held(_) | Ended::Lost) => return Err(Fault::broken(Code::Unexpected, "time cannot be lost")),
         }
         match self.send(label, call, true, WRITE_TIMEOUT_MS).await {
             Ok(reply) => Ok(reply),
@@ -526,6 +763,30 @@ impl Executor<'_> {
         }
     }
 
+    /// Opens the access token, once.
+    async fn unlock(&mut self) -> Result<(), Ended> {
+        if self.token.is_some() {
+            return Ok(());
+        }
+        let Some(row) = &self.sealed_token else { return Err(Ended::Held(Code::NeedsReconnect)) };
+        match self.post.vault.open(&row.access, &access_token_context(&self.binding)).await {
+            Ok(token) => {
+                self.token = Some(token);
+                Ok(())
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The key of a reservation's epoch: the same for every repetition of its create, another for every other one.
+    fn idempotency_key(&self, wanted: &Wanted, epoch: u32) -> String {
+        let document = wanted.keys.first().map_or("", String::as_str);
+        let hash = fingerprint(&[self.book.as_bytes(), document.as_bytes(), &epoch.to_be_bytes()]);
+        let mut key = hex::encode(hash);
+        key.truncate(IDEMPOTENCY_KEY_LENGTH);
+        key
+    }
+
     async fn send(
         &mut self,
         label: &'static str,
@@ -534,11 +795,11 @@ impl Executor<'_> {
         timeout_ms: u64,
     ) -> Result<Reply, TransportFault> {
         let began = self.post.clock.now_ms();
-        let result = self
-            .post
-            .book
-            .send(&BookCall { base_url: &self.context.base_url, token: &self.token, call, writes, timeout_ms })
-            .await;
+        let Some(token) = &self.token else {
+            return Err(TransportFault::NotSent("the access token is not open".to_owned()));
+        };
+        let result =
+            self.post.book.send(&BookCall { base_url: &self.context.base_url, token, call, writes, timeout_ms }).await;
         self.steps.push(StepRow {
             label: label.to_owned(),
             at_ms: began.saturating_sub(self.started_at),
@@ -563,6 +824,54 @@ fn unsent(fault: &TransportFault) -> Fault {
     }
 }
 
+fn too_many_steps() -> Ended {
+    Fault::broken(Code::Unexpected, "looking took too many steps").into()
+}
+
+/// True where a document of ours is an older version of the shop's.
+fn is_outdated(wanted: &Wanted, row: &XrefRow) -> bool {
+    wanted.source.as_ref().is_some_and(|source| !row.adopted && row.source_hash.as_ref() != Some(&source.hash))
+}
+
+/// What a row keeps of its document.
+struct Named {
+    number: Option<String>,
+    contact: Option<String>,
+    amount: Option<String>,
+    company: bool,
+}
+
+impl Named {
+    fn by(document: &Document) -> Self {
+        let amount = match document {
+            Document::Payment(payment) => Some(payment.amount.to_string()),
+            Document::Allocation(allocation) => Some(allocation.amount.to_string()),
+            Document::Refund(refund) => Some(refund.amount.to_string()),
+            Document::StockMovement(movement) => Some(movement.quantity.to_string()),
+            Document::Contact(_) | Document::Product(_) | Document::Invoice(_) | Document::CreditNote(_) => None,
+        };
+        let company = match document {
+            Document::Contact(contact) => contact.company.is_some(),
+            _ => false,
+        };
+        Self {
+            number: document.number().map(str::to_owned),
+            contact: document.contact().map(str::to_owned),
+            amount,
+            company,
+        }
+    }
+
+    fn note(&self, row: &mut XrefRow) {
+        row.number.clone_from(&self.number);
+        row.contact.clone_from(&self.contact);
+        if self.amount.is_some() {
+            row.amount.clone_from(&self.amount);
+        }
+        row.company = self.company;
+    }
+}
+
 fn hash_of(call: &Call) -> String {
     let body = call.body.as_deref().unwrap_or_default();
     hex::encode(fingerprint(&[call.method.as_str().as_bytes(), call.path.as_bytes(), body.as_bytes()]))
@@ -574,6 +883,6 @@ fn posted(row: &XrefRow) -> Result<Posted, Ended> {
         .provider_id
         .clone()
         .ok_or_else(|| Fault::broken(Code::Unexpected, "a linked cross-reference names no document"))?;
-    let total = row.total.as_deref().and_then(|text| ledger_domain::amount::Amount::parse(text).ok());
+    let total = row.total.as_deref().and_then(|text| Amount::parse(text).ok());
     Ok(Posted { provider_id, reference: row.reference.clone(), total })
 }

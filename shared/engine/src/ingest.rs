@@ -400,7 +400,7 @@ impl Ingest<'_> {
                 continue;
             };
             match edges::state(seen) {
-                RunState::DeadLettered | RunState::Skipped => {
+                _ if edges::can_be_reopened(seen) => {
                     let mut next = edges::reopened(seen, now, self.timers);
                     next.book.clone_from(&fresh.book);
                     if edges::state(fresh) == RunState::Held
@@ -421,7 +421,12 @@ impl Ingest<'_> {
                     sends.extend(message_of(&next));
                     parts.push(Revisit::Replace { seen: seen.clone(), next });
                 }
-                RunState::Queued | RunState::Running | RunState::Waiting | RunState::Held => {}
+                RunState::Queued
+                | RunState::Running
+                | RunState::Waiting
+                | RunState::Held
+                | RunState::Skipped
+                | RunState::DeadLettered => {}
             }
         }
         (parts, sends)

@@ -1,9 +1,11 @@
 //! What the system does: take deliveries, post documents, push chips, sweep. Ports are its traits; no adapter is named.
 
 pub mod batch;
+pub mod carry;
 pub mod config;
 pub mod edges;
 pub mod executor;
+mod fetch;
 pub mod ingest;
 pub mod jwt;
 pub mod operate;

@@ -66,6 +66,8 @@ pub struct NewBinding {
     pub base_url: String,
     /// The organisation's id at the provider.
     pub organisation: String,
+    /// What the provider's web pages know the organisation by, where that is not its id.
+    pub web_name: Option<String>,
     /// The access token.
     pub token: SecretString,
     /// The settings.
@@ -182,6 +184,7 @@ impl Operate<'_> {
             status: "active".to_owned(),
             book: book.to_string(),
             base_url: base_url("base_url", &new.base_url)?,
+            web_name: new.web_name.clone(),
             settings: new.settings.clone(),
             settings_version: 1,
             connected_at: self.clock.now_ms(),
@@ -291,7 +294,7 @@ impl Operate<'_> {
         let seen = self.run_row(run_id).await?;
         let now = self.clock.now_ms();
         let next = match edges::state(&seen) {
-            RunState::DeadLettered | RunState::Skipped => edges::reopened(&seen, now, self.timers),
+            _ if edges::can_be_reopened(&seen) => edges::reopened(&seen, now, self.timers),
             RunState::Waiting | RunState::Held => edges::sent_again(&seen, now, self.timers),
             RunState::Succeeded => {
                 let want = edges::push_want(&seen, now);
@@ -301,7 +304,7 @@ impl Operate<'_> {
                 }
                 return Ok(seen);
             }
-            RunState::Queued | RunState::Running => {
+            RunState::Queued | RunState::Running | RunState::DeadLettered | RunState::Skipped => {
                 return Err(OperateError::NotNow("the run is under way".to_owned()));
             }
         };

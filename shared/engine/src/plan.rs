@@ -1,106 +1,250 @@
-//! Which documents an event needs in the book, and under which keys they are remembered.
+//! What an event is about, as the shop tells it, and under which keys the documents that it needs are remembered.
 
-use crate::executor::Wanted;
+use crate::executor::{Source, Wanted};
 use ledger_domain::book::BookRules;
-use ledger_domain::canonical::Invoice;
-use ledger_domain::document::{Contact, Document, SalesInvoice};
+use ledger_domain::canonical::{CreditMemo, Customer, Invoice, PaymentInfo, Product};
+use ledger_domain::document::{Contact, Document, Kind};
 use ledger_domain::fault::Fault;
-use ledger_domain::identity::normalised_email;
+use ledger_domain::identity::Event;
 use ledger_domain::mapping;
 use ledger_domain::settings::Settings;
 use ledger_wire::rows::{XrefRow, keys};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most SKUs whose item type is looked up for one invoice; the rest have the default category.
-const SKUS_MAX: usize = 80;
+/// Most SKUs whose item type is looked up for one document; the rest have the default category.
+const SKUS_MAX: usize = 75;
 
-/// Where an invoice and what it needs are remembered.
+/// What the shop says of an event's entity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Facts {
+    /// `invoice.created`.
+    Invoice(Box<Invoice>),
+    /// `invoice.paid`.
+    Payment(Box<Invoice>, PaymentInfo),
+    /// `creditmemo.created`.
+    CreditMemo(Box<CreditMemo>, Option<Box<Credited>>),
+    /// `customer.upserted`.
+    Customer(Box<Customer>),
+    /// `product.upserted`.
+    Product(Box<Product>),
+}
+
+/// The invoice that a memo names, with its payment where the shop calls it paid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credited {
+    /// The invoice.
+    pub invoice: Invoice,
+    /// Its payment.
+    pub payment: Option<PaymentInfo>,
+}
+
+impl Facts {
+    /// The invoice that is meant or named.
+    #[must_use]
+    pub fn invoice(&self) -> Option<&Invoice> {
+        match self {
+            Self::Invoice(invoice) | Self::Payment(invoice, _) => Some(invoice),
+            Self::CreditMemo(_, credited) => credited.as_deref().map(|credited| &credited.invoice),
+            Self::Customer(_) | Self::Product(_) => None,
+        }
+    }
+
+    /// The buyer as the book shall know them; `None` for products.
+    ///
+    /// # Errors
+    /// `contact_incomplete`.
+    pub fn contact(&self, settings: &Settings, rules: &BookRules) -> Option<Result<Contact, Fault>> {
+        match self {
+            Self::Invoice(invoice) | Self::Payment(invoice, _) => Some(mapping::contact_of(invoice, settings, rules)),
+            Self::CreditMemo(memo, _) => Some(mapping::contact_of_memo(memo, self.invoice(), settings, rules)),
+            Self::Customer(customer) => Some(mapping::contact_of_customer(customer, settings, rules)),
+            Self::Product(_) => None,
+        }
+    }
+
+    /// The buyer's id in the shop; 0 for a guest.
+    fn customer_id(&self) -> u64 {
+        match self {
+            Self::Invoice(invoice) | Self::Payment(invoice, _) => invoice.customer.magento_id,
+            Self::CreditMemo(memo, _) => self.invoice().map_or(memo.customer.magento_id, |it| it.customer.magento_id),
+            Self::Customer(customer) => customer.magento_id,
+            Self::Product(_) => 0,
+        }
+    }
+
+    /// The codes of what was sold.
+    fn skus(&self) -> BTreeSet<&str> {
+        let of_invoice = self.invoice().into_iter().flat_map(|invoice| &invoice.lines);
+        let of_memo = match self {
+            Self::CreditMemo(memo, _) => memo.lines.as_slice(),
+            Self::Invoice(_) | Self::Payment(..) | Self::Customer(_) | Self::Product(_) => &[],
+        };
+        of_invoice.chain(of_memo).map(|line| line.sku.as_str()).filter(|sku| !sku.is_empty()).collect()
+    }
+}
+
+/// Where a document with a number of ours is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InvoiceKeys {
-    /// The book.
-    pub book: String,
-    /// The tenant.
-    pub tenant: String,
-    /// The invoice's own row.
-    pub invoice: String,
-    /// The buyer's rows: by customer id where there is one, then by e-mail address.
-    pub contact: Vec<String>,
+pub struct Numbered {
+    /// Its own row.
+    pub key: String,
     /// Our number for it, and the row that guards the number.
     pub number: (String, String),
     /// The number with the store behind it, for the case that another document has the first.
     pub number_with_store: (String, String),
+}
+
+/// Where everything is remembered that an event may need.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// The book.
+    pub book: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The buyer's rows: by customer id where there is one, then by e-mail address.
+    pub contact: Vec<String>,
+    /// The invoice.
+    pub invoice: Option<Numbered>,
+    /// Its payment.
+    pub payment: Option<String>,
+    /// The credit note.
+    pub credit_note: Option<Numbered>,
+    /// What of it is set off.
+    pub allocation: Option<String>,
+    /// What of it is paid back.
+    pub refund: Option<String>,
+    /// The product's rows: its own, then by code.
+    pub product: Vec<String>,
+    /// The run's stock movement.
+    pub stock_movement: Option<String>,
     /// The rows of item types by SKU.
     pub skus: BTreeMap<String, String>,
 }
 
-impl InvoiceKeys {
-    /// The keys of an invoice under the settings that are in force, in a book of these rules.
+impl Keys {
+    /// The keys of a run's documents under the settings that are in force, in a book of these rules. `store_id` is the
+    /// event's, where it names one.
     #[must_use]
-    pub fn of(book: &str, tenant: &str, invoice: &Invoice, settings: &Settings, rules: &BookRules) -> Self {
-        let mut contact = Vec::new();
-        if invoice.customer.magento_id > 0 {
-            contact.push(keys::contact_by_customer(book, tenant, invoice.customer.magento_id));
-        }
-        if let Some(email) = normalised_email(&invoice.customer.email) {
-            contact.push(keys::contact_by_email(book, &email));
-        }
-        let guarded = |number: String| {
-            let key = keys::number(book, "invoice", &number);
+    pub fn of(
+        book: &str,
+        tenant: &str,
+        run_id: &str,
+        facts: &Facts,
+        settings: &Settings,
+        rules: &BookRules,
+        store_id: Option<u32>,
+    ) -> Self {
+        let guarded = |kind: Kind, number: String| {
+            let key = keys::number(book, kind.as_str(), &number);
             (number, key)
         };
-        let skus = if settings.item_type_categories.is_empty() {
-            BTreeMap::new()
-        } else {
-            let skus: BTreeSet<&str> =
-                invoice.lines.iter().map(|line| line.sku.as_str()).filter(|sku| !sku.is_empty()).collect();
-            skus.into_iter().take(SKUS_MAX).map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect()
+        let own = |kind: Kind, magento_id: u64| keys::document(book, kind.as_str(), tenant, magento_id);
+        let mut contact = Vec::new();
+        if let Some(Ok(buyer)) = facts.contact(settings, rules) {
+            let currency = buyer.currency.as_ref().map(ledger_domain::amount::Currency::as_str);
+            // The contact that stands for many buyers is nobody's own.
+            if buyer.reference.is_none() && facts.customer_id() > 0 {
+                contact.push(keys::contact_by_customer(book, tenant, facts.customer_id(), currency));
+            }
+            contact.push(keys::contact_by_email(book, &buyer.email, currency));
+        }
+        let invoice = facts.invoice().map(|invoice| Numbered {
+            key: own(Kind::Invoice, invoice.magento_id),
+            number: guarded(Kind::Invoice, mapping::invoice_number(settings, &invoice.increment_id, rules)),
+            number_with_store: guarded(
+                Kind::Invoice,
+                mapping::invoice_number_with_store(settings, &invoice.increment_id, invoice.store_id, rules),
+            ),
+        });
+        let payment = facts.invoice().map(|invoice| own(Kind::Payment, invoice.magento_id));
+        let memo = match facts {
+            Facts::CreditMemo(memo, _) => Some(memo),
+            Facts::Invoice(_) | Facts::Payment(..) | Facts::Customer(_) | Facts::Product(_) => None,
         };
+        let credit_note = memo.map(|memo| {
+            let store = store_id.or_else(|| facts.invoice().map(|invoice| invoice.store_id)).unwrap_or(memo.website_id);
+            Numbered {
+                key: own(Kind::CreditNote, memo.magento_id),
+                number: guarded(Kind::CreditNote, mapping::credit_note_number(settings, &memo.increment_id, rules)),
+                number_with_store: guarded(
+                    Kind::CreditNote,
+                    mapping::credit_note_number_with_store(settings, &memo.increment_id, store, rules),
+                ),
+            }
+        });
+        let (mut product, mut stock_movement, mut skus) = (Vec::new(), None, BTreeMap::new());
+        if let Facts::Product(it) = facts {
+            product = vec![own(Kind::Product, it.magento_id), keys::product_by_code(book, &it.sku)];
+            stock_movement = Some(keys::stock_movement(book, tenant, it.magento_id, run_id));
+            skus.insert(it.sku.clone(), keys::sku(book, tenant, &it.sku));
+        } else if !settings.item_type_categories.is_empty() || !settings.supply_by_product_type.is_empty() {
+            let looked_up = facts.skus().into_iter().take(SKUS_MAX);
+            skus = looked_up.map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect();
+        }
         Self {
             book: book.to_owned(),
             tenant: tenant.to_owned(),
-            invoice: keys::document(book, "invoice", tenant, invoice.magento_id),
             contact,
-            number: guarded(mapping::invoice_number(settings, &invoice.increment_id, rules)),
-            number_with_store: guarded(mapping::invoice_number_with_store(
-                settings,
-                &invoice.increment_id,
-                invoice.store_id,
-                rules,
-            )),
+            invoice,
+            payment,
+            credit_note,
+            allocation: memo.map(|memo| own(Kind::Allocation, memo.magento_id)),
+            refund: memo.map(|memo| own(Kind::Refund, memo.magento_id)),
+            product,
+            stock_movement,
             skus,
         }
+    }
+
+    fn numbered(&self) -> impl Iterator<Item = &Numbered> {
+        self.invoice.iter().chain(&self.credit_note)
+    }
+
+    /// The row that the chip of an event's entity shows.
+    #[must_use]
+    pub fn of_run(&self, event: Event) -> Option<String> {
+        match event {
+            Event::InvoiceCreated | Event::InvoicePaid => self.invoice.as_ref().map(|it| it.key.clone()),
+            Event::CreditmemoCreated => self.credit_note.as_ref().map(|it| it.key.clone()),
+            Event::CustomerUpserted => self.contact.first().cloned(),
+            Event::ProductUpserted => self.product.first().cloned(),
+        }
+    }
+
+    /// The rows of the documents themselves.
+    pub fn documents(&self) -> impl Iterator<Item = &String> {
+        self.numbered()
+            .map(|it| &it.key)
+            .chain(&self.contact)
+            .chain(&self.payment)
+            .chain(&self.allocation)
+            .chain(&self.refund)
+            .chain(&self.product)
+            .chain(&self.stock_movement)
     }
 
     /// Every key, for one read.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        let mut all = vec![self.invoice.clone(), self.number.1.clone(), self.number_with_store.1.clone()];
-        all.extend(self.contact.iter().cloned());
-        all.extend(self.skus.values().cloned());
-        all
+        let guards = self.numbered().flat_map(|it| [&it.number.1, &it.number_with_store.1]);
+        self.documents().chain(guards).chain(self.skus.values()).cloned().collect()
     }
 
-    /// The number that the invoice has or shall have: the one reserved for it, else the plain one, else, where that
-    /// belongs to another document of the shop, the one with the store.
+    /// The number that a document has or shall have, and the row that guards it: the one reserved for it, else the
+    /// plain one, else, where that belongs to another document of the shop, the one with the store.
     #[must_use]
-    pub fn choose(&self, xrefs: &BTreeMap<String, XrefRow>) -> (String, String) {
-        if let Some(number) = xrefs.get(&self.invoice).and_then(|row| row.number.clone()) {
-            return [&self.number, &self.number_with_store]
-                .into_iter()
-                .find(|(candidate, _)| *candidate == number)
-                .cloned()
-                .unwrap_or_else(|| {
-                    // Reserved under settings that have changed since: the number stays, and so does its guard.
-                    let key = keys::number(&self.book, "invoice", &number);
-                    (number, key)
-                });
+    pub fn choose(&self, of: &Numbered, kind: Kind, xrefs: &BTreeMap<String, XrefRow>) -> (String, String) {
+        if let Some(number) = xrefs.get(&of.key).and_then(|row| row.number.clone()) {
+            // Reserved under settings that may have changed since: the number stays, and so does its guard.
+            let key = keys::number(&self.book, kind.as_str(), &number);
+            return (number, key);
         }
         // Of another document of this shop: two stores may count alike. Another shop's document is not evaded but
-        // refused, because the same invoice may be meant.
-        let taken = xrefs.get(&self.number.1).is_some_and(|row| {
-            row.tenant == self.tenant && row.document.as_deref().is_some_and(|owner| owner != self.invoice)
+        // refused, because the same one may be meant.
+        let taken = xrefs.get(&of.number.1).is_some_and(|row| {
+            row.tenant == self.tenant && row.document.as_deref().is_some_and(|owner| owner != of.key)
         });
-        if taken { self.number_with_store.clone() } else { self.number.clone() }
+        if taken { of.number_with_store.clone() } else { of.number.clone() }
     }
 
     /// Item types by SKU, as product syncs left them.
@@ -110,52 +254,16 @@ impl InvoiceKeys {
     }
 }
 
-/// The buyer as a document.
+/// The buyer as a document. A contact that is there already makes itself known when it is created: the dialects look by
+/// address, or the book refuses a second one and they adopt the first.
 #[must_use]
-pub fn wanted_contact(keys: &InvoiceKeys, contact: Contact) -> Wanted {
+pub fn wanted_contact(keys: &Keys, contact: Contact, source: Option<Source>) -> Wanted {
     Wanted {
         document: Document::Contact(contact),
         keys: keys.contact.clone(),
         number_key: None,
-        one_to_one: false,
-        // A contact that is there already makes itself known when it is created: the address is unique, and the
-        // dialect adopts it.
         find_first: false,
         previous: None,
+        source,
     }
-}
-
-/// The invoice as a document.
-#[must_use]
-pub fn wanted_invoice(
-    keys: &InvoiceKeys,
-    number_key: &str,
-    invoice: SalesInvoice,
-    find_first: bool,
-    previous_number: Option<String>,
-) -> Wanted {
-    let previous = previous_number.map(|number| Document::Invoice(SalesInvoice { number, ..invoice.clone() }));
-    Wanted {
-        document: Document::Invoice(invoice),
-        keys: vec![keys.invoice.clone()],
-        number_key: Some(number_key.to_owned()),
-        one_to_one: true,
-        find_first,
-        previous,
-    }
-}
-
-/// The invoice in the book's terms, proven to the penny.
-///
-/// # Errors
-/// Those of [`mapping::sales_invoice`].
-pub fn sales_invoice(
-    invoice: &Invoice,
-    settings: &Settings,
-    number: &str,
-    contact: &str,
-    item_types: &BTreeMap<String, String>,
-    rules: &BookRules,
-) -> Result<SalesInvoice, Fault> {
-    mapping::sales_invoice(invoice, settings, number, contact, item_types, rules)
 }

@@ -1,29 +1,26 @@
 //! An attempt: claim, fetch, decide, post, commit.
 
+use crate::carry::{Carry, Done};
 use crate::config::{Timers, milliseconds};
 use crate::edges;
 use crate::executor::{Ended, Executor};
 use crate::ingest::why_held;
-use crate::plan::{self, InvoiceKeys};
+use crate::plan::{Facts, Keys};
 use crate::ports::{
     Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
     Vault, Written, XrefWrite,
 };
-use crate::shop::{ShopAnswer, ShopPorts};
-use crate::tenants::{Known, TenantMemory, access_token_context};
-use ledger_dialects::Context;
-use ledger_domain::canonical::Invoice;
+use crate::tenants::TenantMemory;
+use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
 use ledger_domain::document::Posted;
 use ledger_domain::fault::{Action, Evidence, Fault};
-use ledger_domain::mapping;
-use ledger_domain::policy;
+use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
 use ledger_wire::message::RunMessage;
-use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, ROW_VERSION, RunRow, StepRow, XrefRow, keys};
-use std::collections::BTreeMap;
+use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, ROW_VERSION, RunRow, StepRow, keys};
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
 pub const UNFINISHED_MAX: u32 = 3;
@@ -83,8 +80,8 @@ pub struct Received<'a> {
 }
 
 /// How an attempt ended.
-enum Outcome {
-    Succeeded { posted: Posted, unverified: bool },
+pub(crate) enum Outcome {
+    Succeeded { posted: Posted, left_open: Option<Code> },
     Skipped(Code),
     Held(Code),
     Fault(Fault),
@@ -95,6 +92,7 @@ impl From<Ended> for Outcome {
     fn from(ended: Ended) -> Self {
         match ended {
             Ended::Fault(fault) => Self::Fault(fault),
+            Ended::Held(code) => Self::Held(code),
             Ended::Lost => Self::Lost,
         }
     }
@@ -108,19 +106,17 @@ impl From<Fault> for Outcome {
 
 impl From<PortFault> for Outcome {
     fn from(fault: PortFault) -> Self {
-        Self::Fault(match fault {
-            PortFault::Unavailable(reason) => Fault::later(Code::StoreUnavailable, None, reason),
-            PortFault::Inconsistent(reason) => Fault::broken(Code::Unexpected, reason),
-        })
+        Ended::from(fault).into()
     }
 }
 
 /// What an attempt has learnt, for its row and its commit.
 #[derive(Default)]
-struct Learnt {
+pub(crate) struct Learnt {
     run: Option<RunRow>,
+    xref: Option<String>,
     settings_version: u32,
-    steps: Vec<StepRow>,
+    pub(crate) steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
     in_doubt: bool,
     token_version: Option<u32>,
@@ -240,32 +236,36 @@ impl Post<'_> {
         learnt: &mut Learnt,
     ) -> Result<Outcome, Outcome> {
         let message = received.message;
+        let event = Event::parse(&message.event)
+            .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's event is none that this build knows"))?;
         let known = self
             .memory
             .tenant(self.store, &message.tenant, self.clock.now_ms())
             .await?
             .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's tenant is gone"))?;
-        let fetched = self.fetch(&known, message.magento_id, started_at, learnt).await;
+        let fetched = self.fetch(&known, event, message.magento_id, started_at, learnt).await;
+        let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
+            let run_id = &message.run_id;
+            Keys::of(received.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
+        };
         // The keys need the settings; the remembered ones are right unless they changed within the last minute.
         let remembered = known.tenancy.bindings.iter().find(|binding| binding.binding == message.binding);
         let guess = match (&fetched, remembered) {
-            (Ok(invoice), Some(binding)) => binding
+            (Ok(facts), Some(binding)) => binding
                 .settings
                 .read(binding.settings_version)
                 .ok()
                 .zip(ledger_dialects::dialect(&binding.dialect))
-                .map(|(settings, dialect)| {
-                    InvoiceKeys::of(received.book, &message.tenant, invoice, &settings, &dialect.profile().rules)
-                }),
+                .map(|(settings, dialect)| keys_of(facts, &settings, dialect.profile(), None)),
             _ => None,
         };
-        let gathered = self.gather(message, guess.as_ref().map(InvoiceKeys::all).unwrap_or_default()).await?;
+        let gathered = self.gather(message, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
         let run = gathered.run.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the claimed run is gone"))?;
         if run.claim.as_deref() != Some(claim) {
             return Err(Outcome::Lost);
         }
         learnt.run = Some(run.clone());
-        let invoice = fetched?;
+        let facts = fetched?;
         let binding =
             gathered.binding.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the run's binding is gone"))?;
         if let Some(code) = why_held(&binding) {
@@ -274,72 +274,68 @@ impl Post<'_> {
         if binding.book != received.book {
             return Err(Fault::broken(Code::Unexpected, "the run was sent for another book").into());
         }
-        let document = keys::document(received.book, "invoice", &message.tenant, message.magento_id);
-        let reserved = gathered.xrefs.get(&document).filter(|row| row.state == "reserved" && row.doubtful);
-        let pinned = reserved.map(|row| row.settings_version).or(run.pinned_settings);
+        let dialect = ledger_dialects::dialect(&binding.dialect)
+            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's dialect is none that Ledger speaks"))?;
+        // What is in doubt is looked for, or sent again, as it was sent.
+        let rows = guess.iter().flat_map(Keys::documents).filter_map(|key| gathered.xrefs.get(key));
+        let mut in_doubt = rows.filter(|row| row.state == "reserved" && row.doubtful);
+        let pinned = in_doubt.next().map(|row| row.settings_version).or(run.pinned_settings);
         learnt.token_version = gathered.token.as_ref().map(|token| token.version);
         let settings = self.settings_of(&binding, pinned).await?;
         learnt.settings_version = settings.version;
-        let dialect = ledger_dialects::dialect(&binding.dialect)
-            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's dialect is none that Ledger speaks"))?;
-        let doc_keys = InvoiceKeys::of(received.book, &message.tenant, &invoice, &settings, &dialect.profile().rules);
+        let store_id = Some(run.store_id).filter(|store| *store > 0);
+        let keys = keys_of(&facts, &settings, dialect.profile(), store_id);
+        learnt.xref = keys.of_run(event);
         let mut xrefs = gathered.xrefs.clone();
-        if guess.as_ref() != Some(&doc_keys) {
-            xrefs = self.gather(message, doc_keys.all()).await?.xrefs;
+        if guess.as_ref() != Some(&keys) {
+            xrefs = self.gather(message, keys.all()).await?.xrefs;
         }
-        self.post_invoice(
-            received, claim, started_at, learnt, &invoice, &binding, &settings, &gathered, &doc_keys, xrefs,
-        )
-        .await
-    }
-
-    /// The invoice as the shop tells it now.
-    async fn fetch(
-        &self,
-        known: &Known,
-        magento_id: u64,
-        started_at: i64,
-        learnt: &mut Learnt,
-    ) -> Result<Invoice, Outcome> {
-        let began = self.clock.now_ms();
-        let ports = ShopPorts {
-            shop: self.shop,
-            vault: self.vault,
-            clock: self.clock,
-            chance: self.chance,
-            memory: self.memory,
+        let organisation = binding.book.split_once(':').map_or("", |(_, organisation)| organisation);
+        let mut executor = Executor {
+            post: self,
+            dialect,
+            context: Context {
+                base_url: binding.base_url.clone(),
+                organisation: organisation.to_owned(),
+                idempotency_key: String::new(),
+                country: settings.book_country.clone(),
+                sales_tax_registered: settings.sales_tax_registered,
+                web_name: binding.web_name.clone(),
+            },
+            binding: binding.binding.clone(),
+            sealed_token: gathered.token.clone(),
+            token: None,
+            run_id: message.run_id.clone(),
+            tenant: message.tenant.clone(),
+            book: received.book.to_owned(),
+            claim: claim.to_owned(),
+            attempt: run.attempt,
+            settings_version: settings.version,
+            started_at,
+            deadline: received.deadline,
+            xrefs,
+            pending: Vec::new(),
+            steps: Vec::new(),
+            in_doubt: false,
         };
-        let answer = ports.ask(self.store, known, &format!("/rest/V1/byte8/invoice/{magento_id}"), None).await?;
-        let status = match &answer {
-            ShopAnswer::Good(reply) => Some(reply.status),
-            ShopAnswer::Refuses => Some(401),
-            ShopAnswer::Fault(fault) => fault.evidence.status,
+        let mut carry = Carry {
+            executor: &mut executor,
+            run: &run,
+            facts: &facts,
+            keys: &keys,
+            settings: &settings,
+            profile: dialect.profile(),
+            connected_at: binding.connected_at,
+            restored_at: self.timers.restored_at,
         };
-        learnt.steps.push(StepRow {
-            label: "fetch_invoice".to_owned(),
-            at_ms: began.saturating_sub(started_at),
-            took_ms: self.clock.now_ms().saturating_sub(began),
-            status,
-            ..StepRow::default()
-        });
-        match answer {
-            ShopAnswer::Good(reply) => {
-                let invoice = ledger_wire::magento::invoice(&reply.body).map_err(|error| {
-                    Fault::refused(Code::ShopAnswerUnreadable, format!("the shop's invoice could not be read: {error}"))
-                })?;
-                if invoice.magento_id != magento_id {
-                    return Err(
-                        Fault::refused(Code::ShopAnswerUnreadable, "the shop answered with another invoice").into()
-                    );
-                }
-                Ok(invoice)
-            }
-            ShopAnswer::Refuses => {
-                self.store.shop_refuses(&known.tenancy.tenant.tenant, self.clock.now_ms()).await?;
-                Err(Outcome::Held(Code::ShopUnauthorised))
-            }
-            ShopAnswer::Fault(fault) => Err(fault.into()),
-        }
+        let result = carry.carry_out().await;
+        learnt.steps.append(&mut executor.steps);
+        learnt.pending = executor.pending;
+        learnt.in_doubt = executor.in_doubt;
+        Ok(match result? {
+            Done::Posted { posted, left_open } => Outcome::Succeeded { posted, left_open },
+            Done::Skipped(code) => Outcome::Skipped(code),
+        })
     }
 
     async fn gather(&self, message: &RunMessage, xrefs: Vec<String>) -> Result<Gathered, Outcome> {
@@ -365,92 +361,6 @@ impl Post<'_> {
         settings.read(version).map_err(|error| {
             Fault::refused(Code::SettingsInvalid, format!("the binding's settings cannot be used: {error}")).into()
         })
-    }
-
-    async fn post_invoice(
-        &self,
-        received: &Received<'_>,
-        claim: &str,
-        started_at: i64,
-        learnt: &mut Learnt,
-        invoice: &Invoice,
-        binding: &BindingRow,
-        settings: &Settings,
-        gathered: &Gathered,
-        doc_keys: &InvoiceKeys,
-        xrefs: BTreeMap<String, XrefRow>,
-    ) -> Result<Outcome, Outcome> {
-        let known = xrefs.get(&doc_keys.invoice);
-        if let Some(row) = known.filter(|row| row.state == "linked") {
-            return Ok(succeeded(row));
-        }
-        // What has begun is finished, whatever policy says by now.
-        if known.is_none()
-            && let Some(code) = policy::leaves_out_invoice(&settings.policy, invoice)
-        {
-            return Ok(Outcome::Skipped(code));
-        }
-        let dialect = ledger_dialects::dialect(&binding.dialect)
-            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's dialect is none that Ledger speaks"))?;
-        let profile = dialect.profile();
-        let (number, number_key) = doc_keys.choose(&xrefs);
-        let item_types = doc_keys.item_types(&xrefs);
-        let build =
-            |contact: &str| plan::sales_invoice(invoice, settings, &number, contact, &item_types, &profile.rules);
-        // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
-        build("")?;
-        let contact = mapping::contact_of(invoice, settings, &profile.rules)?;
-        let token = match &gathered.token {
-            None => return Ok(Outcome::Held(Code::NeedsReconnect)),
-            Some(row) => self.vault.open(&row.access, &access_token_context(&binding.binding)).await?,
-        };
-        let mut executor = Executor {
-            post: self,
-            dialect,
-            context: Context { base_url: binding.base_url.clone(), ..Context::default() },
-            token,
-            run_id: received.message.run_id.clone(),
-            tenant: received.message.tenant.clone(),
-            book: received.book.to_owned(),
-            claim: claim.to_owned(),
-            attempt: gathered.run.as_ref().map_or(0, |run| run.attempt),
-            settings_version: settings.version,
-            started_at,
-            deadline: received.deadline,
-            xrefs,
-            pending: Vec::new(),
-            steps: Vec::new(),
-            in_doubt: false,
-        };
-        let created_at = invoice.created_at.as_millisecond();
-        // While the invoice is in doubt it is looked for under the contact that its create named, whoever the shop
-        // says is the buyer by now.
-        let named = executor.xrefs.get(&doc_keys.invoice).filter(|row| row.state == "reserved" && row.doubtful);
-        let named = named.and_then(|row| row.contact.clone());
-        let find_first = created_at < binding.connected_at
-            || self.timers.restored_at.is_some_and(|restored_at| created_at < restored_at);
-        let buyer = plan::wanted_contact(doc_keys, contact);
-        let result = async {
-            let contact = match named {
-                Some(provider_id) => provider_id,
-                None => executor.obtain(&buyer).await?.provider_id,
-            };
-            let previous = mapping::previous_invoice_number(settings, &invoice.increment_id, &profile.rules);
-            let document = build(&contact)?;
-            executor.obtain(&plan::wanted_invoice(doc_keys, &number_key, document, find_first, previous)).await
-        }
-        .await;
-        if let Err(Ended::Fault(fault)) = &result
-            && fault.code == Code::ContactUnknown
-        {
-            executor.forget(&buyer);
-        }
-        learnt.steps.append(&mut executor.steps);
-        learnt.pending = executor.pending;
-        learnt.in_doubt = executor.in_doubt;
-        let posted: Posted = result.map_err(|ended: Ended| Outcome::from(ended))?;
-        let unverified = posted.total.is_none();
-        Ok(Outcome::Succeeded { posted, unverified })
     }
 
     /// Writes the outcome and tells the shop's queue.
@@ -542,10 +452,18 @@ impl Post<'_> {
     async fn judged(&self, received: &Received<'_>, run: &RunRow, outcome: Outcome, learnt: &Learnt) -> EndOf {
         let now = self.clock.now_ms();
         let mut base = run.clone();
+        base.xref = learnt.xref.clone().or(base.xref);
         base.pinned_settings = learnt.in_doubt.then_some(learnt.settings_version).filter(|version| *version > 0);
         match outcome {
-            Outcome::Succeeded { posted, unverified } => EndOf {
-                next: edges::succeeded(&base, now, &posted.provider_id, posted.reference.as_deref(), unverified),
+            Outcome::Succeeded { posted, left_open } => EndOf {
+                next: edges::succeeded(
+                    &base,
+                    now,
+                    &posted.provider_id,
+                    posted.reference.as_deref(),
+                    posted.total.is_none() && has_total(run),
+                    left_open,
+                ),
                 outcome: "succeeded",
                 evidence: None,
             },
@@ -688,15 +606,9 @@ fn tells_shop(next: &RunRow) -> bool {
     matches!(edges::state(next), RunState::Succeeded | RunState::Skipped | RunState::DeadLettered)
 }
 
-fn succeeded(row: &XrefRow) -> Outcome {
-    Outcome::Succeeded {
-        posted: Posted {
-            provider_id: row.provider_id.clone().unwrap_or_default(),
-            reference: row.reference.clone(),
-            total: None,
-        },
-        unverified: row.total.is_none(),
-    }
+/// Whether what the run is about has a total that can be compared.
+fn has_total(run: &RunRow) -> bool {
+    !matches!(Event::parse(&run.event), Some(Event::CustomerUpserted | Event::ProductUpserted))
 }
 
 fn evidence_row(evidence: &Evidence) -> EvidenceRow {

@@ -90,6 +90,9 @@ pub struct RunRow {
     /// The document's human reference in the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_reference: Option<String>,
+    /// Key of the row in `entity_xref` of what the run is about, once an attempt has worked it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xref: Option<String>,
     /// True where the book's total could not be read.
     #[serde(default)]
     pub total_unverified: bool,
@@ -318,6 +321,23 @@ pub struct XrefRow {
     /// Its total in the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<String>,
+    /// Payments, allocations and refunds: the amount that the create named, kept for its repetitions. Stock movements:
+    /// the quantity. Products: the shop's stock that was last brought to the book.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Contacts and products: true where it was in the book before us. It is never overwritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopted: bool,
+    /// Contacts: true where a company was known when it was posted: the shop tells one with invoices only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub company: bool,
+    /// Contacts and products: fingerprint of what was last posted, hexadecimal; none while only another document's needs
+    /// have made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_hash: Option<String>,
+    /// When the shop changed what was last posted, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_updated_at: Option<i64>,
     /// Last change.
     pub updated_at: i64,
 }
@@ -390,6 +410,9 @@ pub struct BindingRow {
     pub book: String,
     /// Scheme, host and port of the provider, without a trailing slash.
     pub base_url: String,
+    /// What the provider's web pages know the organisation by, where that is not its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_name: Option<String>,
     /// The settings in force.
     pub settings: crate::settings::SettingsV1,
     /// Their version.
@@ -544,22 +567,39 @@ pub mod keys {
         format!("due#{}", sum.checked_rem(u32::from(super::DUE_SHARDS)).unwrap_or_default())
     }
 
-    /// Partition key of a money document of a shop.
+    /// Partition key of a document of a shop: one for each kind and id there.
     #[must_use]
     pub fn document(book: &str, kind: &str, tenant: &str, magento_id: u64) -> String {
         format!("{book}#{kind}#{tenant}#{magento_id}")
     }
 
-    /// Partition key of a contact by its e-mail address: one person is one contact of a book.
+    /// Partition key of a contact by its e-mail address: one person is one contact of a book, or one of each currency
+    /// where the book wants that.
     #[must_use]
-    pub fn contact_by_email(book: &str, email: &str) -> String {
-        format!("{book}#contact#email#{email}")
+    pub fn contact_by_email(book: &str, email: &str, currency: Option<&str>) -> String {
+        format!("{book}#contact#email#{email}{}", of_currency(currency))
     }
 
     /// Partition key of a contact by the shop's customer id.
     #[must_use]
-    pub fn contact_by_customer(book: &str, tenant: &str, magento_id: u64) -> String {
-        format!("{book}#contact#customer#{tenant}#{magento_id}")
+    pub fn contact_by_customer(book: &str, tenant: &str, magento_id: u64, currency: Option<&str>) -> String {
+        format!("{book}#contact#customer#{tenant}#{magento_id}{}", of_currency(currency))
+    }
+
+    fn of_currency(currency: Option<&str>) -> String {
+        currency.map(|currency| format!("#{currency}")).unwrap_or_default()
+    }
+
+    /// Partition key of a product by its code, shared by all shops of the book.
+    #[must_use]
+    pub fn product_by_code(book: &str, code: &str) -> String {
+        format!("{book}#product#code#{code}")
+    }
+
+    /// Partition key of a stock movement: each run that changes the stock has its own.
+    #[must_use]
+    pub fn stock_movement(book: &str, tenant: &str, magento_id: u64, run_id: &str) -> String {
+        format!("{book}#stock_movement#{tenant}#{magento_id}#{run_id}")
     }
 
     /// Partition key of a number that one of our documents has.

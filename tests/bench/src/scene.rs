@@ -186,6 +186,7 @@ impl Scene {
                 dialect: "v2".to_owned(),
                 base_url: book.url(),
                 organisation: "4f7b2c9a-1d3e-4a5b-8c6d-7e8f9a0b1c2d".to_owned(),
+                web_name: None,
                 token: SecretString::from(BOOK_TOKEN),
                 settings: SettingsV1 {
                     time_zone: "Europe/London".to_owned(),

@@ -70,6 +70,7 @@ pub(crate) async fn pair(
             base_url: book.url.clone(),
             // A book of its own in Ledger's eyes, so that nothing remembered of an earlier one is believed of this.
             organisation: format!("demo-{mark}"),
+            web_name: None,
             token: token.clone().into(),
             settings: settings(&book.url, &prefix),
         })

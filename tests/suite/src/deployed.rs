@@ -97,6 +97,7 @@ impl Deployed {
                 dialect: "v2".to_owned(),
                 base_url: book_url.to_owned(),
                 organisation: tenant.to_owned(),
+                web_name: None,
                 token: SecretString::from(BOOK_TOKEN),
                 settings,
             })

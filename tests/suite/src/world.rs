@@ -544,6 +544,7 @@ async fn pair(
             dialect: "v2".to_owned(),
             base_url: book.url(),
             organisation: name.to_owned(),
+            web_name: None,
             token: SecretString::from(BOOK_TOKEN),
             settings,
         })

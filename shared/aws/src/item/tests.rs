@@ -67,6 +67,7 @@ fn run() -> RunRow {
         message: Some("Connect it again.".to_owned()),
         provider_id: Some("p-1".to_owned()),
         provider_reference: Some("INV-1".to_owned()),
+        xref: Some("xero:1#invoice#t-1#9".to_owned()),
         total_unverified: true,
         pinned_settings: Some(7),
         received_at: 1_800_000_000_003,
@@ -172,6 +173,11 @@ fn xref() -> XrefRow {
         provider_id: Some("p-1".to_owned()),
         reference: Some("INV-1".to_owned()),
         total: Some("12.34".to_owned()),
+        amount: Some("5.00".to_owned()),
+        adopted: true,
+        company: true,
+        source_hash: Some("01fe".to_owned()),
+        source_updated_at: Some(1_800_000_000_003),
         updated_at: 1_800_000_000_002,
     }
 }
@@ -206,6 +212,7 @@ fn binding() -> BindingRow {
         status: "active".to_owned(),
         book: "xero:1".to_owned(),
         base_url: "https://api.example".to_owned(),
+        web_name: Some("!a1b2".to_owned()),
         settings: settings(),
         settings_version: 7,
         connected_at: 1_800_000_000_000,
@@ -342,7 +349,7 @@ fn a_row_without_version_or_a_needed_field_is_not_read() {
 #[test]
 fn a_fault_repeats_no_value_and_no_address() {
     let email = "jo@example.com";
-    let mut item = to_item(&XrefRow { pk: keys::contact_by_email("xero:1", email), ..xref() }).unwrap();
+    let mut item = to_item(&XrefRow { pk: keys::contact_by_email("xero:1", email, None), ..xref() }).unwrap();
     item.insert("revision".to_owned(), text(email));
     assert_eq!(inconsistency::<XrefRow>(item), "cross-reference: can't be read");
 }

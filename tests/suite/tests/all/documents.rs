@@ -305,7 +305,7 @@ fn edges_by_code() -> BTreeMap<&'static str, String> {
         ("sent_again", edges::sent_again(&row, 1, &timers).state),
         ("waiting", edges::waiting(&row, 1, 2, code, "").state),
         ("held", edges::held(&row, 1, code, "", &timers).state),
-        ("succeeded", edges::succeeded(&row, 1, "", None, false).state),
+        ("succeeded", edges::succeeded(&row, 1, "", None, false, None).state),
         ("skipped", edges::skipped(&row, 1, code).state),
         ("dead_lettered", edges::dead_lettered(&row, 1, code, "").state),
     ])
