@@ -171,7 +171,7 @@ fn untaxed(source: Source, amount: Decimal) -> ProvedLine {
 }
 
 /// The tax that the book computes on a line.
-fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u32) -> Option<Amount> {
+pub(super) fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u32) -> Option<Amount> {
     let net = round_half_away(quantity.checked_mul(unit_price)?, places);
     Amount::from_decimal(round_half_away(net.checked_mul(rate)?.checked_div(Decimal::ONE_HUNDRED)?, places)).ok()
 }

@@ -112,6 +112,7 @@ fn golden_invoices_come_to_the_penny() {
         assert_eq!(proof.lines.iter().map(shown).collect::<Vec<_>>(), expected, "{case}");
         assert_eq!(proof.total, invoice.grand_total.rounded(invoice.currency.places()), "{case}");
         assert_eq!(modelled_total(&proof.lines, &TWO_PLACES, invoice.currency.places()), Ok(proof.total), "{case}");
+        roundings::holds_in_every_book(case, &invoice, rates);
     };
 
     check(
@@ -450,6 +451,9 @@ fn the_merchant_can_allow_more_rounding() {
     let proof = prove(&invoice, &Terms { rounding_limit: decimal("0.5"), ..terms(&rates, TWO_PLACES) });
     assert_eq!(proof.unwrap().lines.iter().map(shown).collect::<Vec<_>>(), ["R0 100x0.34 @20", "± 1x0.2 @0"]);
 }
+
+mod memos;
+mod roundings;
 
 /// A shop of our own, written from the rules of Magento's tax and discount calculation and from nothing of the proof.
 mod shop {
