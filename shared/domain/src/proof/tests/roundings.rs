@@ -137,6 +137,29 @@ fn a_computed_tax_is_xeros() {
     }
 }
 
+/// No provider says whether its books keep fractions of yen: the total is right either way.
+#[test]
+fn yen_come_to_the_total_with_and_without_fractions() {
+    let rates = ["10", "8", "0"].map(decimal);
+    let check = |rows: &[&str], totals: &str, expected: &[&str]| {
+        let invoice = invoice("JPY", rows, totals);
+        for rounding in ROUNDINGS.into_iter().filter(|rounding| rounding.tax == TaxRounding::Computed) {
+            let proof = prove(&invoice, &terms(&rates, rounding)).unwrap();
+            let found: Vec<String> =
+                proof.lines.iter().filter(|line| line.source == Source::Rounding).map(shown).collect();
+            assert_eq!(found, expected, "{rows:?}");
+            assert_eq!(modelled_total(&proof.lines, &rounding, 0), Ok(proof.total));
+            assert_eq!(modelled_total(&proof.lines, &rounding, 2), Ok(proof.total));
+        }
+        let stated = prove(&invoice, &terms(&rates, STATED)).unwrap();
+        assert!(stated.lines.iter().all(|line| line.source != Source::Rounding), "{:?}", stated.lines);
+    };
+    check(&["1 1000 1000 100 1100"], "1000 100 0 0 0 1100", &[]);
+    check(&["1 1999 1999 199.9 2198.9"], "1999 199.9 0 0 0 2198.9", &["± 1x0.1 @0"]);
+    let thrice = ["1 104 104 10.4 114.4"; 3];
+    check(&thrice, "312 31.2 0 0 0 343.2", &["± 1x0.51 @0", "± 1x-0.49 @0", "± 1x-0.22 @0"]);
+}
+
 #[test]
 fn a_total_that_the_book_cannot_show_is_refused() {
     let rates = ["5", "0"].map(decimal);
