@@ -238,7 +238,9 @@ proptest! {
     #[test]
     fn a_hidden_charge_is_what_its_line_says(shop in shop::shops(), pennies in 1_000_i64..10_000, sign: bool) {
         let mut invoice = shop::invoice_of(&shop);
-        prop_assume!(shop.algorithm != shop::Algorithm::Unit);
+        if shop.algorithm == shop::Algorithm::Unit {
+            return Ok(());
+        }
         let hidden = Amount::from_decimal(Decimal::new(if sign { pennies } else { -pennies }, 2)).unwrap();
         invoice.grand_total = invoice.grand_total.plus(hidden).unwrap();
         let rates = ["20", "5", "0"].map(decimal);
