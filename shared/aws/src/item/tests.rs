@@ -301,6 +301,7 @@ fn shown(value: &AttributeValue) -> String {
                 sorted.into_iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
             format!("M {{{}}}", all.join(", "))
         }
+        AttributeValue::Null(_) => "NULL".to_owned(),
         other => format!("UNEXPECTED {other:?}"),
     }
 }
