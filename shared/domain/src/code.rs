@@ -152,7 +152,7 @@ codes! {
     /// What the shop sent could not be read.
     ShopAnswerUnreadable = "shop_answer_unreadable", Ledger, "Report it with the run id: the shop's answer has a shape we don't know.";
     /// The amounts of the document do not add up.
-    UnexplainedDifference = "unexplained_difference", Merchant, "Look at the difference shown: a gift card, store credit, fee or fixed product tax needs an account of its own.";
+    UnexplainedDifference = "unexplained_difference", Merchant, "Look at the difference shown: gift cards and store credit need gift_card_category, fees and fixed product taxes other_charges_category.";
     /// A tax amount fits none of the binding's rates.
     TaxRateUnmapped = "tax_rate_unmapped", Merchant, "Add the rate to the binding's sales_tax_rates or tax_map, if the book has it, and retry.";
     /// A credit memo of less than nothing.

@@ -43,4 +43,4 @@ fn tidy(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

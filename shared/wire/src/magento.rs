@@ -449,3 +449,6 @@ fn customer_of(it: CustomerV1) -> Customer {
         updated_at: it.updated_at.and_then(|text| text.parse().ok()),
     }
 }
+
+#[cfg(test)]
+mod tests;

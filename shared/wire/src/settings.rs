@@ -585,6 +585,75 @@ mod tests {
         }
     }
 
+    fn rule(rate: &str, country: Option<&str>, code: &str) -> TaxRuleV1 {
+        TaxRuleV1 { rate: rate.to_owned(), country: country.map(str::to_owned), code: code.to_owned() }
+    }
+
+    fn one() -> ConsolidationV1 {
+        ConsolidationV1 { email: " Web@Shop.example ".to_owned(), ..ConsolidationV1::default() }
+    }
+
+    fn of(website: Option<u32>, store: Option<u32>) -> OverrideV1 {
+        OverrideV1 { website, store, ..OverrideV1::default() }
+    }
+
+    /// What was stored before there was more to be set.
+    #[test]
+    fn settings_of_an_earlier_version_have_todays_defaults() {
+        let stored = r#"{"time_zone":"Europe/London","book_currency":"GBP","sales_tax_rates":["20","0"],
+            "income_category":"001","shipping_category":"002","payment_terms_in_days":14,"sync_since":"2026-01-01"}"#;
+        let settings = serde_json::from_str::<SettingsV1>(stored).unwrap().read(1).unwrap();
+        let gbp = Currency::parse("GBP").unwrap();
+        let policy = Policy { sync_since: settings.policy.sync_since, ..Policy::default() };
+        let expected = Settings {
+            sales_tax_rates: vec![Decimal::from(20), Decimal::ZERO],
+            payment_terms_in_days: Some(14),
+            policy,
+            ..Settings::least("Europe/London", gbp, "001", "002")
+        };
+        assert_eq!(settings, expected);
+    }
+
+    #[test]
+    fn every_setting_arrives() {
+        let stored = r#"{"time_zone":"Europe/London","book_currency":"GBP","income_category":"001","shipping_category":"002",
+            "tax_map":[{"rate":"20.00","code":"STD"},{"rate":"19","country":"DE","code":"OSS"}],"default_tax_code":"ZERO",
+            "document_status":"draft","payment_methods":{"stripe_payments":"1200","checkmo":null},
+            "payment_terms_by_customer":{"017":7,"Jane@Example.com":9},"payment_terms_by_group":{"2":45},
+            "item_types":{"giftcard":"Services","simple":null},"customer_name_priority":"person",
+            "consolidation":{"email":"Web@Shop.example","min_total_for_individual":"100"},"default_supply":"services",
+            "supply_by_product_type":{"simple":"goods"},"catalogue_prices_include_tax":true,"sales_tax_registered":true,
+            "sync_products":true,"sync_stock":true,"book_country":"GB","bank_account_currencies":{"1201":"EUR"},
+            "overrides":[{"website":2,"income_category":"201","tax_map":[{"rate":"25","code":"SE25"}]},
+                {"store":5,"payment_methods":{"stripe_payments":null},"default_bank_account":"1205"}]}"#;
+        let settings = serde_json::from_str::<SettingsV1>(stored).unwrap().read(1).unwrap();
+        let here = settings.at(1, Some(1));
+        assert_eq!(here.tax_code(Decimal::from(20), Some("DE")), Some("STD"));
+        assert_eq!(here.tax_code(Decimal::from(19), Some("DE")), Some("OSS"));
+        assert_eq!(here.tax_code(Decimal::from(19), Some("FR")), None);
+        assert_eq!(here.tax_code(Decimal::ZERO, Some("FR")), Some("ZERO"));
+        assert_eq!(settings.at(2, None).income_category(None), "201");
+        assert_eq!(settings.at(2, Some(5)).payment_method("stripe_payments"), Some(None));
+        assert_eq!(settings.at(2, Some(5)).payment_method("checkmo"), Some(None));
+        assert_eq!(here.payment_method("stripe_payments"), Some(Some("1200")));
+        assert_eq!(settings.document_status, DocumentStatus::Draft);
+        assert_eq!(settings.payment_terms_by_customer.keys().collect::<Vec<_>>(), ["17", "jane@example.com"]);
+        assert_eq!((settings.item_type("simple"), settings.item_type("giftcard")), (None, Some("Services")));
+        assert_eq!(settings.item_type("virtual"), Some("Services"));
+        let consolidation = settings.consolidation.as_ref().unwrap();
+        assert_eq!((consolidation.name.as_str(), consolidation.reference.as_str()), ("Magento Web Sales", "WEBSALES"));
+        assert_eq!(consolidation.email, "web@shop.example");
+        assert_eq!(settings.supply_of_product_type("simple"), Supply::Goods);
+        assert_eq!(settings.supply_of_product_type("virtual"), Supply::Services);
+        assert!(settings.policy.sync_products && settings.policy.sync_stock);
+    }
+
+    #[test]
+    fn an_organisation_without_sales_tax_needs_no_rates() {
+        let unregistered = SettingsV1 { sales_tax_rates: vec![], sales_tax_registered: Some(false), ..least() };
+        assert_eq!(unregistered.read(1).unwrap().at(1, None).tax_rates(Some("GB"), false), [Decimal::ZERO]);
+    }
+
     #[test]
     fn the_least_settings_have_the_usual_defaults() {
         let settings = least().read(3).unwrap();
@@ -611,6 +680,49 @@ mod tests {
         check(|it| it.invoice_number_prefix = Some("x".repeat(21)), "invoice_number_prefix: OUT_OF_RANGE");
         check(|it| it.sync_since = Some("soon".to_owned()), "sync_since: invalid_format");
         check(|it| it.rounding_limit = Some("2".to_owned()), "rounding_limit: OUT_OF_RANGE");
+        check(|it| it.invoice_number_prefix = Some("a\tb".to_owned()), "invoice_number_prefix: OUT_OF_RANGE");
+        check(|it| it.credit_note_prefix = Some(String::new()), "credit_note_prefix: OUT_OF_RANGE");
+        check(|it| it.credit_note_prefix = Some("x".repeat(21)), "credit_note_prefix: OUT_OF_RANGE");
+        check(|it| it.book_country = Some("gb".to_owned()), "book_country: invalid_format");
+        check(|it| it.income_categories = BTreeMap::from([(1, " ".to_owned())]), "income_categories: invalid_format");
+        check(|it| it.gift_card_category = Some(String::new()), "gift_card_category: invalid_format");
+        check(|it| it.rounding_category = Some("x".repeat(256)), "rounding_category: OUT_OF_RANGE");
+        check(|it| it.default_tax_code = Some(" ".to_owned()), "default_tax_code: invalid_format");
+        check(|it| it.tax_map = vec![rule("20", Some("Germany"), "A")], "tax_map: invalid_format");
+        check(|it| it.tax_map = vec![rule("twenty", None, "A")], "tax_map: invalid_format");
+        check(|it| it.tax_map = vec![rule("20", None, "")], "tax_map: invalid_format");
+        check(|it| it.tax_map = vec![rule("20", None, "A"), rule("20.0", None, "B")], "tax_map: invalid_format");
+        check(|it| it.tax_map = vec![rule("20", None, "A"); TAX_RULES_MAX + 1], "tax_map: OUT_OF_RANGE");
+        check(
+            |it| it.payment_terms_by_customer = BTreeMap::from([("jane".to_owned(), 5)]),
+            "payment_terms_by_customer: invalid_format",
+        );
+        check(
+            |it| it.payment_terms_by_customer = BTreeMap::from([("0".to_owned(), 5)]),
+            "payment_terms_by_customer: invalid_format",
+        );
+        check(|it| it.payment_terms_by_group = BTreeMap::from([(1, 366)]), "payment_terms_by_group: OUT_OF_RANGE");
+        check(
+            |it| it.payment_methods = BTreeMap::from([("stripe".to_owned(), Some(String::new()))]),
+            "payment_methods: invalid_format",
+        );
+        check(
+            |it| it.bank_account_currencies = BTreeMap::from([("1200".to_owned(), "£".to_owned())]),
+            "bank_account_currencies: invalid_format",
+        );
+        check(|it| it.item_types = BTreeMap::from([(String::new(), None)]), "item_types: invalid_format");
+        check(|it| it.consolidation = Some(ConsolidationV1::default()), "consolidation: invalid_format");
+        check(
+            |it| it.consolidation = Some(ConsolidationV1 { reference: Some("x".repeat(11)), ..one() }),
+            "consolidation: OUT_OF_RANGE",
+        );
+        check(
+            |it| it.consolidation = Some(ConsolidationV1 { min_total_for_individual: Some("-1".to_owned()), ..one() }),
+            "consolidation: OUT_OF_RANGE",
+        );
+        check(|it| it.overrides = vec![OverrideV1::default()], "overrides: invalid_format");
+        check(|it| it.overrides = vec![of(None, Some(1)), of(Some(2), Some(1))], "overrides: invalid_format");
+        check(|it| it.overrides = vec![of(Some(1), None), of(Some(1), None)], "overrides: invalid_format");
         check(|it| it.income_category = String::new(), "income_category: invalid_format");
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
-use ledger_wire::settings::SettingsV1;
+use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
 fn sealed(ciphertext: &str) -> SealedRow {
@@ -26,7 +26,47 @@ fn settings() -> SettingsV1 {
         sync_since: Some("2026-01-01".to_owned()),
         website_filter: vec![1, 2],
         store_filter: vec![3],
-        ..SettingsV1::default()
+        sync_products: Some(true),
+        sync_stock: Some(false),
+        book_country: Some("GB".to_owned()),
+        sales_tax_registered: Some(true),
+        tax_map: vec![TaxRuleV1 { rate: "19".to_owned(), country: Some("DE".to_owned()), code: "OSS".to_owned() }],
+        default_tax_code: Some("ZERO".to_owned()),
+        adjustment_refund_category: Some("005".to_owned()),
+        adjustment_fee_category: Some("006".to_owned()),
+        gift_card_category: Some("007".to_owned()),
+        other_charges_category: Some("008".to_owned()),
+        rounding_category: Some("009".to_owned()),
+        purchase_category: Some("010".to_owned()),
+        payment_terms_by_customer: BTreeMap::from([("17".to_owned(), 30)]),
+        payment_terms_by_group: BTreeMap::from([(2, 45)]),
+        document_status: Some(StatusV1::Submitted),
+        payment_methods: BTreeMap::from([("checkmo".to_owned(), None), ("paypal".to_owned(), Some("1200".to_owned()))]),
+        default_bank_account: Some("1201".to_owned()),
+        bank_account_currencies: BTreeMap::from([("1201".to_owned(), "EUR".to_owned())]),
+        item_types: BTreeMap::from([("simple".to_owned(), Some("Products".to_owned())), ("bundle".to_owned(), None)]),
+        credit_note_prefix: Some("C-".to_owned()),
+        customer_name_priority: Some(NamePriorityV1::Person),
+        consolidation: Some(ConsolidationV1 {
+            name: Some("Web Sales".to_owned()),
+            email: "web@shop.example".to_owned(),
+            reference: Some("WEB".to_owned()),
+            min_total_for_individual: Some("100".to_owned()),
+            always_individual_for_b2b: Some(false),
+        }),
+        default_supply: Some(SupplyV1::Goods),
+        supply_by_product_type: BTreeMap::from([("virtual".to_owned(), SupplyV1::Services)]),
+        catalogue_prices_include_tax: Some(true),
+        overrides: vec![OverrideV1 {
+            website: Some(2),
+            store: Some(3),
+            income_category: Some("011".to_owned()),
+            shipping_category: Some("012".to_owned()),
+            tax_map: vec![TaxRuleV1 { rate: "25".to_owned(), country: None, code: "SE".to_owned() }],
+            default_tax_code: Some("SE0".to_owned()),
+            payment_methods: BTreeMap::from([("klarna".to_owned(), Some("1202".to_owned()))]),
+            default_bank_account: Some("1203".to_owned()),
+        }],
     }
 }
 
@@ -268,6 +308,7 @@ fn shown(value: &AttributeValue) -> String {
                 sorted.into_iter().map(|(name, value)| format!("{name}: {}", shown(value))).collect();
             format!("M {{{}}}", all.join(", "))
         }
+        AttributeValue::Null(_) => "NULL".to_owned(),
         other => format!("UNEXPECTED {other:?}"),
     }
 }

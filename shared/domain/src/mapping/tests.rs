@@ -8,15 +8,15 @@ use rust_decimal::Decimal;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-fn decimal(text: &str) -> Decimal {
+pub(crate) fn decimal(text: &str) -> Decimal {
     Decimal::from_str(text).unwrap()
 }
 
-fn amount(text: &str) -> Amount {
+pub(crate) fn amount(text: &str) -> Amount {
     Amount::parse(text).unwrap()
 }
 
-fn line(sku: &str, name: &str, numbers: [&str; 5]) -> Line {
+pub(crate) fn line(sku: &str, name: &str, numbers: [&str; 5]) -> Line {
     let [quantity, unit_price, subtotal, tax, total] = numbers.map(amount);
     Line { sku: sku.to_owned(), name: name.to_owned(), quantity, unit_price, subtotal, tax, total }
 }
@@ -32,8 +32,15 @@ fn address(kind: &str, city: &str) -> Address {
     }
 }
 
+mod buyers;
+mod moneys;
+mod notes;
+
+pub(crate) use moneys::mug;
+pub(crate) use notes::memo;
+
 /// Prices and shipping with tax, 10 % off both.
-fn invoice() -> Invoice {
+pub(crate) fn invoice() -> Invoice {
     Invoice {
         magento_id: 42,
         increment_id: "000000042".to_owned(),
@@ -74,7 +81,7 @@ fn invoice() -> Invoice {
     }
 }
 
-fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         sales_tax_rates: vec![decimal("20"), decimal("5"), decimal("0")],
         number_prefix: "MAG-".to_owned(),
@@ -82,7 +89,7 @@ fn settings() -> Settings {
     }
 }
 
-const RULES: BookRules = BookRules {
+pub(crate) const RULES: BookRules = BookRules {
     rounding: Rounding { unit_price_places: 2, amount_places_max: 4, tax: TaxRounding::Computed },
     exchange: ExchangeRates::Ours,
     tax_codes: false,

@@ -12,8 +12,12 @@ use crate::code::Code;
 use crate::fault::Fault;
 use rust_decimal::Decimal;
 
-/// The shop rounds to two places in every currency, also where the minor unit is finer.
-const SHOP_PENNY: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
+/// The shop rounds to two places in every currency, also where the minor unit is finer, or where there is none.
+const SHOP_PLACES: u32 = 2;
+/// One of the last of them.
+const SHOP_PENNY: Decimal = Decimal::from_parts(1, 0, 0, false, SHOP_PLACES);
+/// The most that rounds to nothing in a currency without a minor unit.
+const LESS_THAN_HALF: Decimal = Decimal::from_parts(49, 0, 0, false, SHOP_PLACES);
 
 /// Decimal places of a book, for one currency.
 #[derive(Clone, Copy)]
@@ -24,6 +28,10 @@ struct Places {
     price: u32,
     /// Of the unit price of a line with one piece: it is the net.
     single: u32,
+    /// Of the unit price of a rounding line.
+    rounding: u32,
+    /// Of taxes in a book that keeps a fraction of every currency: no provider says whether its own does so of yen.
+    doubted: u32,
 }
 
 impl Places {
@@ -31,7 +39,13 @@ impl Places {
         let amount = places_of(&terms.rounding, ground.currency);
         // A currency without a minor unit has none in unit prices either.
         let price = if amount == 0 { 0 } else { terms.rounding.unit_price_places };
-        Self { amount, price, single: amount.min(price) }
+        let single = amount.min(price);
+        let (finest, computed) =
+            (SHOP_PLACES.min(terms.rounding.amount_places_max), terms.rounding.tax == TaxRounding::Computed);
+        if amount == 0 && computed && terms.rounding.unit_price_places >= finest {
+            return Self { amount, price, single, rounding: finest, doubted: finest };
+        }
+        Self { amount, price, single, rounding: single, doubted: amount }
     }
 }
 
@@ -67,16 +81,16 @@ pub(super) fn proof(
             ground.grand_total, ground.currency, places.amount
         )));
     }
-    let modelled = super::modelled_total(&lines, &terms.rounding, places.amount)?;
-    let difference = total.minus(modelled).map_err(|_| beyond_computing())?.value();
-    if !difference.is_zero() {
-        let allowed = allowance(lines.len(), places.amount, terms.rounding_limit).ok_or_else(beyond_computing)?;
-        if difference.abs() > allowed || round_half_away(difference, places.single) != difference {
-            return Err(unexplained(format!(
-                "The book would come to {modelled} and the shop to {total}: {} {} is more than rounding explains.",
-                difference.normalize(),
-                ground.currency
-            )));
+    let allowed = allowance(lines.len(), places.amount, terms.rounding_limit).ok_or_else(beyond_computing)?;
+    for places in [places.amount, places.doubted] {
+        let difference = missing(&lines, terms, total, places)?;
+        if difference.abs() > allowed {
+            return Err(beyond_rounding(ground, total, difference));
+        }
+    }
+    for difference in roundings(&lines, terms, total, places)? {
+        if round_half_away(difference, places.rounding) != difference {
+            return Err(beyond_rounding(ground, total, difference));
         }
         lines.push(untaxed(Source::Rounding, difference));
     }
@@ -95,10 +109,48 @@ pub(super) fn proof(
              of 0 %.",
         ));
     }
-    if super::modelled_total(&lines, &terms.rounding, places.amount)? != total {
-        return Err(Fault::broken(Code::Unexpected, "The proven lines do not come to the total."));
+    for places in [places.amount, places.doubted] {
+        if !missing(&lines, terms, total, places)?.is_zero() {
+            return Err(Fault::broken(Code::Unexpected, "The proven lines do not come to the total."));
+        }
     }
     Ok(Proof { lines, total })
+}
+
+/// What the book's sum lacks of the total, with taxes of so many places.
+fn missing(lines: &[ProvedLine], terms: &Terms<'_>, total: Amount, places: u32) -> Result<Decimal, Fault> {
+    let modelled = super::modelled_total(lines, &terms.rounding, places)?;
+    total.minus(modelled).map(Amount::value).map_err(|_| beyond_computing())
+}
+
+/// What the rounding line carries; nothing where none is needed. Where it is doubted whether the book keeps fractions of
+/// the currency, the fraction is cut so that a book without them sees nothing of it: the sum is right in both.
+fn roundings(lines: &[ProvedLine], terms: &Terms<'_>, total: Amount, places: Places) -> Result<Vec<Decimal>, Fault> {
+    let whole = missing(lines, terms, total, places.amount)?;
+    let fine = missing(lines, terms, total, places.doubted)?;
+    let mut fraction = fine.checked_sub(whole).ok_or_else(beyond_computing)?;
+    let mut roundings = Vec::new();
+    let mut carried = whole;
+    loop {
+        let cut = fraction.clamp(-LESS_THAN_HALF, LESS_THAN_HALF);
+        let carries = carried.checked_add(cut).ok_or_else(beyond_computing)?;
+        if !carries.is_zero() {
+            roundings.push(carries);
+        }
+        fraction = fraction.checked_sub(cut).ok_or_else(beyond_computing)?;
+        carried = Decimal::ZERO;
+        if fraction.is_zero() {
+            return Ok(roundings);
+        }
+    }
+}
+
+fn beyond_rounding(ground: &Ground<'_>, total: Amount, difference: Decimal) -> Fault {
+    unexplained(format!(
+        "The book would come to another total than the shop's {total}: {} {} is more than rounding explains.",
+        difference.normalize(),
+        ground.currency
+    ))
 }
 
 /// The most that a rounding line may carry. Rounding alone can move each line by a penny: half of one where the book
@@ -171,7 +223,7 @@ fn untaxed(source: Source, amount: Decimal) -> ProvedLine {
 }
 
 /// The tax that the book computes on a line.
-fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u32) -> Option<Amount> {
+pub(super) fn computed_tax(quantity: Decimal, unit_price: Decimal, rate: Decimal, places: u32) -> Option<Amount> {
     let net = round_half_away(quantity.checked_mul(unit_price)?, places);
     Amount::from_decimal(round_half_away(net.checked_mul(rate)?.checked_div(Decimal::ONE_HUNDRED)?, places)).ok()
 }

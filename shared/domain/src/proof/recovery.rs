@@ -75,9 +75,15 @@ enum Mode {
     BeforeDiscount,
 }
 
+/// A way for goods and one for shipping.
+type Ways = (Mode, Mode);
+
+/// A discount on shipping, and the ways of computing under which it is supposed.
+type Supposed = (Decimal, &'static [Ways]);
+
 /// What a shop can be configured to, for goods and shipping, the likeliest first. Where no discount is involved they
 /// all say the same; where the total hides no compensation the first fits.
-const MODES: [(Mode, Mode); 5] = [
+static MODES: [Ways; 5] = [
     (Mode::Exclusive, Mode::Exclusive),
     (Mode::Inclusive, Mode::Inclusive),
     (Mode::Inclusive, Mode::Exclusive),
@@ -273,7 +279,7 @@ fn share_of(ground: &Ground<'_>, invoice: &Invoice) -> Option<Decimal> {
 /// What the discount on the shipping of a credit memo can be without its invoice: none; all that is missing; all that is
 /// missing with the compensation of the rows. Whether shipping's own price contains tax makes no difference to what is
 /// left of it. Only where the rows are discounted too, or there are none: no rule of the shop discounts shipping alone.
-fn supposed<'a>(sums: &Sums, ground: &Ground<'_>, rates: &[Decimal]) -> Option<Vec<(Decimal, &'a [(Mode, Mode)])>> {
+fn supposed(sums: &Sums, ground: &Ground<'_>, rates: &[Decimal]) -> Option<Vec<Supposed>> {
     let mut supposed = vec![(Decimal::ZERO, MODES.as_slice())];
     let discounted = sums.parts.iter().any(|part| part.discount > sums.tolerance);
     if ground.shipping.is_zero() || !(discounted || sums.parts.is_empty()) {
@@ -312,7 +318,7 @@ struct Reading {
 fn recover(
     sums: &Sums,
     ground: &Ground<'_>,
-    supposed: &[(Decimal, &[(Mode, Mode)])],
+    supposed: &[Supposed],
     rates: &[Decimal],
     terms: &Terms<'_>,
 ) -> Result<Recovered, Fault> {

@@ -105,13 +105,14 @@ fn shown(line: &ProvedLine) -> String {
 #[test]
 fn golden_invoices_come_to_the_penny() {
     const GBP: &[&str] = &["20", "5", "0"];
-    const YEN: &[&str] = &["10"];
+    const YEN: &[&str] = &["10", "0"];
     let check = |case: &str, currency: &str, rates: &[&str], rows: &[&str], totals: &str, expected: &[&str]| {
         let invoice = invoice(currency, rows, totals);
         let proof = proved(&invoice, rates).unwrap_or_else(|fault| panic!("{case}: {fault}"));
         assert_eq!(proof.lines.iter().map(shown).collect::<Vec<_>>(), expected, "{case}");
         assert_eq!(proof.total, invoice.grand_total.rounded(invoice.currency.places()), "{case}");
         assert_eq!(modelled_total(&proof.lines, &TWO_PLACES, invoice.currency.places()), Ok(proof.total), "{case}");
+        roundings::holds_in_every_book(case, &invoice, rates);
     };
 
     check(
@@ -280,7 +281,7 @@ fn golden_invoices_come_to_the_penny() {
         YEN,
         &["1 1999 1999 199.9 2198.9"],
         "1999 249.9 500 50 0 2748.9",
-        &["R0 1x1999 @10", "S 1x500 @10"],
+        &["R0 1x1999 @10", "S 1x500 @10", "± 1x0.1 @0"],
     );
     check(
         "dinars, of which the shop loses the third place",
@@ -450,6 +451,9 @@ fn the_merchant_can_allow_more_rounding() {
     let proof = prove(&invoice, &Terms { rounding_limit: decimal("0.5"), ..terms(&rates, TWO_PLACES) });
     assert_eq!(proof.unwrap().lines.iter().map(shown).collect::<Vec<_>>(), ["R0 100x0.34 @20", "± 1x0.2 @0"]);
 }
+
+mod memos;
+mod roundings;
 
 /// A shop of our own, written from the rules of Magento's tax and discount calculation and from nothing of the proof.
 mod shop {
