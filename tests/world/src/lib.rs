@@ -13,6 +13,7 @@ pub mod amount;
 pub mod book;
 mod client;
 pub mod clock;
+pub mod desk;
 pub mod program;
 pub mod runtime_api;
 pub mod server;

@@ -46,11 +46,7 @@ pub(crate) fn refused(mistakes: &Mistakes) -> Answer {
 
 /// What is asked of every request: a known token, a user agent, no more than so many a minute.
 fn door(store: &mut Store, request: &Request) -> Option<Answer> {
-    let token = request
-        .header("authorization")
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    if !token.is_some_and(|(_, token)| store.tokens.contains(token.trim())) {
+    if !store.desk.knows(request) {
         return Some(unauthorized());
     }
     if request.header("user-agent").unwrap_or_default().is_empty() {

@@ -7,7 +7,6 @@
 mod api;
 mod control;
 mod faults;
-mod log;
 mod rules;
 mod spec;
 mod store;
@@ -15,17 +14,17 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-pub use log::LogEntry;
-pub use spec::{BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
+pub use crate::desk::{BookFault, FaultSpec, LogEntry};
+pub use spec::{BookOptions, MissingRate, Seed, Switches, TaxRounding, UnknownField};
 
 use crate::clock::Clock;
-use crate::server::{Reply, Request, Server};
-use log::Log;
+use crate::desk::{self, Log};
+use crate::server::Server;
 use store::Store;
 
 /// A running book. Clones are the same book; it closes with the last of them.
@@ -35,22 +34,7 @@ pub struct Book {
     server: Arc<Server>,
 }
 
-/// The book without its door.
-#[derive(Clone, Debug)]
-pub(crate) struct Core {
-    store: Arc<Mutex<Store>>,
-    log: Arc<Mutex<Log>>,
-}
-
-impl Core {
-    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) type Core = desk::Core<Store>;
 
 impl Book {
     /// Opens a book.
@@ -60,9 +44,9 @@ impl Book {
     pub async fn start(options: BookOptions) -> anyhow::Result<Self> {
         let listen = options.listen;
         let public_url = options.public_url.clone();
-        let core = Core { store: Arc::new(Mutex::new(Store::new(options))), log: Arc::new(Mutex::new(Log::new())) };
+        let core = Core::new(Store::new(options));
         let door = core.clone();
-        let server = Server::start(listen, move |request| route(door.clone(), request)).await?;
+        let server = Server::start(listen, move |request| door.clone().answer(request)).await?;
         let base_url = public_url.unwrap_or_else(|| server.url());
         core.store().base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { core, server: Arc::new(server) })
@@ -148,33 +132,33 @@ impl Book {
 
     /// Sets a fault for the next requests that match.
     pub fn faults(&self, fault: FaultSpec) {
-        self.core.store().faults.push(fault);
+        self.core.store().desk.faults.push(fault);
     }
 
     /// Forgets the faults that are still to come.
     pub fn heals(&self) {
-        self.core.store().faults.clear();
+        self.core.store().desk.faults.clear();
     }
 
     /// Lets land what is late; returns the statuses nobody saw.
     pub fn releases_late(&self) -> Vec<u16> {
-        faults::release(&mut self.core.store())
+        desk::release(&mut *self.core.store())
     }
 
     /// How many requests are still to land.
     #[must_use]
     pub fn late(&self) -> usize {
-        self.core.store().late.len()
+        self.core.store().desk.late.len()
     }
 
     /// Accepts a token.
     pub fn accepts(&self, token: &str) {
-        self.core.store().tokens.insert(token.to_owned());
+        self.core.store().desk.tokens.insert(token.to_owned());
     }
 
     /// Accepts a token no more.
     pub fn revokes(&self, token: &str) {
-        self.core.store().tokens.remove(token);
+        self.core.store().desk.tokens.remove(token);
     }
 
     /// Changes the switches.
@@ -184,7 +168,7 @@ impl Book {
 
     /// How long each request takes at least.
     pub fn takes(&self, milliseconds: u64) {
-        self.core.store().options.latency_milliseconds = milliseconds;
+        self.core.store().desk.latency_milliseconds = milliseconds;
     }
 
     /// Its log.
@@ -204,11 +188,4 @@ impl Book {
         self.core.store().reset();
         *self.core.log() = Log::new();
     }
-}
-
-async fn route(core: Core, request: Request) -> Reply {
-    if request.path.starts_with("/_control/") {
-        return control::answer(&core, &request).into();
-    }
-    faults::answer(core, request).await
 }

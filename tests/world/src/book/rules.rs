@@ -309,7 +309,7 @@ pub(crate) fn invoice(store: &mut Store, fields: &Map<String, Value>) -> Result<
         items,
         net,
         tax,
-        total: net + tax + store.total_shift,
+        total: net + tax + store.desk.total_shift,
         paid: Decimal::ZERO,
         kept,
         created_at: now,

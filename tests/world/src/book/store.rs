@@ -1,13 +1,14 @@
 //! What the book holds, and how it shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::spec::{BookOptions, FaultSpec, Switches};
+use super::spec::{BookOptions, Switches};
 use crate::amount::round;
 use crate::clock::iso;
+use crate::desk::Desk;
 
 /// Categories an invoice's line may name.
 const INCOME: [(&str, &str); 5] = [
@@ -105,16 +106,12 @@ pub(crate) struct Store {
     pub(crate) options: BookOptions,
     pub(crate) base_url: String,
     pub(crate) switches: Switches,
-    pub(crate) tokens: BTreeSet<String>,
     pub(crate) contacts: BTreeMap<u64, Contact>,
     pub(crate) invoices: BTreeMap<u64, Invoice>,
     pub(crate) price_list_items: BTreeMap<u64, Plain>,
     pub(crate) explanations: BTreeMap<u64, Plain>,
     pub(crate) last_id: u64,
-    pub(crate) faults: Vec<FaultSpec>,
-    pub(crate) late: Vec<super::faults::LateWrite>,
-    /// Added to the next invoice's total.
-    pub(crate) total_shift: Decimal,
+    pub(crate) desk: Desk,
     /// The minute the rate limit counts, and how many requests came in it.
     pub(crate) this_minute: (i64, u32),
 }
@@ -124,15 +121,12 @@ impl Store {
         Self {
             base_url: String::new(),
             switches: options.switches,
-            tokens: options.tokens.iter().cloned().collect(),
             contacts: BTreeMap::new(),
             invoices: BTreeMap::new(),
             price_list_items: BTreeMap::new(),
             explanations: BTreeMap::new(),
             last_id: 0,
-            faults: Vec::new(),
-            late: Vec::new(),
-            total_shift: Decimal::ZERO,
+            desk: Desk::new(options.clock.clone(), &options.tokens, options.latency_milliseconds),
             this_minute: (0, 0),
             options,
         }

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::spec::{BookFault, BookOptions, FaultSpec, MissingRate, Seed, TaxRounding, UnknownField};
-use super::{Book, Switches};
+use super::{Book, BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
 use crate::clock::Clock;
 use crate::testing::{Got, call};
 
