@@ -8,12 +8,14 @@
 //! on no other crate of the workspace. `README.md` next to this file's folder describes the Rust API and the control
 //! API of the two programs, `world-shop` and `world-book`.
 
+pub mod accounting;
 mod ambient;
 pub mod amount;
 pub mod book;
 mod client;
 pub mod clock;
 pub mod desk;
+mod fields;
 pub mod program;
 pub mod runtime_api;
 pub mod server;
@@ -22,6 +24,7 @@ pub mod statement;
 #[cfg(test)]
 mod testing;
 
+pub use accounting::AccountingBook;
 pub use amount::Amount;
 
 pub use book::Book;

@@ -136,3 +136,69 @@ impl<K: Keeper> Core<K> {
         faults::answer(self, request).await
     }
 }
+
+/// Ways to watch and disturb a book that are the same for every book. Needs a field `core`.
+macro_rules! desk_methods {
+    () => {
+        /// Its clock.
+        #[must_use]
+        pub fn clock(&self) -> $crate::clock::Clock {
+            self.core.store().desk().clock.clone()
+        }
+
+        /// Sets a fault for the next requests that match.
+        pub fn faults(&self, fault: $crate::desk::FaultSpec) {
+            self.core.store().desk().faults.push(fault);
+        }
+
+        /// Forgets the faults that are still to come.
+        pub fn heals(&self) {
+            self.core.store().desk().faults.clear();
+        }
+
+        /// Lets land what is late; returns the statuses nobody saw.
+        pub fn releases_late(&self) -> Vec<u16> {
+            $crate::desk::release(&mut *self.core.store())
+        }
+
+        /// How many requests are still to land.
+        #[must_use]
+        pub fn late(&self) -> usize {
+            self.core.store().desk().late.len()
+        }
+
+        /// Accepts a token.
+        pub fn accepts(&self, token: &str) {
+            self.core.store().desk().tokens.insert(token.to_owned());
+        }
+
+        /// Accepts a token no more.
+        pub fn revokes(&self, token: &str) {
+            self.core.store().desk().tokens.remove(token);
+        }
+
+        /// How long each request takes at least.
+        pub fn takes(&self, milliseconds: u64) {
+            self.core.store().desk().latency_milliseconds = milliseconds;
+        }
+
+        /// Its log.
+        #[must_use]
+        pub fn log(&self) -> Vec<$crate::desk::LogEntry> {
+            self.core.log().entries().to_vec()
+        }
+
+        /// Pairs of numbers of the log: requests that change something and were under way at once.
+        #[must_use]
+        pub fn overlaps(&self) -> Vec<(u64, u64)> {
+            self.core.log().overlaps()
+        }
+
+        /// Is as it was opened.
+        pub fn resets(&self) {
+            self.core.store().resets();
+            *self.core.log() = $crate::desk::Log::new();
+        }
+    };
+}
+pub(crate) use desk_methods;
