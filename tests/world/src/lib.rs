@@ -2,11 +2,12 @@
 //!
 //! * [`shop`]: a Magento shop with the published accounting module, its money and its outbox.
 //! * [`book`]: a book that speaks the `v2` dialect, strict and stateful, with faults on request.
+//! * [`accounting`]: a book that speaks Xero's Accounting API; [`sage`]: one that speaks Sage Accounting v3.1.
 //! * [`runtime_api`]: the Lambda Runtime API, driving a built function binary.
 //!
 //! They are written from what the real ones are known to do, never from what Ledger expects of them: this crate depends
 //! on no other crate of the workspace. `README.md` next to this file's folder describes the Rust API and the control
-//! API of the two programs, `world-shop` and `world-book`.
+//! API of the programs, `world-shop`, `world-book`, `world-accounting` and `world-sage`.
 
 pub mod accounting;
 mod ambient;
@@ -18,6 +19,7 @@ pub mod desk;
 mod fields;
 pub mod program;
 pub mod runtime_api;
+pub mod sage;
 pub mod server;
 pub mod shop;
 pub mod statement;
@@ -31,4 +33,5 @@ pub use book::Book;
 pub use clock::Clock;
 
 pub use runtime_api::LambdaFunction;
+pub use sage::SageBook;
 pub use shop::Shop;

@@ -259,7 +259,7 @@ pub(crate) fn contact(store: &mut Store, fields: &Fields, ask: Ask, id: Option<&
     }
     let account = text(&fields, "AccountNumber");
     let has_account = |other: &Contact| !account.is_empty() && text(&other.fields, "AccountNumber") == account;
-    if contacts.iter().filter(is_other).any(|other| has_account(other)) {
+    if contacts.iter().filter(is_other).any(has_account) {
         problems.add("The Account Number already exists");
     }
     contact_lengths(&fields, &mut problems);

@@ -258,7 +258,7 @@ impl Store {
         let of_kind = || self.kept.documents.iter().filter(|document| document.is_credit == is_credit);
         of_kind()
             .find(|document| document.id.eq_ignore_ascii_case(id_or_number))
-            .or_else(|| of_kind().filter(|document| document.number == id_or_number).next_back())
+            .or_else(|| of_kind().rfind(|document| document.number == id_or_number))
     }
 
     /// What was paid for a document, or back.

@@ -1,0 +1,1 @@
+//! The book as the connector meets it: over HTTP.
