@@ -494,7 +494,7 @@ pub(crate) fn document(
     let sum: Decimal = lines.iter().map(|line| line.amount).sum();
     let tax: Decimal = lines.iter().map(|line| line.tax).sum();
     let (net, total) = if amount_types == "Inclusive" { (sum - tax, sum) } else { (sum, sum + tax) };
-    if total < Decimal::ZERO {
+    if total < Decimal::ZERO && problems.own.is_empty() && problems.lines.is_empty() {
         problems.add("The document total cannot be negative");
     }
     if store.switches.wrong_total_refused && figure(&merged, "Total").is_some_and(|told| told != total) {
