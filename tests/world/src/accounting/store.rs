@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::chart::{self, Account, TaxRate};
 use super::spec::{AccountingOptions, AccountingSwitches, CurrencyRate, NegativeHalf};
 use super::wire::{bare_moment, day, day_text, moment, money, number};
-use crate::amount::round;
+use crate::amount::{round, written};
 use crate::clock::iso;
 use crate::desk::Desk;
 use crate::fields::{Fields, text};
@@ -600,7 +600,6 @@ impl Store {
 
     /// The book in the shape that all books share.
     pub(crate) fn statement(&self) -> Statement {
-        let text_of = |figure: Decimal| fixed(figure, 2);
         let lines = |is_credit: bool| {
             let documents = self.kept.documents.iter().filter(move |document| document.is_credit == is_credit);
             documents.map(|document| self.statement_line(document)).collect()
@@ -614,9 +613,10 @@ impl Store {
         let mut refunds = Vec::new();
         for payment in self.kept.payments.iter().filter(|payment| !payment.deleted) {
             let (id, reference) = (payment.id.clone(), payment.reference.clone());
-            let (date, amount) = (payment.date.clone(), text_of(payment.amount));
             let (currency, document) = (currency_of(&payment.document), payment.document.clone());
-            let (account, account_amount) = (account_id(&payment.account), text_of(payment.bank_amount));
+            let (date, amount) = (payment.date.clone(), written(payment.amount, &currency));
+            let account = account_id(&payment.account);
+            let account_amount = written(payment.bank_amount, &self.account_currency(&payment.account));
             if self.document(true, &document).is_some() {
                 let credit_note = document;
                 refunds.push(RefundLine {
@@ -659,7 +659,7 @@ impl Store {
                         id: item.id.clone(),
                         code: text(&item.fields, "Code"),
                         name: text(&item.fields, "Name"),
-                        price: price.map(|price| fixed(price, price.scale().max(2))).unwrap_or_default(),
+                        price: price.map(|price| written(price, &self.options.currency)).unwrap_or_default(),
                         stock: None,
                     }
                 })
@@ -675,7 +675,7 @@ impl Store {
                     id: allocation.id.clone(),
                     credit_note: allocation.credit_note.clone(),
                     invoice: allocation.invoice.clone(),
-                    amount: text_of(allocation.amount),
+                    amount: written(allocation.amount, &currency_of(&allocation.invoice)),
                 })
                 .collect(),
             refunds,
@@ -688,8 +688,8 @@ impl Store {
                 .map(|account| BankLine {
                     id: account.id.clone(),
                     name: account.name.clone(),
-                    currency: account.currency.clone().unwrap_or_else(|| self.options.currency.clone()),
-                    balance: text_of(self.balance(&account.code)),
+                    currency: self.account_currency(&account.code),
+                    balance: written(self.balance(&account.code), &self.account_currency(&account.code)),
                 })
                 .collect(),
         }
@@ -709,10 +709,15 @@ impl Store {
             date: document.date.clone(),
             due: document.due.clone(),
             currency: document.currency.clone(),
-            total: fixed(document.total, 2),
-            tax: fixed(document.tax, 2),
-            outstanding: fixed(outstanding, 2),
+            total: written(document.total, &document.currency),
+            tax: written(document.tax, &document.currency),
+            outstanding: written(outstanding, &document.currency),
         }
+    }
+
+    fn account_currency(&self, code: &str) -> String {
+        let of_bank = self.account(code).and_then(|account| account.currency.clone());
+        of_bank.unwrap_or_else(|| self.options.currency.clone())
     }
 
     /// What came in on an account, less what went out.
@@ -730,12 +735,6 @@ impl Store {
 fn store_id(last: &mut u64) -> String {
     *last = last.saturating_add(1);
     format!("5f1e0000-0000-4000-8000-{last:012x}")
-}
-
-fn fixed(figure: Decimal, decimals: u32) -> String {
-    let mut figure = round(figure, decimals);
-    figure.rescale(decimals);
-    figure.to_string()
 }
 
 /// Puts the fields of an object over those that are there.

@@ -63,7 +63,7 @@ fn messages(body: &Value) -> Vec<String> {
                 fields.values().for_each(|value| walk(value, found));
             }
             Value::Array(items) => items.iter().for_each(|value| walk(value, found)),
-            _ => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
     let mut found = Vec::new();

@@ -104,6 +104,9 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
 
 fn handle(store: &mut Store, request: &Request, path: &[&str]) -> Answer {
     let outcome = match (request.method.as_str(), path) {
+        ("GET", ["sales_invoices", id]) if request.parameter("mark_as_sent").as_deref() == Some("true") => {
+            mark_as_sent(store, id)
+        }
         ("GET", path) => Ok(look(store, request, path)),
         ("POST", [collection]) => create(store, request, collection),
         ("POST", [collection, id, "release"]) => release(store, collection, id),
@@ -134,9 +137,6 @@ fn look(store: &Store, request: &Request, path: &[&str]) -> Answer {
             Err(answer) => answer,
         },
         [collection, id] => {
-            if request.parameter("mark_as_sent").is_some() && *collection != "sales_invoices" {
-                return refused(&Mistakes::of("mark_as_sent", "is not permitted"));
-            }
             let shown = match *collection {
                 "sales_invoices" => store.document(false, id).map(|document| store.show_document(document)),
                 "sales_credit_notes" => store.document(true, id).map(|document| store.show_document(document)),
@@ -148,6 +148,17 @@ fn look(store: &Store, request: &Request, path: &[&str]) -> Answer {
         }
         _ => not_found(),
     }
+}
+
+/// A look that changes something: the invoice counts as sent.
+fn mark_as_sent(store: &mut Store, id: &str) -> Result<Answer, Answer> {
+    let now = store.now();
+    let mut invoices = store.documents.iter_mut().filter(|document| !document.is_credit);
+    let invoice = invoices.find(|invoice| invoice.id == id).ok_or_else(not_found)?;
+    invoice.sent = true;
+    invoice.updated_at = now;
+    let invoice = invoice.clone();
+    Ok(Answer::json(200, &store.show_document(&invoice)))
 }
 
 fn iso_now(store: &Store) -> String {

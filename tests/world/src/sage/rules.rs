@@ -701,7 +701,7 @@ fn shipping(store: &Store, fields: &Fields, country: &str, mistakes: &mut Mistak
 
 /// The parts of a payment or an allocation.
 fn parts(store: &Store, fields: &Fields, contact: &str, mistakes: &mut Mistakes) -> Vec<(Part, Decimal)> {
-    let mut parts = Vec::new();
+    let mut parts: Vec<(Part, Decimal)> = Vec::new();
     for artefact in objects(fields, "allocated_artefacts") {
         let id = text(artefact, "artefact_id");
         let Some(document) = store.documents.iter().find(|document| document.id == id) else {
@@ -718,7 +718,8 @@ fn parts(store: &Store, fields: &Fields, contact: &str, mistakes: &mut Mistakes)
         if ["DRAFT", "VOID"].contains(&store.status(document)) {
             mistakes.add("allocated_artefacts.artefact_id", "cannot be allocated to in its status");
         }
-        if stated.abs() > store.outstanding(document) {
+        let before: Decimal = parts.iter().filter(|(part, _)| part.document == id).map(|(part, _)| part.amount).sum();
+        if stated.abs() + before > store.outstanding(document) {
             mistakes.add("allocated_artefacts.amount", "is greater than the outstanding amount");
         }
         let part = Part { document: id, is_credit: document.is_credit, amount: stated.abs() };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::chart::{self, BANK_ACCOUNTS, LEDGER_ACCOUNTS, TaxRate};
 use super::spec::{ExchangeRate, SageOptions, SageSwitches};
-use crate::amount::round;
+use crate::amount::{round, written};
 use crate::clock::iso;
 use crate::desk::Desk;
 use crate::fields::{Fields, figure, object, objects, text};
@@ -614,7 +614,12 @@ impl Store {
         }
         for movement in self.movements.iter().filter(|movement| !movement.deleted) {
             if movement.is_allocation {
-                state_allocation(movement, &mut statement);
+                let currency = movement
+                    .parts
+                    .first()
+                    .and_then(|part| self.documents.iter().find(|document| document.id == part.document));
+                let currency = currency.map(|document| document.currency.clone()).unwrap_or_default();
+                state_allocation(movement, &currency, &mut statement);
             } else {
                 state_payment(movement, &mut statement);
             }
@@ -624,7 +629,12 @@ impl Store {
             .map(|(nominal, name, currency)| {
                 let id = chart::bank_id(*nominal);
                 let balance = self.balance(&id);
-                BankLine { id, name: (*name).to_owned(), currency: (*currency).to_owned(), balance: fixed(balance) }
+                BankLine {
+                    id,
+                    name: (*name).to_owned(),
+                    currency: (*currency).to_owned(),
+                    balance: written(balance, currency),
+                }
             })
             .collect();
         statement
@@ -684,9 +694,9 @@ impl Store {
             date: document.date.clone(),
             due: document.due.clone(),
             currency: document.currency.clone(),
-            total: fixed(document.total),
-            tax: fixed(document.tax),
-            outstanding: fixed(outstanding),
+            total: written(document.total, &document.currency),
+            tax: written(document.tax, &document.currency),
+            outstanding: written(outstanding, &document.currency),
         }
     }
 }
@@ -698,8 +708,11 @@ fn state_payment(movement: &Movement, statement: &mut Statement) {
     for part in movement.parts.iter().chain((!unused.is_zero()).then_some(&rest)) {
         let share = (movement.bank_amount * part.amount).checked_div(movement.amount).unwrap_or_default();
         let (id, reference) = (movement.id.clone(), text(&movement.given, "reference"));
-        let (date, amount, currency) = (movement.date.clone(), fixed(part.amount), movement.currency.clone());
-        let (account, account_amount) = (movement.bank.clone(), fixed(share));
+        let (date, currency) = (movement.date.clone(), movement.currency.clone());
+        let amount = written(part.amount, &currency);
+        let of_bank = BANK_ACCOUNTS.iter().find(|(nominal, _, _)| chart::bank_id(*nominal) == movement.bank);
+        let account_currency = of_bank.map_or(currency.as_str(), |(_, _, of_bank)| of_bank);
+        let (account, account_amount) = (movement.bank.clone(), written(round(share, 2), account_currency));
         let document = part.document.clone();
         if movement.kind == chart::REFUND {
             let credit_note = document;
@@ -714,7 +727,7 @@ fn state_payment(movement: &Movement, statement: &mut Statement) {
 }
 
 /// One line for each pair of a credit note and an invoice.
-fn state_allocation(movement: &Movement, statement: &mut Statement) {
+fn state_allocation(movement: &Movement, currency: &str, statement: &mut Statement) {
     let side = |is_credit: bool| {
         movement.parts.iter().filter(move |part| part.is_credit == is_credit).cloned().collect::<Vec<_>>()
     };
@@ -732,7 +745,7 @@ fn state_allocation(movement: &Movement, statement: &mut Statement) {
                 id: movement.id.clone(),
                 credit_note: note.document.clone(),
                 invoice: invoice.document.clone(),
-                amount: fixed(amount),
+                amount: written(amount, currency),
             });
         }
     }
@@ -741,12 +754,6 @@ fn state_allocation(movement: &Movement, statement: &mut Statement) {
 /// One over a rate.
 pub(crate) fn inverse(rate: Decimal) -> Decimal {
     round(Decimal::ONE.checked_div(rate).unwrap_or(Decimal::ONE), RATE_DECIMALS)
-}
-
-fn fixed(figure: Decimal) -> String {
-    let mut figure = round(figure, 2);
-    figure.rescale(2);
-    figure.to_string()
 }
 
 /// What people call a record.

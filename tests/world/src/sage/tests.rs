@@ -370,6 +370,10 @@ async fn an_invoice_goes_its_way() {
     let lines = json!({"sales_invoice": {"invoice_lines": [line("5", json!(2))]}});
     assert_eq!(send(&book, "PUT", &path, &lines).await.1["total_amount"], "12.0");
     let (status, released) = send(&book, "POST", &format!("{path}/release"), &Value::Null).await;
+    assert_eq!(
+        (&get(&book, &path).await["sent"], &get(&book, &format!("{path}?mark_as_sent=true")).await["sent"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!((status, &released["status"]["id"]), (201, &json!("UNPAID")));
     assert_eq!(send(&book, "POST", &format!("{path}/release"), &Value::Null).await.0, 422);
     assert_eq!(send(&book, "DELETE", &path, &Value::Null).await.0, 422);
@@ -519,6 +523,9 @@ async fn money_comes_and_goes() {
         let (status, answer) = posts(&book, "contact_payments", body).await;
         assert!(status == 422 && mistakes(&answer).contains(&(source, message)), "{answer}");
     }
+    let twice = json!([{"artefact_id": bill["id"], "amount": 13}, {"artefact_id": bill["id"], "amount": 13}]);
+    let (_, answer) = posts(&book, "contact_payments", with(receipt(&bill, "26"), "allocated_artefacts", twice)).await;
+    assert_eq!(mistakes(&answer), [("allocated_artefacts.amount", "is greater than the outstanding amount")]);
     let part = made(&book, "contact_payments", receipt(&bill, "16.00")).await;
     assert_eq!(
         (&part["total_amount"], &part["allocated_artefacts"][0]["artefact"]["id"]),
