@@ -175,10 +175,12 @@ fn fingerprint(request: &Request) -> String {
     format!("{} {}?{} {body}", request.method, request.path, request.query)
 }
 
-/// Remembers an answer under the request's key, unless there is one.
+/// Remembers an answer under the request's key, in place of an earlier one.
 pub(crate) fn remember(store: &mut Store, request: &Request, answer: &Answer) {
     let Some(key) = request.header("idempotency-key").filter(|_| request.method != "GET") else { return };
-    let at = store.remembered.get(key).map_or(store.now(), |known| known.at);
+    let now = store.now();
+    let known = store.remembered.get(key).filter(|known| now.saturating_sub(known.at) < KEY_SECONDS);
+    let at = known.map_or(now, |known| known.at);
     let remembered = Remembered { at, request: fingerprint(request), answer: answer.clone() };
     store.remembered.insert(key.to_owned(), remembered);
 }

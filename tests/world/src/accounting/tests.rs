@@ -690,6 +690,10 @@ async fn credit_notes_have_no_discount() {
     let discounted = json!([with(line("10", "OUTPUT2"), "DiscountRate", json!(10))]);
     let (status, body) = puts(&book, "CreditNotes", with(credit_note(&jane, "CN"), "LineItems", discounted)).await;
     assert_eq!((status, messages(&body)[0].as_str()), (400, "Discounts cannot be applied to credit notes"));
+    book.sets(|switches| switches.unknown_fields = UnknownField::Refused);
+    let (status, body) =
+        puts(&book, "CreditNotes", with(credit_note(&jane, "CN"), "Url", json!("https://shop.example"))).await;
+    assert_eq!((status, messages(&body)[0].as_str()), (400, "Unknown field Url"));
     made(&book, "CreditNotes", credit_note(&jane, "CN")).await;
     let (status, body) = puts(&book, "CreditNotes", credit_note(&jane, "CN")).await;
     assert_eq!((status, messages(&body)[0].as_str()), (400, "Credit note # must be unique."));
@@ -780,18 +784,20 @@ async fn a_key_stands_for_one_request() {
     // A refusal is remembered as well, and so is an internal error, applied or not.
     let refused = put("A", "key-2").await;
     assert_eq!((refused.0, put("A", "key-2").await), (400, refused.clone()));
-    for (cached, number, status) in [(true, "C", 500), (false, "D", 200)] {
+    for (cached, number, applied, status) in [(true, "C", false, 500), (true, "D", true, 500), (false, "E", false, 200)]
+    {
         book.sets(|switches| switches.internal_errors_cached = cached);
-        book.faults(FaultSpec::on("PUT", "/api.xro/2.0/Invoices", 1, BookFault::page(500, false)));
+        book.faults(FaultSpec::on("PUT", "/api.xro/2.0/Invoices", 1, BookFault::page(500, applied)));
         assert_eq!((put(number, number).await.0, put(number, number).await.0), (500, status));
+        assert_eq!(book.shows(number).len(), usize::from(applied || status == 200));
     }
     book.faults(FaultSpec::on("PUT", "/api.xro/2.0/Invoices", 1, BookFault::page(504, true)));
     assert_eq!(
-        (put("E", "key-5").await.0, put("E", "key-5").await.0),
+        (put("F", "key-5").await.0, put("F", "key-5").await.0),
         (504, 200),
         "a gateway's answer isn't the book's"
     );
-    assert_eq!(book.shows("E").len(), 1);
+    assert_eq!(book.shows("F").len(), 1);
     assert_eq!(book.log().last().unwrap().idempotency_key.as_deref(), Some("key-5"));
 }
 

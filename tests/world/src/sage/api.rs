@@ -464,6 +464,9 @@ fn create(store: &mut Store, request: &Request, collection: &str) -> Result<Answ
     if let Some(refusal) = not_in_edition(store, collection) {
         return Err(refusal);
     }
+    if collection == "contact_allocations" && !store.options.full_access {
+        return Err(error(403, "MultiUserAccessDenied", "You do not have access to this feature", ""));
+    }
     let fields = root(request, entity)?;
     let key = text(&fields, "idempotency_id");
     let counts = !key.is_empty() && (IDEMPOTENT.contains(&entity) || entity == "contact_allocation");

@@ -6,7 +6,7 @@
 //! | `GET documents` | | `{"contacts":[…],"products":[…],"sales_invoices":[…],…}`, as the API shows them |
 //! | `POST seed` | [`super::SageSeed`] | `{"contacts":["id"],"products":["id"],…}` |
 //! | `POST locks` | `{"year_end":"2026-03-31","start":"2020-04-01"}` | `{"ok":true}`: what is open lies between |
-//! | `POST business` | `{"edition":"start","multi_currency":false,"destination_vat":true,"live_exchange_rates":false,"subscribed":true}` | `{"ok":true}` |
+//! | `POST business` | `{"edition":"start","full_access":false,"multi_currency":false,"destination_vat":true,"live_exchange_rates":false,"subscribed":true}` | `{"ok":true}` |
 //! | `POST marks` | `{"contact":"id","is_active":false,"gdpr_obfuscated":true}` | `{"ok":true}` |
 //! | `POST limits` | `{"per_minute":200,"per_day":5000}` | `{"ok":true}` |
 //!
@@ -94,6 +94,7 @@ impl Keeper for Store {
             ("POST", ["business"]) => {
                 let business: Business = request.read()?;
                 self.options.edition = business.edition.unwrap_or(self.options.edition);
+                self.options.full_access = business.full_access.unwrap_or(self.options.full_access);
                 self.options.multi_currency = business.multi_currency.unwrap_or(self.options.multi_currency);
                 self.options.destination_vat = business.destination_vat.unwrap_or(self.options.destination_vat);
                 let live = business.live_exchange_rates.unwrap_or(self.options.live_exchange_rates);
@@ -130,6 +131,7 @@ struct Locks {
 #[serde(default, deny_unknown_fields)]
 struct Business {
     edition: Option<Edition>,
+    full_access: Option<bool>,
     multi_currency: Option<bool>,
     destination_vat: Option<bool>,
     live_exchange_rates: Option<bool>,

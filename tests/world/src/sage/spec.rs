@@ -40,6 +40,8 @@ pub struct SageOptions {
     pub currency: String,
     /// Its subscription.
     pub edition: Edition,
+    /// Whether the user behind the token has full access; an allocation needs it.
+    pub full_access: bool,
     /// Whether other currencies may be used.
     pub multi_currency: bool,
     /// Whether the book takes its own rate where none is given.
@@ -80,6 +82,7 @@ impl Default for SageOptions {
             country: "GB".to_owned(),
             currency: "GBP".to_owned(),
             edition: Edition::default(),
+            full_access: true,
             multi_currency: true,
             live_exchange_rates: true,
             destination_vat: false,

@@ -599,6 +599,11 @@ async fn products_and_their_stock() {
         );
         assert_eq!(get(&book, &format!("{collection}?search={code}")).await["$total"], 1);
     }
+    book.sets(|switches| switches.unknown_fields = UnknownField::Refused);
+    assert_eq!(
+        mistakes(&posts(&book, "products", with(mug("D"), "quantity_in_stock", json!(4))).await.1),
+        [("quantity_in_stock", "is not permitted")]
+    );
     assert_eq!(posts(&book, "stock_items", mug(&"x".repeat(31))).await.0, 422);
     assert_eq!(
         posts(&book, "products", with(mug("D"), "sales_ledger_account_id", json!(ledger_account(5_000)))).await.0,
@@ -672,6 +677,9 @@ async fn what_start_does_not_have() {
     }
     made(&book, "sales_credit_notes", credit_note(&jane, "A", "1", "0.4")).await;
     control(&book, "POST", "business", &json!({"edition": "standard"})).await;
+    control(&book, "POST", "business", &json!({"full_access": false})).await;
+    let (status, denied) = posts(&book, "contact_allocations", json!({})).await;
+    assert_eq!((status, &denied[0]["$dataCode"]), (403, &json!("MultiUserAccessDenied")));
     book.sets(|switches| switches.credit_notes_on_standard = false);
     assert_eq!(posts(&book, "sales_credit_notes", credit_note(&jane, "B", "1", "0.4")).await.0, 422);
 }
