@@ -158,7 +158,9 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
 
 fn with_limits(store: &Store, answer: Answer) -> Answer {
     use super::AccountingOptions as Options;
-    let left = |limit: Option<u32>, real: u32, taken: u32| limit.unwrap_or(real).saturating_sub(taken).to_string();
+    // Without a limit nothing is ever used up, or a clock that stands still would slow its clients down.
+    let left =
+        |limit: Option<u32>, real: u32, taken: u32| limit.map_or(real, |limit| limit.saturating_sub(taken)).to_string();
     let (minute, day) = (store.this_minute.1, store.this_day.1);
     answer
         .with_header(

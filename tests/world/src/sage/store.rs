@@ -766,8 +766,11 @@ fn displayed(record: &Record) -> String {
     if code.is_empty() { name } else { format!("{name} ({code})") }
 }
 
-/// `PART_PAID` as people read it.
+/// `PART_PAID` as people read it; a country's code stays as it is.
 pub(crate) fn words(id: &str) -> String {
+    if id.len() == 2 {
+        return id.to_owned();
+    }
     let lower = id.replace('_', " ").to_lowercase();
     let mut letters = lower.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
