@@ -1,6 +1,6 @@
 //! What every stand-in book has in common: its log, faults, late writes, tokens, latency and the control API.
 //!
-//! A book is a [`Keeper`]: it obeys a request and knows its own words for a refusal. The desk hands it the requests, one
+//! A book is a `Keeper`: it obeys a request and knows its own words for a refusal. The desk hands it the requests, one
 //! at a time, with all that can go wrong on the way.
 
 mod control;
