@@ -6,9 +6,12 @@
 //! | `GET clock`, `POST clock` | `{"advance_seconds":60}` | `{"now":…,"offset":60}` |
 //! | `GET log` | | `[…]`, each a [`crate::desk::LogEntry`] |
 //! | `GET overlaps` | | `{"writes":[[3,4]]}`: numbers of the log that were under way at once |
-//! | `GET documents` | | `{"contacts":[…],"invoices":[…],"price_list_items":[…],"bank_transaction_explanations":[…]}` |
+//! | `GET documents` | | `{"contacts":[…],"invoices":[…],"credit_notes":[…],…}`, as the API shows them |
+//! | `GET statement` | | [`crate::statement::Statement`] |
+//! | `POST lock` | `{"until":"2026-10-31"}` or `{"until":null}` | `{"ok":true}`: that period is closed |
+//! | `POST permission` | `{"level":4}` | `{"ok":true}`: what the user behind the tokens may do |
 //! | `GET invoices?reference=…` | | `{"invoices":[…]}` with that reference |
-//! | `POST seed` | [`super::Seed`] | `{"contacts":["url"],"invoices":["url"],"price_list_items":["url"]}` |
+//! | `POST seed` | [`super::Seed`] | `{"contacts":["url"],"invoices":["url"],"credit_notes":["url"],…}` |
 //! | `POST faults`, `GET faults`, `DELETE faults` | [`super::FaultSpec`] or a list | `{"ok":true}`, or those still to come |
 //! | `GET late`, `POST late/release` | | `{"waiting":1}`, `{"released":[201]}`: the statuses nobody saw |
 //! | `POST tokens` | `{"accept":["a"],"revoke":["b"]}` | `{"ok":true}` |
@@ -19,6 +22,7 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+use super::statement::statement;
 use super::store::Store;
 use crate::server::Request;
 
@@ -32,9 +36,20 @@ pub(crate) fn own(store: &mut Store, request: &Request, path: &[&str]) -> anyhow
                 .invoices
                 .values()
                 .filter(|invoice| invoice.reference == reference)
-                .map(|invoice| store.show_invoice(invoice, true))
+                .map(|invoice| store.show_document(invoice, true))
                 .collect();
             json!({"invoices": found})
+        }
+        ("GET", ["statement"]) => serde_json::to_value(statement(store))?,
+        ("POST", ["lock"]) => {
+            let until = request.json()?.get("until").cloned().unwrap_or_default();
+            store.locked_until = until.as_str().map(str::to_owned);
+            json!({"ok": true})
+        }
+        ("POST", ["permission"]) => {
+            let level = request.json()?.get("level").and_then(Value::as_u64).context("level: which?")?;
+            store.permission_level = u8::try_from(level)?;
+            json!({"ok": true})
         }
         _ => return Ok(None),
     }))

@@ -1,31 +1,38 @@
-//! A book that speaks the `v2` dialect: strict, stateful, with faults on request.
+//! A book of the `v2` family: strict, stateful, with faults on request, by the rules of either [`House`].
 //!
 //! Everything is below `/v2/`; a token is asked for, documents are known by their URLs, figures come back as text, lists
-//! come in pages, and a refusal is 422 with a list of fields. `/connections` is 404, by which a connector can tell this
-//! dialect from the other.
+//! come in pages, and a refusal is 422 with a list of what is wrong. `/connections` is 404, by which a connector can tell
+//! the `v2` dialect from the provider's other one.
 
 mod api;
 mod control;
 mod faults;
+mod lists;
 mod rules;
 mod spec;
+mod statement;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use crate::desk::{BookFault, FaultSpec, LogEntry};
-pub use spec::{BookOptions, MissingRate, Seed, Switches, TaxRounding, UnknownField};
+pub use spec::{
+    BookOptions, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR, REQUESTS_PER_MINUTE, Seat, Seed, Switches,
+    TakenWording, TaxRounding, UnknownField, Verdict,
+};
 
 use crate::clock::Clock;
 use crate::desk::{self, Log};
-use crate::server::Server;
-use store::Store;
+use crate::server::{Reply, Server};
+use crate::statement::Statement;
+use store::{Kind, Store};
 
 /// A running book. Clones are the same book; it closes with the last of them.
 #[derive(Clone, Debug)]
@@ -46,7 +53,13 @@ impl Book {
         let public_url = options.public_url.clone();
         let core = Core::new(Store::new(options));
         let door = core.clone();
-        let server = Server::start(listen, move |request| door.clone().answer(request)).await?;
+        let requests = Arc::new(AtomicU64::new(0));
+        let server = Server::start(listen, move |request| {
+            let door = door.clone();
+            let number = requests.fetch_add(1, Ordering::Relaxed);
+            async move { named(door.answer(request).await, number) }
+        })
+        .await?;
         let base_url = public_url.unwrap_or_else(|| server.url());
         core.store().base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { core, server: Arc::new(server) })
@@ -70,6 +83,49 @@ impl Book {
         self.core.store().url(collection, id)
     }
 
+    /// Whose rules hold.
+    #[must_use]
+    pub fn house(&self) -> House {
+        self.core.store().house()
+    }
+
+    /// What it holds, in the shape that all books share.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        statement::statement(&self.core.store())
+    }
+
+    /// The bookkeeper closes the period up to that day, or opens it again.
+    pub fn closes_until(&self, day: Option<&str>) {
+        self.core.store().locked_until = day.map(str::to_owned);
+    }
+
+    /// The user behind the tokens may do that much from now on, 1 to 8.
+    pub fn permits(&self, level: u8) {
+        self.core.store().permission_level = level;
+    }
+
+    /// The bookkeeper hides the contacts with that e-mail address.
+    pub fn hides(&self, email: &str) {
+        let email = store::normalised(email);
+        let mut store = self.core.store();
+        let now = store.now();
+        for contact in store.contacts.values_mut().filter(|contact| contact.email() == email) {
+            contact.hidden = true;
+            contact.updated_at = now;
+        }
+    }
+
+    /// The bookkeeper enters money for the document with that reference by hand, on the first bank account: received
+    /// for an invoice, or paid back for a credit note if the amount is negative.
+    ///
+    /// # Errors
+    /// When the book refuses it.
+    pub fn enters_payment(&self, reference: &str, amount: &str) -> anyhow::Result<()> {
+        let explanation = json!({"paid_invoice": reference, "gross_value": amount, "description": "by hand"});
+        self.seeds(&Seed { bank_transaction_explanations: vec![explanation], ..Seed::default() }).map(drop)
+    }
+
     /// The bookkeeper corrects the totals of the invoices with that reference: they are those of their lines again.
     pub fn corrects(&self, reference: &str) {
         let mut store = self.core.store();
@@ -82,15 +138,46 @@ impl Book {
     #[must_use]
     pub fn invoices(&self) -> Vec<Value> {
         let store = self.core.store();
-        store.invoices.values().map(|invoice| store.show_invoice(invoice, true)).collect()
+        store.invoices.values().map(|invoice| store.show_document(invoice, true)).collect()
+    }
+
+    /// All credit notes, with their lines.
+    #[must_use]
+    pub fn credit_notes(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.credit_notes.values().map(|note| store.show_document(note, true)).collect()
     }
 
     /// The invoices with that reference.
     #[must_use]
     pub fn shows(&self, reference: &str) -> Vec<Value> {
+        self.shown(Kind::Invoice, reference)
+    }
+
+    /// The credit notes with that reference.
+    #[must_use]
+    pub fn shows_credit_note(&self, reference: &str) -> Vec<Value> {
+        self.shown(Kind::CreditNote, reference)
+    }
+
+    fn shown(&self, kind: Kind, reference: &str) -> Vec<Value> {
         let store = self.core.store();
-        let found = store.invoices.values().filter(|invoice| invoice.reference == reference);
-        found.map(|invoice| store.show_invoice(invoice, true)).collect()
+        let found = store.documents_of(kind).values().filter(|document| document.reference == reference);
+        found.map(|document| store.show_document(document, true)).collect()
+    }
+
+    /// Everything that was set off between credit notes and invoices.
+    #[must_use]
+    pub fn reconciliations(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.reconciliations.values().map(|it| store.show_reconciliation(it)).collect()
+    }
+
+    /// What money on the bank accounts was for.
+    #[must_use]
+    pub fn explanations(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.explanations.values().map(|it| store.show_explanation(it)).collect()
     }
 
     /// The total of the only invoice with that reference.
@@ -113,7 +200,7 @@ impl Book {
     #[must_use]
     pub fn price_list_items(&self) -> Vec<Value> {
         let store = self.core.store();
-        store.price_list_items.values().map(|item| store.show_plain("price_list_items", item)).collect()
+        store.price_list_items.values().map(|item| store.show_price(item)).collect()
     }
 
     /// Everything in the book, by kind.
@@ -187,5 +274,15 @@ impl Book {
     pub fn resets(&self) {
         self.core.store().reset();
         *self.core.log() = Log::new();
+    }
+}
+
+/// An answer with the identifier of its request, as support asks for it.
+fn named(reply: Reply, number: u64) -> Reply {
+    match reply {
+        Reply::Answer(answer) => {
+            Reply::Answer(answer.with_header("x-request-id", format!("1-{number:08x}-{number:024x}")))
+        }
+        Reply::HangUp => Reply::HangUp,
     }
 }

@@ -1,5 +1,8 @@
 //! The book as the connector meets it: over HTTP.
 
+mod credit;
+mod freeagent;
+
 use serde_json::{Value, json};
 
 use super::{Book, BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
