@@ -41,4 +41,9 @@ mod programs {
     fn the_book_of_sage_speaks() {
         speaks(env!("CARGO_BIN_EXE_world-sage"), "sage");
     }
+
+    #[test]
+    fn the_freeagent_book_speaks() {
+        speaks(env!("CARGO_BIN_EXE_world-freeagent"), "book");
+    }
 }
