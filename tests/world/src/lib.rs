@@ -1,13 +1,13 @@
 //! Stand-ins for the strangers that Ledger deals with, for tests, demo and bench.
 //!
 //! * [`shop`]: a Magento shop with the published accounting module, its money and its outbox.
-//! * [`book`]: a book that speaks the `v2` dialect, strict and stateful, with faults on request.
+//! * [`book`]: a book of the `v2` family, by the rules of either house, strict and stateful, with faults on request.
 //! * [`accounting`]: a book that speaks Xero's Accounting API; [`sage`]: one that speaks Sage Accounting v3.1.
 //! * [`runtime_api`]: the Lambda Runtime API, driving a built function binary.
 //!
 //! They are written from what the real ones are known to do, never from what Ledger expects of them: this crate depends
 //! on no other crate of the workspace. `README.md` next to this file's folder describes the Rust API and the control
-//! API of the programs, `world-shop`, `world-book`, `world-accounting` and `world-sage`.
+//! API of the programs, `world-shop`, `world-book`, `world-freeagent`, `world-accounting` and `world-sage`.
 
 pub mod accounting;
 mod ambient;

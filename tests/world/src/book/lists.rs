@@ -113,7 +113,15 @@ fn explanations(store: &Store, request: &Request, account: &str) -> Vec<Value> {
         .filter(|explanation| from.as_ref().is_none_or(|from| explanation.dated_on >= *from))
         .filter(|explanation| to.as_ref().is_none_or(|to| explanation.dated_on <= *to))
         .filter(|explanation| is_since(explanation.created_at, since.as_deref()))
-        .map(|explanation| store.show_explanation(explanation))
+        .map(|explanation| {
+            let mut shown = store.show_explanation(explanation);
+            if let Some(fields) = shown.as_object_mut()
+                && !store.switches.explanation_lists_tell_references
+            {
+                fields.remove("receipt_reference");
+            }
+            shown
+        })
         .collect()
 }
 

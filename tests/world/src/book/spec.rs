@@ -214,6 +214,8 @@ pub struct Switches {
     pub ec_status_without_registration: Verdict,
     /// A sales tax rate in a company that isn't registered: accepted means that nothing is charged.
     pub sales_tax_without_registration: Verdict,
+    /// Lists of explanations show `receipt_reference`; without it only a single explanation does.
+    pub explanation_lists_tell_references: bool,
     /// How a reference is refused that is taken already.
     pub taken_wording: TakenWording,
     /// The shape of a 403.
@@ -239,6 +241,7 @@ impl Default for Switches {
             negative_reconciliations: Verdict::Refused,
             ec_status_without_registration: Verdict::Refused,
             sales_tax_without_registration: Verdict::Refused,
+            explanation_lists_tell_references: true,
             taken_wording: TakenWording::default(),
             forbidden_shape: ForbiddenShape::default(),
         }

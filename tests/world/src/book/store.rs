@@ -31,6 +31,9 @@ pub(crate) const GENERAL: &str = "general_categories";
 const BANK_ACCOUNTS: [(u64, &str, &str); 3] =
     [(1, "Current account", "GBP"), (2, "Card clearing", "GBP"), (3, "Euro account", "EUR")];
 
+/// What is a figure of a price list item even if it came as text.
+const FIGURES: [&str; 3] = ["quantity", "price", "sales_tax_rate"];
+
 /// A contact.
 #[derive(Clone, Debug)]
 pub(crate) struct Contact {
@@ -675,8 +678,8 @@ impl Store {
             .iter()
             .map(|(key, value)| {
                 let value = match decimal(value) {
-                    // Numbers come back as text, whatever they came as.
-                    Some(figure) if value.is_number() => json!(number(figure)),
+                    // Figures come back as text, whatever they came as.
+                    Some(figure) if value.is_number() || FIGURES.contains(&key.as_str()) => json!(number(figure)),
                     _ => value.clone(),
                 };
                 (key.clone(), value)

@@ -319,7 +319,16 @@ async fn receipts_are_listed_by_account_and_day() {
     assert_eq!(count(format!("{}&from_date=2026-11-21&to_date=2026-11-21", of("2"))).await, Some(1));
     assert_eq!(count(format!("{}&from_date=2026-11-22", of("2"))).await, Some(0));
     assert_eq!(count(format!("{}&to_date=2026-11-20", of("2"))).await, Some(0));
+    let listed = async || {
+        let path = format!("/v2/bank_transaction_explanations{}", of("2"));
+        send(&book, "GET", &path, &Value::Null).await.1["bank_transaction_explanations"][0].clone()
+    };
+    assert_eq!(listed().await["receipt_reference"], "ch_1");
+    book.sets(|switches| switches.explanation_lists_tell_references = false);
+    let silent = listed().await;
+    assert!(silent.get("receipt_reference").is_none() && silent["paid_invoice"] == bill["url"]);
     let shown = &book.explanations()[0];
+    assert_eq!(shown["receipt_reference"], "ch_1");
     assert_eq!((&shown["type"], &shown["is_deletable"]), (&json!("Invoice Receipt"), &json!(true)));
     assert_eq!(send(&book, "DELETE", &path(&book, shown), &Value::Null).await.0, 200);
     assert_eq!(book.shows("MAG-1")[0]["due_value"], "21.59", "as if it had never come");
