@@ -295,7 +295,7 @@ pub(crate) fn add_contact(store: &mut Store, mut contact: Contact) -> Value {
 pub(crate) fn add_document(store: &mut Store, mut document: Document) -> Value {
     document.id = store.next_id();
     let shown = store.show_document(&document, true);
-    store.documents_of_mut(document.kind).insert(document.id, document);
+    store.keeps(document);
     shown
 }
 
@@ -377,7 +377,7 @@ fn change(store: &mut Store, request: &Request, collection: &str, id: &str) -> R
         let fields = root(store, request, kind.entity())?;
         let document = rules::changed(store, &known, &fields).map_err(|it| refusal(store, &it))?;
         let shown = store.show_document(&document, true);
-        store.documents_of_mut(kind).insert(id, document);
+        store.keeps(document);
         return Ok(Answer::json(200, &json!({ kind.entity(): shown })));
     }
     match collection {
@@ -459,7 +459,7 @@ fn delete(store: &mut Store, collection: &str, id: &str) -> Result<Answer, Answe
             if store.documents_of(kind).get(&id).is_some_and(|document| document.stage != Stage::Draft) {
                 return cannot(store, "cannot be deleted, as it has been sent");
             }
-            store.documents_of_mut(kind).remove(&id);
+            store.drops(kind, id);
         }
         ("contacts", None) => {
             if store.sales().any(|document| document.contact == id) {

@@ -64,7 +64,7 @@ fn contacts(store: &Store, request: &Request) -> Vec<Value> {
     store
         .contacts
         .values()
-        .filter(|contact| shows(contact) && email.as_ref().is_none_or(|email| contact.email() == *email))
+        .filter(|contact| shows(contact) && email.as_ref().is_none_or(|email| contact.email == *email))
         .filter(|contact| is_since(contact.updated_at, since.as_deref()))
         .map(|contact| seen(store, store.show_contact(contact)))
         .collect()
@@ -76,11 +76,12 @@ fn documents(store: &Store, request: &Request, kind: Kind) -> Result<Vec<Value>,
     let view = request.parameter("view");
     let today = store.today();
     let nested = request.parameter(&format!("nested_{}", kind.items())).as_deref() == Some("true");
-    if let Some(url) = &contact
-        && store.contact_of(url).is_none()
-    {
-        return Err(refused(store.house(), &Mistakes::of("contact", "is not a contact of this company")));
-    }
+    let contact = match contact.map(|url| store.contact_of(&url).map(|contact| contact.id)) {
+        Some(None) => {
+            return Err(refused(store.house(), &Mistakes::of("contact", "is not a contact of this company")));
+        }
+        named => named.flatten(),
+    };
     let is_in_view = |document: &Document| {
         let status = document.status(&today);
         let is_open = document.stage == Stage::Sent && ["Open", "Overdue"].contains(&status);
@@ -97,19 +98,20 @@ fn documents(store: &Store, request: &Request, kind: Kind) -> Result<Vec<Value>,
     };
     let documents = store.documents_of(kind).values();
     Ok(documents
-        .filter(|document| contact.as_ref().is_none_or(|url| *url == store.url("contacts", document.contact)))
+        .filter(|document| contact.is_none_or(|id| id == document.contact))
         .filter(|document| is_since(document.updated_at, since.as_deref()) && is_in_view(document))
         .map(|document| store.show_document(document, nested))
         .collect())
 }
 
 fn explanations(store: &Store, request: &Request, account: &str) -> Vec<Value> {
+    let account = store.number_in(account, "bank_accounts");
     let (from, to) = (request.parameter("from_date"), request.parameter("to_date"));
     let since = request.parameter("updated_since");
     store
         .explanations
         .values()
-        .filter(|explanation| store.url("bank_accounts", explanation.account) == account)
+        .filter(|explanation| Some(explanation.account) == account)
         .filter(|explanation| from.as_ref().is_none_or(|from| explanation.dated_on >= *from))
         .filter(|explanation| to.as_ref().is_none_or(|to| explanation.dated_on <= *to))
         .filter(|explanation| is_since(explanation.created_at, since.as_deref()))

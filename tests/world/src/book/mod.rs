@@ -110,7 +110,7 @@ impl Book {
         let email = store::normalised(email);
         let mut store = self.core.store();
         let now = store.now();
-        for contact in store.contacts.values_mut().filter(|contact| contact.email() == email) {
+        for contact in store.contacts.values_mut().filter(|contact| contact.email == email) {
             contact.hidden = true;
             contact.updated_at = now;
         }

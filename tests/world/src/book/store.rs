@@ -39,6 +39,8 @@ const FIGURES: [&str; 3] = ["quantity", "price", "sales_tax_rate"];
 pub(crate) struct Contact {
     pub(crate) id: u64,
     pub(crate) fields: Map<String, Value>,
+    /// The e-mail address as it is compared.
+    pub(crate) email: String,
     pub(crate) hidden: bool,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
@@ -47,10 +49,6 @@ pub(crate) struct Contact {
 impl Contact {
     pub(crate) fn text(&self, field: &str) -> &str {
         self.fields.get(field).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    pub(crate) fn email(&self) -> String {
-        normalised(self.text("email"))
     }
 
     pub(crate) fn name(&self) -> String {
@@ -282,6 +280,8 @@ pub(crate) struct Store {
     pub(crate) contacts: BTreeMap<u64, Contact>,
     pub(crate) invoices: BTreeMap<u64, Document>,
     pub(crate) credit_notes: BTreeMap<u64, Document>,
+    /// How many documents have a reference: a book may hold very many.
+    references: BTreeMap<String, u32>,
     pub(crate) reconciliations: BTreeMap<u64, Reconciliation>,
     pub(crate) price_list_items: BTreeMap<u64, Plain>,
     pub(crate) bank_accounts: BTreeMap<u64, BankAccount>,
@@ -324,6 +324,7 @@ impl Store {
             contacts: BTreeMap::new(),
             invoices: BTreeMap::new(),
             credit_notes: BTreeMap::new(),
+            references: BTreeMap::new(),
             reconciliations: BTreeMap::new(),
             price_list_items: BTreeMap::new(),
             bank_accounts: BTreeMap::from(bank_accounts),
@@ -394,6 +395,28 @@ impl Store {
             Kind::Invoice => &mut self.invoices,
             Kind::CreditNote => &mut self.credit_notes,
         }
+    }
+
+    /// Takes a document in, new or changed.
+    pub(crate) fn keeps(&mut self, document: Document) {
+        self.drops(document.kind, document.id);
+        let count = self.references.entry(document.reference.clone()).or_default();
+        *count = count.saturating_add(1);
+        self.documents_of_mut(document.kind).insert(document.id, document);
+    }
+
+    /// Takes a document out, if it is there.
+    pub(crate) fn drops(&mut self, kind: Kind, id: u64) {
+        if let Some(dropped) = self.documents_of_mut(kind).remove(&id)
+            && let Some(count) = self.references.get_mut(&dropped.reference)
+        {
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// How many documents have that reference.
+    pub(crate) fn named(&self, reference: &str) -> u32 {
+        self.references.get(reference).copied().unwrap_or_default()
     }
 
     /// Invoices and credit notes: they share one sequence of references.
@@ -582,15 +605,9 @@ impl Store {
 
     pub(crate) fn show_contact(&self, contact: &Contact) -> Value {
         let mut shown = contact.fields.clone();
-        let owes = |documents: &BTreeMap<u64, Document>| {
-            let of_contact =
-                documents.values().filter(|document| document.contact == contact.id && document.stage == Stage::Sent);
-            of_contact.fold(Decimal::ZERO, |sum, document| sum + document.signed(document.outstanding()))
-        };
         shown.insert("url".to_owned(), json!(self.url("contacts", contact.id)));
         shown.insert("status".to_owned(), json!(if contact.hidden { "Hidden" } else { "Active" }));
         shown.insert("active_projects_count".to_owned(), json!(0));
-        shown.insert("account_balance".to_owned(), json!(number(owes(&self.invoices) + owes(&self.credit_notes))));
         shown.insert("created_at".to_owned(), json!(timestamp(contact.created_at)));
         shown.insert("updated_at".to_owned(), json!(timestamp(contact.updated_at)));
         Value::Object(shown)

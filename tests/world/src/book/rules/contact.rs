@@ -46,6 +46,7 @@ pub(crate) fn contact(
     let now = store.now();
     mistakes.or(Contact {
         id: known.map_or(0, |contact| contact.id),
+        email: normalised(text(&kept, "email")),
         fields: kept,
         hidden,
         created_at: known.map_or(now, |contact| contact.created_at),
@@ -63,7 +64,7 @@ fn email(store: &Store, fields: &Map<String, Value>, known: Option<&Contact>, mi
     });
     let taken = |other: &&Contact| {
         Some(other.id) != known.map(|contact| contact.id)
-            && other.email() == email
+            && other.email == email
             && (!other.hidden || store.switches.hidden_contacts_keep_email)
     };
     if !looks_right {

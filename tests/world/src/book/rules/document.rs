@@ -246,11 +246,8 @@ fn reference(store: &Store, fields: &Map<String, Value>, known: Option<&Document
         let last = store.sales().filter_map(|document| document.reference.parse::<u64>().ok()).max().unwrap_or(0);
         return format!("{:03}", last.saturating_add(1));
     }
-    let is_other =
-        |document: &Document| known.is_none_or(|known| (known.kind, known.id) != (document.kind, document.id));
-    if store.switches.unique_references
-        && store.sales().any(|document| document.reference == given && is_other(document))
-    {
+    let own = u32::from(known.is_some_and(|known| known.reference == given));
+    if store.switches.unique_references && store.named(&given) > own {
         mistakes.add(
             "reference",
             match store.switches.taken_wording {
