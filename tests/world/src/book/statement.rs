@@ -4,14 +4,10 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::store::{Document, Kind, Stage, Store, decimal};
-use crate::amount::round;
+use crate::amount::written;
 use crate::statement::{
     AllocationLine, BankLine, ContactLine, DocumentLine, PaymentLine, ProductLine, RefundLine, Statement,
 };
-
-/// Currencies whose amounts have other than two decimals (ISO 4217).
-const OTHER_DECIMALS: [(&str, u32); 3] = [("JPY", 0), ("KRW", 0), ("KWD", 3)];
-const DECIMALS: u32 = 2;
 
 pub(crate) fn statement(store: &Store) -> Statement {
     let lines = |kind: Kind| store.documents_of(kind).values().map(|document| line(store, document)).collect();
@@ -28,8 +24,8 @@ pub(crate) fn statement(store: &Store) -> Statement {
         let document_id = store.url(kind.collection(), number);
         let date = explanation.dated_on.clone();
         let account = store.url("bank_accounts", explanation.account);
-        let account_amount = money(explanation.gross.abs(), account_currency);
-        let amount = money(amount, &document.currency);
+        let account_amount = written(explanation.gross.abs(), account_currency);
+        let amount = written(amount, &document.currency);
         let currency = document.currency.clone();
         match kind {
             Kind::Invoice => {
@@ -81,7 +77,7 @@ pub(crate) fn statement(store: &Store) -> Statement {
                     id: store.url("price_list_items", item.id),
                     code: text("code"),
                     name: text("description"),
-                    price: money(price, &store.options.currency),
+                    price: written(price, &store.options.currency),
                     stock: None,
                 }
             })
@@ -96,7 +92,7 @@ pub(crate) fn statement(store: &Store) -> Statement {
                 id: store.url("credit_note_reconciliations", reconciliation.id),
                 credit_note: store.url("credit_notes", reconciliation.credit_note),
                 invoice: store.url("invoices", reconciliation.invoice),
-                amount: money(reconciliation.gross, &reconciliation.currency),
+                amount: written(reconciliation.gross, &reconciliation.currency),
             })
             .collect(),
         refunds,
@@ -108,7 +104,7 @@ pub(crate) fn statement(store: &Store) -> Statement {
                 id: store.url("bank_accounts", account.id),
                 name: account.name.clone(),
                 currency: account.currency.clone(),
-                balance: money(store.balance(account), &account.currency),
+                balance: written(store.balance(account), &account.currency),
             })
             .collect(),
     }
@@ -126,19 +122,8 @@ fn line(store: &Store, document: &Document) -> DocumentLine {
         date: document.dated_on.clone(),
         due: document.due_on().unwrap_or_default(),
         currency: document.currency.clone(),
-        total: money(document.signed(document.total), &document.currency),
-        tax: money(document.signed(document.tax), &document.currency),
-        outstanding: money(outstanding, &document.currency),
+        total: written(document.signed(document.total), &document.currency),
+        tax: written(document.signed(document.tax), &document.currency),
+        outstanding: written(outstanding, &document.currency),
     }
-}
-
-/// An amount with the decimals of its currency.
-fn money(amount: Decimal, currency: &str) -> String {
-    let decimals = OTHER_DECIMALS.iter().find(|(code, _)| *code == currency).map_or(DECIMALS, |(_, places)| *places);
-    let mut rounded = round(amount, decimals);
-    if rounded.is_zero() {
-        rounded = Decimal::ZERO;
-    }
-    rounded.rescale(decimals);
-    rounded.to_string()
 }
