@@ -83,3 +83,36 @@ pub fn fraction(percentage: Decimal) -> Decimal {
 pub fn as_text<S: Serializer>(figure: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&figure.normalize())
 }
+
+/// Currencies whose amounts have other than two decimals. Source: ISO 4217.
+const OTHER_DECIMALS: [(&str, u32); 3] = [("JPY", 0), ("KRW", 0), ("KWD", 3)];
+const DECIMALS: u32 = 2;
+
+/// An amount with the decimals of its currency, and with more where it has more: nothing is rounded away.
+#[must_use]
+pub fn written(amount: Decimal, currency: &str) -> String {
+    let decimals = OTHER_DECIMALS.iter().find(|(code, _)| *code == currency).map_or(DECIMALS, |(_, of_it)| *of_it);
+    let plain = amount.normalize();
+    let mut whole = if plain.is_zero() { Decimal::ZERO } else { plain };
+    whole.rescale(plain.scale().max(decimals));
+    whole.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_written_with_the_decimals_of_their_currency() {
+        for (amount, currency, text) in [
+            ("12", "GBP", "12.00"),
+            ("12.500", "EUR", "12.50"),
+            ("1200.00", "JPY", "1200"),
+            ("1200.50", "JPY", "1200.5"),
+            ("1.23", "KWD", "1.230"),
+            ("-0.00", "GBP", "0.00"),
+        ] {
+            assert_eq!(written(amount.parse().unwrap(), currency), text);
+        }
+    }
+}

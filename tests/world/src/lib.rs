@@ -1,30 +1,37 @@
 //! Stand-ins for the strangers that Ledger deals with, for tests, demo and bench.
 //!
 //! * [`shop`]: a Magento shop with the published accounting module, its money and its outbox.
-//! * [`book`]: a book that speaks the `v2` dialect, strict and stateful, with faults on request.
+//! * [`book`]: a book of the `v2` family, by the rules of either house, strict and stateful, with faults on request.
+//! * [`accounting`]: a book that speaks Xero's Accounting API; [`sage`]: one that speaks Sage Accounting v3.1.
 //! * [`runtime_api`]: the Lambda Runtime API, driving a built function binary.
 //!
 //! They are written from what the real ones are known to do, never from what Ledger expects of them: this crate depends
 //! on no other crate of the workspace. `README.md` next to this file's folder describes the Rust API and the control
-//! API of the two programs, `world-shop` and `world-book`.
+//! API of the programs, `world-shop`, `world-book`, `world-freeagent`, `world-accounting` and `world-sage`.
 
+pub mod accounting;
 mod ambient;
 pub mod amount;
 pub mod book;
 mod client;
 pub mod clock;
+pub mod desk;
+mod fields;
 pub mod program;
 pub mod runtime_api;
+pub mod sage;
 pub mod server;
 pub mod shop;
 pub mod statement;
 #[cfg(test)]
 mod testing;
 
+pub use accounting::AccountingBook;
 pub use amount::Amount;
 
 pub use book::Book;
 pub use clock::Clock;
 
 pub use runtime_api::LambdaFunction;
+pub use sage::SageBook;
 pub use shop::Shop;

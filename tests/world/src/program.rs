@@ -7,10 +7,11 @@ use std::io::Write as _;
 /// # Errors
 /// When standard output is closed or signals can't be watched.
 pub async fn announce_and_wait(url: &str) -> anyhow::Result<()> {
+    // Whoever reads that it is ready may stop it at once.
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", serde_json::json!({"listening": url}))?;
     out.flush()?;
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}

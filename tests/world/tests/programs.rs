@@ -1,4 +1,4 @@
-//! The two programs say where they listen, answer, and stop when told to.
+//! The programs say where they listen, answer, and stop when told to.
 
 #[cfg(test)]
 mod programs {
@@ -30,5 +30,20 @@ mod programs {
     #[test]
     fn the_book_speaks() {
         speaks(env!("CARGO_BIN_EXE_world-book"), "book");
+    }
+
+    #[test]
+    fn the_book_of_the_accounting_api_speaks() {
+        speaks(env!("CARGO_BIN_EXE_world-accounting"), "accounting");
+    }
+
+    #[test]
+    fn the_book_of_sage_speaks() {
+        speaks(env!("CARGO_BIN_EXE_world-sage"), "sage");
+    }
+
+    #[test]
+    fn the_freeagent_book_speaks() {
+        speaks(env!("CARGO_BIN_EXE_world-freeagent"), "book");
     }
 }

@@ -19,14 +19,22 @@ struct Arguments {
     /// Providers whose module is installed.
     #[arg(long = "provider", default_values_t = ["xero".to_owned()])]
     providers: Vec<String>,
+    /// Providers whose module tells of products and stock.
+    #[arg(long = "catalogue-watcher", default_values_t = ["sage_accounting".to_owned()])]
+    catalogue_watchers: Vec<String>,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let client = if arguments.older_client { ClientVersion::WithoutProvider } else { ClientVersion::WithProvider };
-    let options =
-        ShopOptions { listen: arguments.listen, client, providers: arguments.providers, ..ShopOptions::default() };
+    let options = ShopOptions {
+        listen: arguments.listen,
+        client,
+        providers: arguments.providers,
+        catalogue_watchers: arguments.catalogue_watchers,
+        ..ShopOptions::default()
+    };
     let shop = Shop::start(options).await?;
     announce_and_wait(&shop.url()).await
 }

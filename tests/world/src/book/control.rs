@@ -4,57 +4,31 @@
 //! |---|---|---|
 //! | `GET health` | | `{"ok":true,"kind":"book","now":1795167000}` |
 //! | `GET clock`, `POST clock` | `{"advance_seconds":60}` | `{"now":…,"offset":60}` |
-//! | `GET log` | | `[…]`, each a [`super::LogEntry`] |
+//! | `GET log` | | `[…]`, each a [`crate::desk::LogEntry`] |
 //! | `GET overlaps` | | `{"writes":[[3,4]]}`: numbers of the log that were under way at once |
-//! | `GET documents` | | `{"contacts":[…],"invoices":[…],"price_list_items":[…],"bank_transaction_explanations":[…]}` |
+//! | `GET documents` | | `{"contacts":[…],"invoices":[…],"credit_notes":[…],…}`, as the API shows them |
+//! | `GET statement` | | [`crate::statement::Statement`] |
+//! | `POST lock` | `{"until":"2026-10-31"}` or `{"until":null}` | `{"ok":true}`: that period is closed |
+//! | `POST permission` | `{"level":4}` | `{"ok":true}`: what the user behind the tokens may do |
 //! | `GET invoices?reference=…` | | `{"invoices":[…]}` with that reference |
-//! | `POST seed` | [`Seed`] | `{"contacts":["url"],"invoices":["url"],"price_list_items":["url"]}` |
-//! | `POST faults`, `GET faults`, `DELETE faults` | [`FaultSpec`] or a list | `{"ok":true}`, or those still to come |
+//! | `POST seed` | [`super::Seed`] | `{"contacts":["url"],"invoices":["url"],"credit_notes":["url"],…}` |
+//! | `POST faults`, `GET faults`, `DELETE faults` | [`super::FaultSpec`] or a list | `{"ok":true}`, or those still to come |
 //! | `GET late`, `POST late/release` | | `{"waiting":1}`, `{"released":[201]}`: the statuses nobody saw |
 //! | `POST tokens` | `{"accept":["a"],"revoke":["b"]}` | `{"ok":true}` |
-//! | `GET switches`, `POST switches` | the fields of [`Switches`] that change | all of them |
+//! | `GET switches`, `POST switches` | the fields of [`super::Switches`] that change | all of them |
 //! | `POST latency` | `{"milliseconds":50}` | `{"ok":true}` |
 //! | `POST reset` | | `{"ok":true}`: as it was opened, log included |
 
 use anyhow::Context as _;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::spec::{FaultSpec, Seed, Switches};
-use super::{Core, faults};
-use crate::server::{Answer, Request};
+use super::statement::statement;
+use super::store::Store;
+use crate::server::Request;
 
-pub(crate) fn answer(core: &Core, request: &Request) -> Answer {
-    match handle(core, request) {
-        Ok(Some(value)) => Answer::json(200, &value),
-        Ok(None) => Answer::json(404, &json!({"error": "there is no such thing"})),
-        Err(error) => Answer::json(422, &json!({"error": format!("{error:#}")})),
-    }
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct Tokens {
-    accept: Vec<String>,
-    revoke: Vec<String>,
-}
-
-fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>> {
-    let segments = request.segments();
-    let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
-    let done = json!({"ok": true});
-    let mut store = core.store();
-    Ok(Some(match (request.method.as_str(), path.as_slice()) {
-        ("GET", ["health"]) => json!({"ok": true, "kind": "book", "now": store.now()}),
-        ("GET", ["clock"]) => json!({"now": store.now(), "offset": store.options.clock.offset()}),
-        ("POST", ["clock"]) => {
-            let seconds =
-                request.json()?.get("advance_seconds").and_then(Value::as_i64).context("advance_seconds: how many?")?;
-            store.options.clock.advance(seconds);
-            json!({"now": store.now(), "offset": store.options.clock.offset()})
-        }
-        ("GET", ["log"]) => json!(core.log().entries()),
-        ("GET", ["overlaps"]) => json!({"writes": core.log().overlaps()}),
+/// What only this book has; the rest is the shared desk's.
+pub(crate) fn own(store: &mut Store, request: &Request, path: &[&str]) -> anyhow::Result<Option<Value>> {
+    Ok(Some(match (request.method.as_str(), path) {
         ("GET", ["documents"]) => store.documents(),
         ("GET", ["invoices"]) => {
             let reference = request.parameter("reference").context("which reference?")?;
@@ -62,49 +36,20 @@ fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>> {
                 .invoices
                 .values()
                 .filter(|invoice| invoice.reference == reference)
-                .map(|invoice| store.show_invoice(invoice, true))
+                .map(|invoice| store.show_document(invoice, true))
                 .collect();
             json!({"invoices": found})
         }
-        ("POST", ["seed"]) => {
-            let seed: Seed = request.read()?;
-            faults::seed(&mut store, &seed)?
+        ("GET", ["statement"]) => serde_json::to_value(statement(store))?,
+        ("POST", ["lock"]) => {
+            let until = request.json()?.get("until").cloned().unwrap_or_default();
+            store.locked_until = until.as_str().map(str::to_owned);
+            json!({"ok": true})
         }
-        ("POST", ["faults"]) => {
-            store.faults.extend(request.read_list::<FaultSpec>()?);
-            done
-        }
-        ("GET", ["faults"]) => json!(store.faults),
-        ("DELETE", ["faults"]) => {
-            store.faults.clear();
-            done
-        }
-        ("GET", ["late"]) => json!({"waiting": store.late.len()}),
-        ("POST", ["late", "release"]) => json!({"released": faults::release(&mut store)}),
-        ("POST", ["tokens"]) => {
-            let tokens: Tokens = request.read()?;
-            store.tokens.extend(tokens.accept);
-            store.tokens.retain(|token| !tokens.revoke.contains(token));
-            done
-        }
-        ("GET", ["switches"]) => json!(store.switches),
-        ("POST", ["switches"]) => {
-            let mut switches = serde_json::to_value(store.switches)?;
-            if let (Some(all), Value::Object(changes)) = (switches.as_object_mut(), request.json()?) {
-                all.extend(changes);
-            }
-            store.switches = serde_json::from_value::<Switches>(switches)?;
-            json!(store.switches)
-        }
-        ("POST", ["latency"]) => {
-            store.options.latency_milliseconds =
-                request.json()?.get("milliseconds").and_then(Value::as_u64).context("milliseconds: how many?")?;
-            done
-        }
-        ("POST", ["reset"]) => {
-            store.reset();
-            *core.log() = super::log::Log::new();
-            done
+        ("POST", ["permission"]) => {
+            let level = request.json()?.get("level").and_then(Value::as_u64).context("level: which?")?;
+            store.permission_level = u8::try_from(level)?;
+            json!({"ok": true})
         }
         _ => return Ok(None),
     }))

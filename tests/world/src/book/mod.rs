@@ -1,32 +1,38 @@
-//! A book that speaks the `v2` dialect: strict, stateful, with faults on request.
+//! A book of the `v2` family: strict, stateful, with faults on request, by the rules of either [`House`].
 //!
 //! Everything is below `/v2/`; a token is asked for, documents are known by their URLs, figures come back as text, lists
-//! come in pages, and a refusal is 422 with a list of fields. `/connections` is 404, by which a connector can tell this
-//! dialect from the other.
+//! come in pages, and a refusal is 422 with a list of what is wrong. `/connections` is 404, by which a connector can tell
+//! the `v2` dialect from the provider's other one.
 
 mod api;
 mod control;
 mod faults;
-mod log;
+mod lists;
 mod rules;
 mod spec;
+mod statement;
 mod store;
 
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rust_decimal::Decimal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-pub use log::LogEntry;
-pub use spec::{BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
+pub use crate::desk::{BookFault, FaultSpec, LogEntry};
+pub use spec::{
+    BookOptions, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR, REQUESTS_PER_MINUTE, Seat, Seed, Switches,
+    TakenWording, TaxRounding, UnknownField, Verdict,
+};
 
 use crate::clock::Clock;
-use crate::server::{Reply, Request, Server};
-use log::Log;
-use store::Store;
+use crate::desk::{self, Log};
+use crate::server::{Reply, Server};
+use crate::statement::Statement;
+use store::{Kind, Store};
 
 /// A running book. Clones are the same book; it closes with the last of them.
 #[derive(Clone, Debug)]
@@ -35,22 +41,7 @@ pub struct Book {
     server: Arc<Server>,
 }
 
-/// The book without its door.
-#[derive(Clone, Debug)]
-pub(crate) struct Core {
-    store: Arc<Mutex<Store>>,
-    log: Arc<Mutex<Log>>,
-}
-
-impl Core {
-    pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+pub(crate) type Core = desk::Core<Store>;
 
 impl Book {
     /// Opens a book.
@@ -60,9 +51,15 @@ impl Book {
     pub async fn start(options: BookOptions) -> anyhow::Result<Self> {
         let listen = options.listen;
         let public_url = options.public_url.clone();
-        let core = Core { store: Arc::new(Mutex::new(Store::new(options))), log: Arc::new(Mutex::new(Log::new())) };
+        let core = Core::new(Store::new(options));
         let door = core.clone();
-        let server = Server::start(listen, move |request| route(door.clone(), request)).await?;
+        let requests = Arc::new(AtomicU64::new(0));
+        let server = Server::start(listen, move |request| {
+            let door = door.clone();
+            let number = requests.fetch_add(1, Ordering::Relaxed);
+            async move { named(door.answer(request).await, number) }
+        })
+        .await?;
         let base_url = public_url.unwrap_or_else(|| server.url());
         core.store().base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { core, server: Arc::new(server) })
@@ -86,6 +83,49 @@ impl Book {
         self.core.store().url(collection, id)
     }
 
+    /// Whose rules hold.
+    #[must_use]
+    pub fn house(&self) -> House {
+        self.core.store().house()
+    }
+
+    /// What it holds, in the shape that all books share.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        statement::statement(&self.core.store())
+    }
+
+    /// The bookkeeper closes the period up to that day, or opens it again.
+    pub fn closes_until(&self, day: Option<&str>) {
+        self.core.store().locked_until = day.map(str::to_owned);
+    }
+
+    /// The user behind the tokens may do that much from now on, 1 to 8.
+    pub fn permits(&self, level: u8) {
+        self.core.store().permission_level = level;
+    }
+
+    /// The bookkeeper hides the contacts with that e-mail address.
+    pub fn hides(&self, email: &str) {
+        let email = store::normalised(email);
+        let mut store = self.core.store();
+        let now = store.now();
+        for contact in store.contacts.values_mut().filter(|contact| contact.email == email) {
+            contact.hidden = true;
+            contact.updated_at = now;
+        }
+    }
+
+    /// The bookkeeper enters money for the document with that reference by hand, on the first bank account: received
+    /// for an invoice, or paid back for a credit note if the amount is negative.
+    ///
+    /// # Errors
+    /// When the book refuses it.
+    pub fn enters_payment(&self, reference: &str, amount: &str) -> anyhow::Result<()> {
+        let explanation = json!({"paid_invoice": reference, "gross_value": amount, "description": "by hand"});
+        self.seeds(&Seed { bank_transaction_explanations: vec![explanation], ..Seed::default() }).map(drop)
+    }
+
     /// The bookkeeper corrects the totals of the invoices with that reference: they are those of their lines again.
     pub fn corrects(&self, reference: &str) {
         let mut store = self.core.store();
@@ -98,15 +138,46 @@ impl Book {
     #[must_use]
     pub fn invoices(&self) -> Vec<Value> {
         let store = self.core.store();
-        store.invoices.values().map(|invoice| store.show_invoice(invoice, true)).collect()
+        store.invoices.values().map(|invoice| store.show_document(invoice, true)).collect()
+    }
+
+    /// All credit notes, with their lines.
+    #[must_use]
+    pub fn credit_notes(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.credit_notes.values().map(|note| store.show_document(note, true)).collect()
     }
 
     /// The invoices with that reference.
     #[must_use]
     pub fn shows(&self, reference: &str) -> Vec<Value> {
+        self.shown(Kind::Invoice, reference)
+    }
+
+    /// The credit notes with that reference.
+    #[must_use]
+    pub fn shows_credit_note(&self, reference: &str) -> Vec<Value> {
+        self.shown(Kind::CreditNote, reference)
+    }
+
+    fn shown(&self, kind: Kind, reference: &str) -> Vec<Value> {
         let store = self.core.store();
-        let found = store.invoices.values().filter(|invoice| invoice.reference == reference);
-        found.map(|invoice| store.show_invoice(invoice, true)).collect()
+        let found = store.documents_of(kind).values().filter(|document| document.reference == reference);
+        found.map(|document| store.show_document(document, true)).collect()
+    }
+
+    /// Everything that was set off between credit notes and invoices.
+    #[must_use]
+    pub fn reconciliations(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.reconciliations.values().map(|it| store.show_reconciliation(it)).collect()
+    }
+
+    /// What money on the bank accounts was for.
+    #[must_use]
+    pub fn explanations(&self) -> Vec<Value> {
+        let store = self.core.store();
+        store.explanations.values().map(|it| store.show_explanation(it)).collect()
     }
 
     /// The total of the only invoice with that reference.
@@ -129,7 +200,7 @@ impl Book {
     #[must_use]
     pub fn price_list_items(&self) -> Vec<Value> {
         let store = self.core.store();
-        store.price_list_items.values().map(|item| store.show_plain("price_list_items", item)).collect()
+        store.price_list_items.values().map(|item| store.show_price(item)).collect()
     }
 
     /// Everything in the book, by kind.
@@ -148,33 +219,33 @@ impl Book {
 
     /// Sets a fault for the next requests that match.
     pub fn faults(&self, fault: FaultSpec) {
-        self.core.store().faults.push(fault);
+        self.core.store().desk.faults.push(fault);
     }
 
     /// Forgets the faults that are still to come.
     pub fn heals(&self) {
-        self.core.store().faults.clear();
+        self.core.store().desk.faults.clear();
     }
 
     /// Lets land what is late; returns the statuses nobody saw.
     pub fn releases_late(&self) -> Vec<u16> {
-        faults::release(&mut self.core.store())
+        desk::release(&mut *self.core.store())
     }
 
     /// How many requests are still to land.
     #[must_use]
     pub fn late(&self) -> usize {
-        self.core.store().late.len()
+        self.core.store().desk.late.len()
     }
 
     /// Accepts a token.
     pub fn accepts(&self, token: &str) {
-        self.core.store().tokens.insert(token.to_owned());
+        self.core.store().desk.tokens.insert(token.to_owned());
     }
 
     /// Accepts a token no more.
     pub fn revokes(&self, token: &str) {
-        self.core.store().tokens.remove(token);
+        self.core.store().desk.tokens.remove(token);
     }
 
     /// Changes the switches.
@@ -184,7 +255,7 @@ impl Book {
 
     /// How long each request takes at least.
     pub fn takes(&self, milliseconds: u64) {
-        self.core.store().options.latency_milliseconds = milliseconds;
+        self.core.store().desk.latency_milliseconds = milliseconds;
     }
 
     /// Its log.
@@ -206,9 +277,12 @@ impl Book {
     }
 }
 
-async fn route(core: Core, request: Request) -> Reply {
-    if request.path.starts_with("/_control/") {
-        return control::answer(&core, &request).into();
+/// An answer with the identifier of its request, as support asks for it.
+fn named(reply: Reply, number: u64) -> Reply {
+    match reply {
+        Reply::Answer(answer) => {
+            Reply::Answer(answer.with_header("x-request-id", format!("1-{number:08x}-{number:024x}")))
+        }
+        Reply::HangUp => Reply::HangUp,
     }
-    faults::answer(core, request).await
 }

@@ -5,12 +5,42 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::amount::Amount;
 use crate::clock::Clock;
+
+/// Requests a minute that the real one takes (`FreeAgent` API docs, introduction).
+pub const REQUESTS_PER_MINUTE: u32 = 120;
+/// Requests an hour that the real one takes (`FreeAgent` API docs, introduction).
+pub const REQUESTS_PER_HOUR: u32 = 3_600;
+
+/// Whose rules hold: the two dialects of one family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum House {
+    /// Invoices are open as created, e-mail addresses are unique and can be searched for, errors name their field.
+    #[default]
+    V2,
+    /// Everything begins as a draft, contacts are neither unique nor searchable, errors are sentences alone.
+    Freeagent,
+}
+
+/// Where the company is, as far as sales tax goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seat {
+    /// England, Scotland or Wales.
+    #[default]
+    GreatBritain,
+    /// Northern Ireland: goods are still sold within the European Union.
+    NorthernIreland,
+    /// Anywhere else.
+    Elsewhere,
+}
 
 /// How a book is opened.
 #[derive(Clone, Debug)]
 pub struct BookOptions {
+    /// Whose rules hold.
+    pub house: House,
     /// Where it listens; a free port of the loopback by default.
     pub listen: SocketAddr,
     /// The address it calls itself by in its documents' URLs; the one it listens on by default.
@@ -23,12 +53,20 @@ pub struct BookOptions {
     pub currency: String,
     /// The company's sales tax rates in percent; the first is the standard rate.
     pub sales_tax_rates: Vec<String>,
+    /// Whether the company is registered for sales tax.
+    pub sales_tax_registered: bool,
+    /// Where it is.
+    pub seat: Seat,
     /// The tokens it accepts.
     pub tokens: Vec<String>,
+    /// What the user behind the tokens may do, 1 to 8: 4 reaches invoices, 6 banking.
+    pub permission_level: u8,
     /// How long each request takes at least, half before and half after its effect.
     pub latency_milliseconds: u64,
     /// How many requests a minute it takes before it answers 429; none means any number.
     pub requests_per_minute: Option<u32>,
+    /// The same for an hour.
+    pub requests_per_hour: Option<u32>,
     /// What isn't known of the real one.
     pub switches: Switches,
 }
@@ -36,17 +74,38 @@ pub struct BookOptions {
 impl Default for BookOptions {
     fn default() -> Self {
         Self {
+            house: House::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             public_url: None,
             clock: Clock::system(),
             company: "Example Trading Ltd".to_owned(),
             currency: "GBP".to_owned(),
             sales_tax_rates: ["20.0", "5.0", "0.0"].map(str::to_owned).to_vec(),
+            sales_tax_registered: true,
+            seat: Seat::default(),
             tokens: vec!["book-token".to_owned()],
+            permission_level: 8,
             latency_milliseconds: 0,
             requests_per_minute: None,
+            requests_per_hour: None,
             switches: Switches::default(),
         }
+    }
+}
+
+impl BookOptions {
+    /// A book with `FreeAgent`'s rules, without limits on the number of requests.
+    #[must_use]
+    pub fn freeagent() -> Self {
+        Self { house: House::Freeagent, ..Self::default() }
+    }
+
+    /// With the limits of the real one: 120 requests a minute, 3,600 an hour (`FreeAgent` API docs, introduction).
+    #[must_use]
+    pub fn with_real_limits(mut self) -> Self {
+        self.requests_per_minute = Some(REQUESTS_PER_MINUTE);
+        self.requests_per_hour = Some(REQUESTS_PER_HOUR);
+        self
     }
 }
 
@@ -83,6 +142,41 @@ pub enum UnknownField {
     Refused,
 }
 
+/// Taken or not taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// 422.
+    #[default]
+    Refused,
+    /// Taken, as the switch says.
+    Accepted,
+}
+
+/// What a reference that is taken already is called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenWording {
+    /// `reference has already been taken`
+    #[default]
+    Taken,
+    /// `reference must be unique`
+    Unique,
+}
+
+/// The shape of a 403.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForbiddenShape {
+    /// `{"errors":{"error":{"message":"…"}}}`, as 401 and 404 are.
+    #[default]
+    Object,
+    /// `{"errors":[{"message":"…"}]}`, as 422 is.
+    List,
+    /// The sentence alone, as 429 is.
+    Text,
+}
+
 /// Behaviours that aren't known of the real one; the connector has to be right under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -101,6 +195,31 @@ pub struct Switches {
     pub hidden_contacts_keep_email: bool,
     /// Fields the book doesn't know.
     pub unknown_fields: UnknownField,
+    /// `v2` alone: credit notes begin as drafts, although invoices are open as created.
+    pub credit_notes_begin_as_drafts: bool,
+    /// A transition into the state the document is in already, e.g. `mark_as_sent` of a sent invoice.
+    pub repeated_transitions: Verdict,
+    /// A transition is answered with an empty body instead of the document.
+    pub transitions_answer_nothing: bool,
+    /// A document's body without its root element.
+    pub bodies_without_root: Verdict,
+    /// A receipt from an account in another currency than the invoice's, without `foreign_currency_value`: accepted
+    /// means that the book converts at the invoice's rate.
+    pub missing_foreign_value: Verdict,
+    /// A reconciliation whose documents differ in currency: accepted means at par.
+    pub reconciliations_across_currencies: Verdict,
+    /// A reconciliation with a negative value: accepted means that its sign is ignored.
+    pub negative_reconciliations: Verdict,
+    /// `ec_status` in a company that reports no sales tax: accepted means that it is ignored.
+    pub ec_status_without_registration: Verdict,
+    /// A sales tax rate in a company that isn't registered: accepted means that nothing is charged.
+    pub sales_tax_without_registration: Verdict,
+    /// Lists of explanations show `receipt_reference`; without it only a single explanation does.
+    pub explanation_lists_tell_references: bool,
+    /// How a reference is refused that is taken already.
+    pub taken_wording: TakenWording,
+    /// The shape of a 403.
+    pub forbidden_shape: ForbiddenShape,
 }
 
 impl Default for Switches {
@@ -113,6 +232,18 @@ impl Default for Switches {
             email_search_finds_hidden: true,
             hidden_contacts_keep_email: true,
             unknown_fields: UnknownField::default(),
+            credit_notes_begin_as_drafts: false,
+            repeated_transitions: Verdict::Accepted,
+            transitions_answer_nothing: false,
+            bodies_without_root: Verdict::Refused,
+            missing_foreign_value: Verdict::Refused,
+            reconciliations_across_currencies: Verdict::Refused,
+            negative_reconciliations: Verdict::Refused,
+            ec_status_without_registration: Verdict::Refused,
+            sales_tax_without_registration: Verdict::Refused,
+            explanation_lists_tell_references: true,
+            taken_wording: TakenWording::default(),
+            forbidden_shape: ForbiddenShape::default(),
         }
     }
 }
@@ -125,150 +256,14 @@ pub struct Seed {
     pub contacts: Vec<Value>,
     /// Invoices, with the fields of the API; a missing `contact` becomes a stranger, missing dates and terms are made up.
     pub invoices: Vec<Value>,
+    /// Credit notes; gaps are filled as for invoices.
+    pub credit_notes: Vec<Value>,
     /// Price list items.
     pub price_list_items: Vec<Value>,
-}
-
-/// What happens to a request instead of, or besides, being obeyed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum BookFault {
-    /// 429 in plain text.
-    RateLimited {
-        /// `Retry-After` in seconds, if any.
-        #[serde(default)]
-        retry_after: Option<u64>,
-    },
-    /// Any answer; a page for people unless a body is given.
-    Answer {
-        /// The status.
-        status: u16,
-        /// The body.
-        #[serde(default)]
-        body: Option<String>,
-        /// The body's type; `text/html` by default.
-        #[serde(default)]
-        content_type: Option<String>,
-        /// Whether the request is obeyed all the same.
-        #[serde(default)]
-        apply: bool,
-    },
-    /// The connection is closed without a word.
-    HangUp {
-        /// Whether the request is obeyed all the same.
-        #[serde(default)]
-        apply: bool,
-    },
-    /// The usual answer, late.
-    Slow {
-        /// How late.
-        milliseconds: u64,
-        /// Whether the effect comes before the wait.
-        #[serde(default)]
-        apply_first: bool,
-    },
-    /// The reply is lost now, and the effect comes later.
-    Late {
-        /// After that many further requests; none means when it is released.
-        #[serde(default)]
-        after_requests: Option<u32>,
-        /// A status to answer with; none means the connection is closed.
-        #[serde(default)]
-        status: Option<u16>,
-    },
-    /// Obeyed, but the total is off by that much.
-    WrongTotal {
-        /// How much.
-        by: Amount,
-    },
-    /// 401.
-    Unauthorized,
-    /// 422 with one error, whatever the request says.
-    Refused {
-        /// The field.
-        field: String,
-        /// What is wrong with it, without the field's name.
-        message: String,
-    },
-    /// 200 with errors inside; not obeyed.
-    ErrorInside,
-    /// A success with a body that breaks off.
-    Garbage {
-        /// Whether the request is obeyed all the same.
-        #[serde(default)]
-        apply: bool,
-    },
-    /// A success with a body of that size.
-    Huge {
-        /// How many bytes.
-        bytes: usize,
-        /// Whether the request is obeyed all the same.
-        #[serde(default)]
-        apply: bool,
-    },
-}
-
-impl BookFault {
-    /// A page for people with that status, the request obeyed or not.
-    #[must_use]
-    pub fn page(status: u16, apply: bool) -> Self {
-        Self::Answer { status, body: None, content_type: None, apply }
-    }
-
-    /// Its name, as in JSON.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::RateLimited { .. } => "rate_limited",
-            Self::Answer { .. } => "answer",
-            Self::HangUp { .. } => "hang_up",
-            Self::Slow { .. } => "slow",
-            Self::Late { .. } => "late",
-            Self::WrongTotal { .. } => "wrong_total",
-            Self::Unauthorized => "unauthorized",
-            Self::Refused { .. } => "refused",
-            Self::ErrorInside => "error_inside",
-            Self::Garbage { .. } => "garbage",
-            Self::Huge { .. } => "huge",
-        }
-    }
-}
-
-/// A fault for the next requests that match.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FaultSpec {
-    /// `GET`, `POST`, `PUT`; none means any.
-    #[serde(default)]
-    pub method: Option<String>,
-    /// What the path begins with, e.g. `/v2/invoices`.
-    #[serde(default)]
-    pub path: String,
-    /// How many matching requests pass first.
-    #[serde(default)]
-    pub skip: u32,
-    /// For how many requests; 1 by default.
-    #[serde(default = "once")]
-    pub times: u32,
-    /// What happens.
-    #[serde(flatten)]
-    pub fault: BookFault,
-}
-
-fn once() -> u32 {
-    1
-}
-
-impl FaultSpec {
-    /// For the next `times` requests of that method to paths that begin so.
-    #[must_use]
-    pub fn on(method: &str, path: &str, times: u32, fault: BookFault) -> Self {
-        Self { method: Some(method.to_owned()), path: path.to_owned(), skip: 0, times, fault }
-    }
-
-    /// Only after that many matching requests have passed.
-    #[must_use]
-    pub fn after(mut self, skip: u32) -> Self {
-        self.skip = skip;
-        self
-    }
+    /// Bank accounts, besides the three that are there.
+    pub bank_accounts: Vec<Value>,
+    /// What the bank's feed has brought: `bank_account`, `dated_on`, `amount`, `description`.
+    pub bank_transactions: Vec<Value>,
+    /// Money received or paid back by hand; `paid_invoice` may be a URL or a reference.
+    pub bank_transaction_explanations: Vec<Value>,
 }

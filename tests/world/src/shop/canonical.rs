@@ -286,17 +286,20 @@ fn product(state: &State, id: i64) -> Result<Php, Refusal> {
         ));
     };
     let product = &stored.product;
-    let figure = |amount: &Option<Amount>| amount.as_ref().and_then(|amount| amount.decimal().ok()).map(Php::money);
+    // Columns of the catalogue hold six decimals for prices and four for everything else.
+    let figure = |amount: &Option<Amount>, decimals: u32| {
+        amount.as_ref().and_then(|amount| amount.decimal().ok()).map(|figure| Php::money(round(figure, decimals)))
+    };
     Ok(Fields::default()
         .put("magento_id", Php::Int(id))
         .put("sku", Php::text(&product.sku))
         .put("name", Php::text(&product.name))
         .put("product_type", Php::text(&product.product_type))
-        .put_if("price", figure(&product.price))
-        .put_if("special_price", figure(&product.special_price))
-        .put_if("cost", figure(&product.cost))
-        .put_if("weight", figure(&product.weight))
-        .put_if("stock_qty", figure(&product.stock_quantity))
+        .put_if("price", figure(&product.price, 6))
+        .put_if("special_price", figure(&product.special_price, 6))
+        .put_if("cost", figure(&product.cost, 6))
+        .put_if("weight", figure(&product.weight, 4))
+        .put_if("stock_qty", figure(&product.stock_quantity, 4))
         .put("manage_stock", Php::Bool(product.manage_stock))
         .put_if("tax_class", text_if(product.tax_class.as_deref()))
         .put("website_ids", Php::List(product.website_ids.iter().map(|id| Php::Int(*id)).collect()))

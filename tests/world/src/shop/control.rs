@@ -8,12 +8,16 @@
 //! | `POST customers` | [`CustomerSpec`] | `{"id":1}` |
 //! | `POST customers/{id}` | [`CustomerEdit`] | `{"ok":true}` |
 //! | `DELETE customers/{id}` | | `{"ok":true}` |
+//! | `PUT customers` | [`CustomerSpec`] | `{"id":1}`: the account with that address is so from now on |
 //! | `POST products` | [`ProductSpec`] | `{"id":1}` |
+//! | `POST products/{id}/stock` | `{"quantity":5}` | `{"ok":true}` |
 //! | `POST orders` | [`OrderSpec`] | [`super::PlacedOrder`] |
 //! | `POST invoices` | `{"order_id":1}` and the fields of [`InvoiceSpec`] | `{"id":1,"increment_id":"000000001","state":"paid","grand_total":"43.62"}` |
 //! | `GET invoices/{id}` | | the same |
 //! | `POST invoices/{id}/pay`, `…/cancel`, `…/lose` | | `{"ok":true}` |
 //! | `POST memos` | [`MemoSpec`] | `{"id":1}` |
+//! | `POST memos/{id}/comment` | `{"comment":"…"}` | `{"ok":true}` |
+//! | `GET sales` | | `[…]`, each a [`super::Sale`] |
 //! | `GET presets`, `POST presets/{name}` | | `["…"]`, `{"id":1,"increment_id":…}` as of an invoice |
 //! | `POST cron` | | `{"sent":[…]}`, each a [`super::Sent`] |
 //! | `GET outbox` | | `[…]`, each a [`super::OutboxRow`] |
@@ -130,6 +134,7 @@ fn look(core: &Core, request: &Request, path: &[&str]) -> anyhow::Result<Option<
         ["pushed"] => Some(json!(state.pushed)),
         ["requests"] => Some(json!(state.requests)),
         ["invoices", id] => invoice(&state, id.parse()?),
+        ["sales"] => Some(json!(trade::sales(&state))),
         ["delivery", id] => {
             drop(state);
             Some(json!(cron::delivery(core, id.parse()?)?))
@@ -217,8 +222,22 @@ fn sell(core: &Core, request: &Request, method: &str, path: &[&str], now: i64) -
         ("POST", ["products"]) => {
             Ok(Some(json!({"id": trade::save_product(state, request.read::<ProductSpec>()?, now)})))
         }
+        ("POST", ["products", id, "stock"]) => {
+            let quantity = request.json()?.get("quantity").cloned().context("quantity: how many?")?;
+            trade::save_stock(state, id.parse()?, serde_json::from_value(quantity)?, now)?;
+            done()
+        }
+        ("PUT", ["customers"]) => {
+            Ok(Some(json!({"id": trade::save_customer(state, request.read::<CustomerSpec>()?, now)?})))
+        }
         ("POST", ["orders"]) => Ok(Some(json!(trade::place(state, &request.read::<OrderSpec>()?, now)?))),
         ("POST", ["memos"]) => Ok(Some(json!({"id": trade::refund(state, &request.read::<MemoSpec>()?, now)?}))),
+        ("POST", ["memos", id, "comment"]) => {
+            let body = request.json()?;
+            let comment = body.get("comment").and_then(Value::as_str).context("comment: which?")?;
+            trade::comment(state, id.parse()?, comment, now)?;
+            done()
+        }
         ("POST", ["invoices"]) => {
             let mut body = request.json()?;
             let order_id = body.as_object_mut().and_then(|fields| fields.remove("order_id")).and_then(|id| id.as_i64());

@@ -36,7 +36,8 @@ pub struct Sent {
 
 pub(crate) async fn tick(core: &Core) -> Vec<Sent> {
     let due = {
-        let state = core.state();
+        let mut state = core.state();
+        outbox::clear(&mut state, core.now());
         if Pairing::of(&state).is_err() {
             return Vec::new();
         }

@@ -22,18 +22,20 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Context as _;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use cron::{Delivery, Sent};
 pub use money::{TaxAlgorithm, TaxSettings};
 pub use spec::{
     Address, Capture, CustomerEdit, CustomerSpec, DiscountSpec, Guest, InvoiceSpec, ItemKind, ItemSpec, MemoSpec,
-    OrderSpec, PartSpec, ProductSpec, ShopFault, ShopFaultSpec, WebsiteSpec,
+    OrderSpec, PRODUCT_TYPES, PartSpec, ProductSpec, ShopFault, ShopFaultSpec, WebsiteSpec,
 };
 pub use state::{Chip, InvoiceState, OutboxRow, OutboxStatus, PushedState, RestRequest};
-pub use trade::PlacedOrder;
+pub use trade::{PlacedOrder, Sale};
 
 use crate::ambient;
+use crate::amount::Amount;
 use crate::clock::Clock;
 use crate::server::{Reply, Request, Server};
 use state::{Pairing, State};
@@ -60,6 +62,8 @@ pub struct ShopOptions {
     pub client: ClientVersion,
     /// Providers whose module is installed; `xero` by default.
     pub providers: Vec<String>,
+    /// Providers whose module tells of products and stock. Of the published ones only Sage's does.
+    pub catalogue_watchers: Vec<String>,
 }
 
 impl Default for ShopOptions {
@@ -69,6 +73,7 @@ impl Default for ShopOptions {
             clock: Clock::system(),
             client: ClientVersion::default(),
             providers: vec!["xero".to_owned()],
+            catalogue_watchers: vec!["sage_accounting".to_owned()],
         }
     }
 }
@@ -109,6 +114,7 @@ impl Shop {
     /// When the address can't be bound.
     pub async fn start(options: ShopOptions) -> anyhow::Result<Self> {
         let mut state = State::new(options.client, options.providers);
+        state.catalogue_watchers = options.catalogue_watchers;
         for website in presets::websites() {
             trade::set_website(&mut state, &website)?;
         }
@@ -144,10 +150,19 @@ impl Shop {
         Customers { core: &self.core }
     }
 
+    /// Saves a customer account: the one with that e-mail address in that website is exactly so from now on, or a new one
+    /// is opened. Tells the ledger, if an earlier change didn't already. Returns the customer.
+    ///
+    /// # Errors
+    /// When there is no e-mail address.
+    pub fn saves_customer(&self, customer: CustomerSpec) -> anyhow::Result<i64> {
+        trade::save_customer(&mut self.core.state(), customer, self.core.now())
+    }
+
     /// Changes a customer account, which tells the ledger, if an earlier change didn't already.
     ///
     /// # Errors
-    /// When there is no such customer.
+    /// When there is no such customer, or the e-mail address is another's.
     pub fn edits(&self, customer_id: i64, edit: CustomerEdit) -> anyhow::Result<()> {
         trade::edit_customer(&mut self.core.state(), customer_id, edit, self.core.now())
     }
@@ -158,6 +173,14 @@ impl Shop {
     /// When the specification makes no sense.
     pub fn orders(&self, order: &OrderSpec) -> anyhow::Result<PlacedOrder> {
         trade::place(&mut self.core.state(), order, self.core.now())
+    }
+
+    /// Places an order: the same as [`Shop::orders`].
+    ///
+    /// # Errors
+    /// When the specification makes no sense.
+    pub fn places(&self, order: &OrderSpec) -> anyhow::Result<PlacedOrder> {
+        self.orders(order)
     }
 
     /// Invoices all that is left of an order and tells the ledger; returns the invoice.
@@ -195,14 +218,76 @@ impl Shop {
     /// Makes a credit memo and tells the ledger; returns the memo.
     ///
     /// # Errors
-    /// When there is not that much left to refund.
+    /// When there is not that much left to refund, or more than was paid.
     pub fn refunds(&self, memo: &MemoSpec) -> anyhow::Result<i64> {
         trade::refund(&mut self.core.state(), memo, self.core.now())
+    }
+
+    /// Refunds all that is left of an invoice, on its page; returns the memo.
+    ///
+    /// # Errors
+    /// As [`Shop::refunds`].
+    pub fn refunds_invoice(&self, invoice_id: i64) -> anyhow::Result<i64> {
+        self.refunds(&self.memo_of(invoice_id)?)
+    }
+
+    /// The beginning of a memo on an invoice's page.
+    ///
+    /// # Errors
+    /// When there is no such invoice.
+    pub fn memo_of(&self, invoice_id: i64) -> anyhow::Result<MemoSpec> {
+        let state = self.core.state();
+        let invoice = state.invoices.get(&invoice_id).with_context(|| format!("no invoice {invoice_id}"))?;
+        Ok(MemoSpec::of_invoice(invoice.order_id, invoice_id))
+    }
+
+    /// Comments on a memo, which saves it and tells the ledger, if its creation didn't already.
+    ///
+    /// # Errors
+    /// When there is no such memo.
+    pub fn comments(&self, memo_id: i64, comment: &str) -> anyhow::Result<()> {
+        trade::comment(&mut self.core.state(), memo_id, comment, self.core.now())
+    }
+
+    /// Invoices and memos as the shop's own grids show them.
+    #[must_use]
+    pub fn sales(&self) -> Vec<Sale> {
+        trade::sales(&self.core.state())
+    }
+
+    /// The grand total of an invoice or a memo (`invoice`, `creditmemo`).
+    #[must_use]
+    pub fn total_of(&self, entity_type: &str, id: i64) -> Option<Decimal> {
+        let state = self.core.state();
+        match entity_type {
+            "invoice" => state.invoices.get(&id).map(|invoice| invoice.money.totals.grand_total),
+            "creditmemo" => state.memos.get(&id).map(|memo| memo.money.totals.grand_total),
+            _ => None,
+        }
+    }
+
+    /// The number of an invoice or a memo (`invoice`, `creditmemo`).
+    #[must_use]
+    pub fn number_of(&self, entity_type: &str, id: i64) -> Option<String> {
+        let state = self.core.state();
+        match entity_type {
+            "invoice" => state.invoices.get(&id).map(|invoice| invoice.increment_id.clone()),
+            "creditmemo" => state.memos.get(&id).map(|memo| memo.increment_id.clone()),
+            _ => None,
+        }
     }
 
     /// Saves a product; returns it.
     pub fn saves_product(&self, product: ProductSpec) -> i64 {
         trade::save_product(&mut self.core.state(), product, self.core.now())
+    }
+
+    /// Saves a product's stock, which the catalogue's watchers are told of.
+    ///
+    /// # Errors
+    /// When there is no such product.
+    pub fn stocks(&self, product_id: i64, quantity: impl Into<Amount>) -> anyhow::Result<()> {
+        trade::save_stock(&mut self.core.state(), product_id, quantity.into(), self.core.now())
     }
 
     /// Takes an invoice out of the database, as if its transaction had been rolled back after the event was seen.

@@ -2,7 +2,7 @@
 
 use super::ClientVersion;
 use super::php::{Fields, Php};
-use super::state::{Chip, OutboxRow, OutboxStatus, Pairing, State, next_id};
+use super::state::{Chip, OutboxRow, OutboxStatus, Pairing, State};
 use crate::clock::{database_time, iso};
 use crate::server::percent_encoded;
 
@@ -11,6 +11,11 @@ const BACKOFF: [i64; 7] = [60, 300, 1_800, 7_200, 21_600, 43_200, 86_400];
 const MOST_ATTEMPTS: u32 = 10;
 const MOST_ROWS: usize = 50;
 const LONGEST_BODY: usize = 8_192;
+const DAY: i64 = 86_400;
+/// Seconds after midnight at which old rows are cleared away: 03:17.
+const NIGHTLY: i64 = 11_820;
+/// Seconds for which rows that succeeded are kept: 30 days.
+const KEPT_FOR: i64 = 2_592_000;
 
 /// Something happened that the ledger may want to know.
 pub(crate) struct Event {
@@ -48,8 +53,7 @@ pub(crate) fn publish(state: &mut State, event: &Event, now: i64) {
     let providers: Vec<String> =
         state.providers.iter().filter(|provider| state.connected.contains(*provider)).cloned().collect();
     for provider in providers {
-        // Only Sage's module watches the catalogue.
-        if event.name == "product.upserted" && provider != "sage_accounting" {
+        if event.name == "product.upserted" && !state.catalogue_watchers.contains(&provider) {
             continue;
         }
         let key = format!("{}:{}", event.name, event.entity_id);
@@ -58,7 +62,8 @@ pub(crate) fn publish(state: &mut State, event: &Event, now: i64) {
             ClientVersion::WithoutProvider => None,
         };
         if !state.outbox.values().any(|row| row.idempotency_key == key && row.provider == column) {
-            let entity_id = next_id(&state.outbox);
+            let entity_id = state.last_outbox_id.saturating_add(1);
+            state.last_outbox_id = entity_id;
             let row = OutboxRow {
                 entity_id,
                 idempotency_key: key,
@@ -98,6 +103,20 @@ pub(crate) fn due(state: &State, now: i64) -> Vec<i64> {
         .take(MOST_ROWS)
         .map(|row| row.entity_id)
         .collect()
+}
+
+/// Clears away, once a night, what succeeded a month ago: only then is another change of a customer or a product told.
+/// Dead letters stay for ever.
+pub(crate) fn clear(state: &mut State, now: i64) {
+    let night = now.saturating_sub(NIGHTLY).div_euclid(DAY);
+    if night <= state.last_cleared {
+        return;
+    }
+    state.last_cleared = night;
+    state.outbox.retain(|_, row| {
+        let since = row.last_attempt_at.unwrap_or(row.created_at);
+        row.status != OutboxStatus::Succeeded || now.saturating_sub(since) <= KEPT_FOR
+    });
 }
 
 /// Where a row is sent; the tenant is the one paired at that moment.

@@ -152,6 +152,10 @@ pub struct CustomerEdit {
     pub billing: Option<Address>,
     /// Default shipping address.
     pub shipping: Option<Address>,
+    /// There is no default billing address any more.
+    pub drops_billing: bool,
+    /// There is no default shipping address any more.
+    pub drops_shipping: bool,
 }
 
 /// Who buys without an account.
@@ -438,6 +442,22 @@ pub struct InvoiceSpec {
     pub increment_id: Option<String>,
 }
 
+impl InvoiceSpec {
+    /// That many of an item, besides those that were named already; what isn't named is left for later.
+    #[must_use]
+    pub fn only(mut self, sku: &str, quantity: impl Into<Amount>) -> Self {
+        self.quantities.get_or_insert_default().insert(sku.to_owned(), quantity.into());
+        self
+    }
+
+    /// The gateway isn't asked for the money: the invoice stays open.
+    #[must_use]
+    pub fn not_captured(mut self) -> Self {
+        self.capture = Some(Capture::NotCaptured);
+        self
+    }
+}
+
 /// A credit memo.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -446,16 +466,77 @@ pub struct MemoSpec {
     pub order_id: i64,
     /// The invoice's page it was made from; none if made from the order's.
     pub invoice_id: Option<i64>,
-    /// How many of which SKU; none means all that is left.
+    /// How many of which SKU; none means all that is left, on an invoice's page no more than that invoice has.
     pub quantities: Option<BTreeMap<String, Amount>>,
-    /// Shipping to refund, without tax; none means all that is left.
+    /// Shipping to refund in base currency, without tax; none means all that is left, on an invoice's page no more than
+    /// that invoice has.
     pub shipping: Option<Amount>,
-    /// Added to what is refunded.
+    /// Added to what is refunded, in base currency.
     pub adjustment_positive: Amount,
-    /// Kept back.
+    /// Kept back, in base currency.
     pub adjustment_negative: Amount,
-    /// Why.
+    /// The latest comment.
     pub reason: Option<String>,
+    /// The shop is set up to take memos of nothing.
+    pub zero_allowed: bool,
+    /// An extension refunds more than was paid; the shop's own pages refuse that.
+    pub more_than_paid: bool,
+}
+
+impl MemoSpec {
+    /// From the order's page: all that is left. It will name neither invoice nor order.
+    #[must_use]
+    pub fn of_order(order_id: i64) -> Self {
+        Self { order_id, ..Self::default() }
+    }
+
+    /// From an invoice's page: all that is left of that invoice.
+    #[must_use]
+    pub fn of_invoice(order_id: i64, invoice_id: i64) -> Self {
+        Self { order_id, invoice_id: Some(invoice_id), ..Self::default() }
+    }
+
+    /// That many of an item, besides those that were named already; what isn't named is not refunded.
+    #[must_use]
+    pub fn only(mut self, sku: &str, quantity: impl Into<Amount>) -> Self {
+        self.quantities.get_or_insert_default().insert(sku.to_owned(), quantity.into());
+        self
+    }
+
+    /// No item at all.
+    #[must_use]
+    pub fn no_items(mut self) -> Self {
+        self.quantities = Some(BTreeMap::new());
+        self
+    }
+
+    /// That much of the shipping; `0` for none.
+    #[must_use]
+    pub fn shipping_of(mut self, amount: impl Into<Amount>) -> Self {
+        self.shipping = Some(amount.into());
+        self
+    }
+
+    /// That much more.
+    #[must_use]
+    pub fn adding(mut self, amount: impl Into<Amount>) -> Self {
+        self.adjustment_positive = amount.into();
+        self
+    }
+
+    /// That much less.
+    #[must_use]
+    pub fn keeping(mut self, amount: impl Into<Amount>) -> Self {
+        self.adjustment_negative = amount.into();
+        self
+    }
+
+    /// With a comment.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.reason = Some(reason.to_owned());
+        self
+    }
 }
 
 /// A product of the catalogue.
@@ -504,6 +585,44 @@ impl Default for ProductSpec {
             tax_class: Some("2".to_owned()),
             website_ids: vec![1],
         }
+    }
+}
+
+/// The types of products a shop knows.
+pub const PRODUCT_TYPES: [&str; 6] = ["simple", "virtual", "downloadable", "configurable", "grouped", "bundle"];
+
+impl ProductSpec {
+    /// A product of one of the [`PRODUCT_TYPES`]. Composite ones have neither price nor weight nor stock of their own.
+    #[must_use]
+    pub fn of_type(product_type: &str, sku: &str, name: &str, price: impl Into<Amount>) -> Self {
+        let is_composite = ["configurable", "grouped", "bundle"].contains(&product_type);
+        Self {
+            sku: sku.to_owned(),
+            name: name.to_owned(),
+            product_type: product_type.to_owned(),
+            price: (!is_composite).then(|| price.into()),
+            ..Self::default()
+        }
+    }
+
+    /// A plain product.
+    #[must_use]
+    pub fn simple(sku: &str, name: &str, price: impl Into<Amount>) -> Self {
+        Self::of_type("simple", sku, name, price)
+    }
+
+    /// With so many pieces in stock.
+    #[must_use]
+    pub fn stocked(mut self, quantity: impl Into<Amount>) -> Self {
+        self.stock_quantity = Some(quantity.into());
+        self
+    }
+
+    /// A change of that product.
+    #[must_use]
+    pub fn with_id(mut self, id: i64) -> Self {
+        self.id = Some(id);
+        self
     }
 }
 

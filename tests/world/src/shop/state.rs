@@ -58,6 +58,8 @@ pub(crate) struct Order {
     pub(crate) rows: Vec<OrderRow>,
     pub(crate) totals: Totals,
     pub(crate) base_grand_total: Decimal,
+    /// Shipping in base currency, for which memos ask in it.
+    pub(crate) base_shipping: Decimal,
     pub(crate) created_at: i64,
     pub(crate) updated_at: i64,
 }
@@ -216,6 +218,8 @@ pub(crate) struct State {
     pub(crate) client: ClientVersion,
     /// Providers whose module is installed.
     pub(crate) providers: Vec<String>,
+    /// Providers whose module tells of the catalogue.
+    pub(crate) catalogue_watchers: Vec<String>,
     /// Providers that were paired.
     pub(crate) connected: BTreeSet<String>,
     pub(crate) pairing: Option<Pairing>,
@@ -229,6 +233,10 @@ pub(crate) struct State {
     pub(crate) memos: BTreeMap<i64, Memo>,
     pub(crate) increments: BTreeMap<(&'static str, i64), i64>,
     pub(crate) outbox: BTreeMap<i64, OutboxRow>,
+    /// The largest number a row of the outbox has had.
+    pub(crate) last_outbox_id: i64,
+    /// The day on which old rows were last cleared away, counted from the epoch.
+    pub(crate) last_cleared: i64,
     pub(crate) chips: BTreeMap<(String, i64, String), Chip>,
     pub(crate) pushed: Vec<PushedState>,
     /// Replay keys and when they are forgotten.
@@ -244,6 +252,7 @@ impl State {
         Self {
             client,
             providers,
+            catalogue_watchers: vec!["sage_accounting".to_owned()],
             connected: BTreeSet::new(),
             pairing: None,
             pairing_codes: BTreeMap::new(),
@@ -255,6 +264,8 @@ impl State {
             memos: BTreeMap::new(),
             increments: BTreeMap::new(),
             outbox: BTreeMap::new(),
+            last_outbox_id: 0,
+            last_cleared: 0,
             chips: BTreeMap::new(),
             pushed: Vec::new(),
             burnt: HashMap::new(),

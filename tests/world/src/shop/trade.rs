@@ -9,7 +9,8 @@ use serde::Serialize;
 use super::money::{self, Cart, CartRow, Earlier, MemoRequest, OrderRow, Reduction, RowMoney, Totals, rounded, stored};
 use super::outbox::{self, Event};
 use super::spec::{
-    Capture, CustomerEdit, CustomerSpec, InvoiceSpec, ItemKind, ItemSpec, MemoSpec, OrderSpec, ProductSpec, WebsiteSpec,
+    Address, Capture, CustomerEdit, CustomerSpec, InvoiceSpec, ItemKind, ItemSpec, MemoSpec, OrderSpec, ProductSpec,
+    WebsiteSpec,
 };
 use super::state::{Customer, Invoice, InvoiceState, Memo, Order, Product, State, Website, next_id};
 use crate::amount::{Amount, fraction};
@@ -31,6 +32,35 @@ pub struct PlacedOrder {
     pub currency: String,
 }
 
+/// An invoice or a credit memo as the shop's own grids show it, figures in the order's currency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sale {
+    /// `invoice` or `creditmemo`.
+    pub entity_type: String,
+    /// The entity.
+    pub id: i64,
+    /// Its number.
+    pub increment_id: String,
+    /// The order it belongs to.
+    pub order_id: i64,
+    /// The invoice on whose page a memo was made.
+    pub invoice_id: Option<i64>,
+    /// The buyer's e-mail address.
+    pub email: String,
+    /// Code of the order's payment method.
+    pub payment_method: String,
+    /// `open`, `paid`, `cancelled`; `refunded` for a memo.
+    pub state: String,
+    /// The order's currency.
+    pub currency: String,
+    /// What is to be paid, or was given back.
+    pub grand_total: String,
+    /// The tax in it, hidden tax left out.
+    pub tax_amount: String,
+    /// What memos made on the invoice's page have given back.
+    pub refunded: String,
+}
+
 /// Methods without a gateway: their invoices are paid the moment they are made.
 const OFFLINE: [&str; 5] = ["free", "checkmo", "banktransfer", "cashondelivery", "purchaseorder"];
 
@@ -46,6 +76,8 @@ pub(crate) const PAYMENT_METHODS: [(&str, Option<&str>, bool); 9] = [
     ("paypal_express", Some("PayPal Express Checkout"), true),
     ("braintree", None, false),
 ];
+
+const TAKEN: &str = "a customer with that e-mail address already exists in an associated website";
 
 pub(crate) fn set_website(state: &mut State, spec: &WebsiteSpec) -> anyhow::Result<()> {
     if spec.stores.is_empty() {
@@ -63,15 +95,11 @@ pub(crate) fn set_website(state: &mut State, spec: &WebsiteSpec) -> anyhow::Resu
 }
 
 pub(crate) fn register(state: &mut State, spec: CustomerSpec, now: i64) -> anyhow::Result<i64> {
-    let email = spec.email.to_lowercase();
-    if !email.contains('@') {
+    if !spec.email.contains('@') {
         bail!("an account needs an e-mail address");
     }
-    let taken = |customer: &Customer| {
-        customer.account.website_id == spec.website_id && customer.account.email.to_lowercase() == email
-    };
-    if state.customers.values().any(taken) {
-        bail!("a customer with that e-mail address already exists in an associated website");
+    if is_taken(state, &spec.email, spec.website_id, None) {
+        bail!("{TAKEN}");
     }
     let id = next_id(&state.customers);
     state.customers.insert(id, Customer { account: spec, created_at: now, updated_at: now });
@@ -79,7 +107,37 @@ pub(crate) fn register(state: &mut State, spec: CustomerSpec, now: i64) -> anyho
     Ok(id)
 }
 
+/// Whether an account of that website has the address, besides the one that changes.
+fn is_taken(state: &State, email: &str, website_id: i64, besides: Option<i64>) -> bool {
+    account_of(state, email, website_id).is_some_and(|id| Some(id) != besides)
+}
+
+/// The account with that address in a website.
+fn account_of(state: &State, email: &str, website_id: i64) -> Option<i64> {
+    let has = |customer: &Customer| {
+        customer.account.website_id == website_id && customer.account.email.to_lowercase() == email.to_lowercase()
+    };
+    state.customers.iter().find(|(_, customer)| has(customer)).map(|(id, _)| *id)
+}
+
+/// An account as it is from now on: the one with that address in that website, or a new one.
+pub(crate) fn save_customer(state: &mut State, spec: CustomerSpec, now: i64) -> anyhow::Result<i64> {
+    let Some(id) = account_of(state, &spec.email, spec.website_id) else { return register(state, spec, now) };
+    if let Some(customer) = state.customers.get_mut(&id) {
+        customer.account = spec;
+        customer.updated_at = now;
+    }
+    tell_of_customer(state, id, now);
+    Ok(id)
+}
+
 pub(crate) fn edit_customer(state: &mut State, id: i64, edit: CustomerEdit, now: i64) -> anyhow::Result<()> {
+    let website_id = state.customers.get(&id).with_context(|| format!("no customer {id}"))?.account.website_id;
+    if let Some(email) = &edit.email
+        && is_taken(state, email, website_id, Some(id))
+    {
+        bail!("{TAKEN}");
+    }
     let customer = state.customers.get_mut(&id).with_context(|| format!("no customer {id}"))?;
     let account = &mut customer.account;
     if let Some(email) = edit.email {
@@ -91,8 +149,12 @@ pub(crate) fn edit_customer(state: &mut State, id: i64, edit: CustomerEdit, now:
     if let Some(last_name) = edit.last_name {
         account.last_name = last_name;
     }
-    account.billing = edit.billing.or_else(|| account.billing.take());
-    account.shipping = edit.shipping.or_else(|| account.shipping.take());
+    let address = |edited: Option<Address>, dropped: bool, known: Option<Address>| match edited {
+        None if dropped => None,
+        edited => edited.or(known),
+    };
+    account.billing = address(edit.billing, edit.drops_billing, account.billing.take());
+    account.shipping = address(edit.shipping, edit.drops_shipping, account.shipping.take());
     customer.updated_at = now;
     tell_of_customer(state, id, now);
     Ok(())
@@ -110,13 +172,25 @@ fn tell_of_customer(state: &mut State, id: i64, now: i64) {
 pub(crate) fn save_product(state: &mut State, spec: ProductSpec, now: i64) -> i64 {
     let id = spec.id.unwrap_or_else(|| next_id(&state.products));
     let created_at = state.products.get(&id).map_or(now, |product| product.created_at);
-    state.products.insert(id, Product { product: spec, created_at, updated_at: now });
+    state.products.insert(id, Product { product: ProductSpec { id: Some(id), ..spec }, created_at, updated_at: now });
+    tell_of_product(state, id, now);
+    id
+}
+
+/// Stock is saved apart from the catalogue: the product's own time doesn't move, but the observers are told.
+pub(crate) fn save_stock(state: &mut State, id: i64, quantity: Amount, now: i64) -> anyhow::Result<()> {
+    let product = state.products.get_mut(&id).with_context(|| format!("no product {id}"))?;
+    product.product.stock_quantity = Some(quantity);
+    tell_of_product(state, id, now);
+    Ok(())
+}
+
+fn tell_of_product(state: &mut State, id: i64, now: i64) {
     outbox::publish(
         state,
         &Event { name: "product.upserted", entity_id: id, website_id: 0, store_id: 0, increment_id: None, paid: None },
         now,
     );
-    id
 }
 
 pub(crate) fn place(state: &mut State, spec: &OrderSpec, now: i64) -> anyhow::Result<PlacedOrder> {
@@ -181,6 +255,7 @@ pub(crate) fn place(state: &mut State, spec: &OrderSpec, now: i64) -> anyhow::Re
         rows,
         totals: collected.totals,
         base_grand_total: base.totals.grand_total,
+        base_shipping: base.totals.shipping,
         created_at: now,
         updated_at: now,
     };
@@ -199,8 +274,8 @@ struct Buyer {
     email: String,
     first_name: String,
     last_name: String,
-    billing: Option<crate::shop::spec::Address>,
-    shipping: Option<crate::shop::spec::Address>,
+    billing: Option<Address>,
+    shipping: Option<Address>,
 }
 
 fn buyer(state: &State, spec: &OrderSpec) -> anyhow::Result<Buyer> {
@@ -434,27 +509,54 @@ pub(crate) fn cancel(state: &mut State, id: i64) -> anyhow::Result<()> {
 
 pub(crate) fn refund(state: &mut State, spec: &MemoSpec, now: i64) -> anyhow::Result<i64> {
     let order_id = spec.order_id;
+    let page = match spec.invoice_id {
+        None => None,
+        Some(id) => {
+            let invoice = state.invoices.get(&id).filter(|invoice| invoice.order_id == order_id);
+            Some(invoice.with_context(|| format!("order {order_id} has no invoice {id}"))?)
+        }
+    };
     let mut refunded = Totals::default();
     for memo in state.memos.values().filter(|memo| memo.order_id == order_id) {
         refunded.shipping += memo.money.totals.shipping;
         refunded.shipping_tax += memo.money.totals.shipping_tax;
         refunded.shipping_hidden_tax += memo.money.totals.shipping_hidden_tax;
+        refunded.grand_total += memo.money.totals.grand_total;
     }
-    let order = state.orders.get_mut(&order_id).with_context(|| format!("no order {order_id}"))?;
+    let paid: Decimal = state
+        .invoices
+        .values()
+        .filter(|invoice| invoice.order_id == order_id && invoice.state == InvoiceState::Paid)
+        .map(|invoice| invoice.money.totals.grand_total)
+        .sum();
+    let order = state.orders.get(&order_id).with_context(|| format!("no order {order_id}"))?;
+    let rate = order.base_to_order_rate;
+    // Adjustments are typed in base currency, and rounded before and after they are converted.
+    let converted = |amount: &Amount| anyhow::Ok(rounded(rounded(amount.decimal()?) * rate));
     let request = MemoRequest {
         quantities: spec.quantities.as_ref().map(|map| by_item(order, map)).transpose()?,
-        shipping: spec.shipping.as_ref().map(Amount::decimal).transpose()?,
-        adjustment_positive: rounded(spec.adjustment_positive.decimal()?),
-        adjustment_negative: rounded(spec.adjustment_negative.decimal()?),
+        at_most: page.map(|invoice| left_of(state, invoice)),
+        shipping: shipping_asked(order, &refunded, page, spec)?,
+        adjustment_positive: converted(&spec.adjustment_positive)?,
+        adjustment_negative: converted(&spec.adjustment_negative)?,
+        zero_allowed: spec.zero_allowed,
     };
-    let money = money::memo(&mut order.rows, &order.totals, &refunded, &request)?;
+    let mut rows = order.rows.clone();
+    let money = money::memo(&mut rows, &order.totals, &refunded, &request)?;
+    let left = rounded(paid) - rounded(refunded.grand_total);
+    if !spec.more_than_paid && rounded(refunded.grand_total + money.totals.grand_total) > rounded(paid) {
+        bail!("the most money available to refund is {left}");
+    }
     let store_id = order.store_id;
-    let website_id = state.website_of_store(store_id).map_or(0, |(id, _)| id);
+    if let Some(order) = state.orders.get_mut(&order_id) {
+        order.rows = rows;
+        order.updated_at = now;
+    }
     let id = next_id(&state.memos);
     let increment_id = state.next_increment("creditmemo", store_id);
     let memo = Memo {
         id,
-        increment_id: increment_id.clone(),
+        increment_id,
         order_id,
         invoice_id: spec.invoice_id,
         money,
@@ -464,11 +566,104 @@ pub(crate) fn refund(state: &mut State, spec: &MemoSpec, now: i64) -> anyhow::Re
         created_at: now,
     };
     state.memos.insert(id, memo);
-    let increment_id = Some(increment_id);
+    tell_of_memo(state, id, now);
+    Ok(id)
+}
+
+/// Pieces of each row that an invoice has and no memo made on its page has taken.
+fn left_of(state: &State, invoice: &Invoice) -> BTreeMap<usize, Decimal> {
+    let mut left: BTreeMap<usize, Decimal> =
+        invoice.money.rows.iter().map(|document| (document.row, document.quantity)).collect();
+    for memo in state.memos.values().filter(|memo| memo.invoice_id == Some(invoice.id)) {
+        for document in &memo.money.rows {
+            if let Some(quantity) = left.get_mut(&document.row) {
+                *quantity -= document.quantity;
+            }
+        }
+    }
+    left
+}
+
+/// The shipping a memo asks for, in the order's currency; none means all that is left.
+fn shipping_asked(
+    order: &Order,
+    refunded: &Totals,
+    page: Option<&Invoice>,
+    spec: &MemoSpec,
+) -> anyhow::Result<Option<Decimal>> {
+    let left = order.totals.shipping - refunded.shipping;
+    match (&spec.shipping, page) {
+        (Some(asked), _) => {
+            let asked = rounded(asked.decimal()?);
+            let share = asked.checked_div(order.base_shipping).unwrap_or(Decimal::ZERO);
+            if asked > Decimal::ZERO && order.base_shipping.is_zero() {
+                bail!("the order has no shipping to refund");
+            }
+            // The same ratio in the order's currency.
+            Ok(Some(rounded(order.totals.shipping * share)))
+        }
+        (None, Some(invoice)) => Ok(Some(left.min(invoice.money.totals.shipping))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// A comment on a memo saves it, which tells the observers once more.
+pub(crate) fn comment(state: &mut State, id: i64, comment: &str, now: i64) -> anyhow::Result<()> {
+    state.memos.get_mut(&id).with_context(|| format!("no memo {id}"))?.reason = Some(comment.to_owned());
+    tell_of_memo(state, id, now);
+    Ok(())
+}
+
+fn tell_of_memo(state: &mut State, id: i64, now: i64) {
+    let Some(memo) = state.memos.get(&id) else { return };
+    let store_id = state.orders.get(&memo.order_id).map_or(0, |order| order.store_id);
+    let website_id = state.website_of_store(store_id).map_or(0, |(id, _)| id);
+    let increment_id = Some(memo.increment_id.clone());
     outbox::publish(
         state,
         &Event { name: "creditmemo.created", entity_id: id, website_id, store_id, increment_id, paid: None },
         now,
     );
-    Ok(id)
+}
+
+/// What the shop has sold and taken back.
+pub(crate) fn sales(state: &State) -> Vec<Sale> {
+    let text = |figure: Decimal| figure.normalize().to_string();
+    let mut sales = Vec::new();
+    for invoice in state.invoices.values() {
+        let Some(order) = state.orders.get(&invoice.order_id) else { continue };
+        let of_it = state.memos.values().filter(|memo| memo.invoice_id == Some(invoice.id));
+        sales.push(Sale {
+            entity_type: "invoice".to_owned(),
+            id: invoice.id,
+            increment_id: invoice.increment_id.clone(),
+            order_id: invoice.order_id,
+            invoice_id: None,
+            email: order.email.clone(),
+            payment_method: order.payment_method.clone(),
+            state: invoice.state.name().to_owned(),
+            currency: order.currency.clone(),
+            grand_total: text(invoice.money.totals.grand_total),
+            tax_amount: text(invoice.money.totals.tax),
+            refunded: text(of_it.map(|memo| memo.money.totals.grand_total).sum()),
+        });
+    }
+    for memo in state.memos.values() {
+        let Some(order) = state.orders.get(&memo.order_id) else { continue };
+        sales.push(Sale {
+            entity_type: "creditmemo".to_owned(),
+            id: memo.id,
+            increment_id: memo.increment_id.clone(),
+            order_id: memo.order_id,
+            invoice_id: memo.invoice_id,
+            email: order.email.clone(),
+            payment_method: order.payment_method.clone(),
+            state: "refunded".to_owned(),
+            currency: order.currency.clone(),
+            grand_total: text(memo.money.totals.grand_total),
+            tax_amount: text(memo.money.totals.tax),
+            refunded: text(Decimal::ZERO),
+        });
+    }
+    sales
 }

@@ -59,6 +59,14 @@ impl Till {
     }
 }
 
+impl Till {
+    /// Why a memo is refused.
+    fn refuses(&mut self, memo: MemoSpec) -> String {
+        let memo = MemoSpec { order_id: self.order, ..memo };
+        trade::refund(&mut self.state, &memo, 1_795_167_000).unwrap_err().to_string()
+    }
+}
+
 fn invoice(tax: TaxSettings, order: OrderSpec) -> Document {
     Till::rings(tax, order).invoices(&[])
 }
@@ -301,9 +309,80 @@ fn g15_partial_refund_with_adjustments() {
         (memo.text("grand_total"), memo.text("shipping_amount"), memo.text("shipping_tax_amount")),
         ("12.29", "0", "0")
     );
-    let rest = till.refunds(MemoSpec::default());
+    assert_eq!(till.refuses(MemoSpec::default()), "the most money available to refund is 26.06");
+    let rest = till.refunds(MemoSpec::default().keeping("1.50"));
     assert_eq!(rest.lines(), ["2 9.99 19.98 3.59 21.57 0.1797"]);
-    assert_eq!(rest.text("grand_total"), "27.56");
+    assert_eq!((rest.text("grand_total"), rest.text("shipping_amount")), ("26.06", "4.99"));
+    assert!(till.refuses(MemoSpec::default().no_items()).ends_with("memo of 0 is refused"), "nothing is left");
+
+    let mut till =
+        Till::rings(EXCLUSIVE, order(&[item("A", "3", "9.99", "20")]).percent_off("10").shipping_for("4.99", "20"));
+    till.invoices(&[]);
+    till.refunds(MemoSpec::default().only("A", 1).shipping_of("0").adding("2.50").keeping("1.00"));
+    let beyond = till.refunds(MemoSpec { more_than_paid: true, ..MemoSpec::default() });
+    assert_eq!(beyond.text("grand_total"), "27.56", "an extension may refund more than was paid");
+}
+
+#[test]
+fn g15b_the_remainder_runs_through_a_memo_as_through_an_invoice() {
+    let items = [item("A", "3", "9.99", "20"), item("B", "3", "3.33", "20")];
+    let mut till = Till::rings(EXCLUSIVE, order(&items).percent_off("10"));
+    assert_eq!(till.invoices(&[]).lines(), ["3 9.99 29.97 5.39 32.36 0.1798", "3 3.33 9.99 1.8 10.79 0.1802"]);
+    // 1.79667 − 0.00333 that B's discount has left over.
+    let memo = till.refunds(MemoSpec::default().only("A", 1).only("B", 1));
+    assert_eq!(memo.lines(), ["1 9.99 9.99 1.79 10.78 0.1792", "1 3.33 3.33 0.6 3.6 0.1802"]);
+    let rest = till.refunds(MemoSpec::default());
+    assert_eq!(rest.lines(), ["2 9.99 19.98 3.6 21.58 0.1802", "2 3.33 6.66 1.2 7.19 0.1802"]);
+    assert_eq!((memo.text("grand_total"), rest.text("grand_total")), ("14.38", "28.77"));
+}
+
+#[test]
+fn g15c_memos_on_the_pages_of_three_invoices() {
+    let mut till =
+        Till::rings(EXCLUSIVE, order(&[item("A", "3", "9.99", "20")]).percent_off("10").shipping_for("4.99", "20"));
+    for _ in 0..3 {
+        till.invoices(&[("A", "1")]);
+    }
+    let on_page = |invoice: i64| MemoSpec { invoice_id: Some(invoice), ..MemoSpec::default() };
+    let second = till.refunds(on_page(2));
+    assert_eq!(
+        (second.lines(), second.text("grand_total")),
+        (vec!["1 9.99 9.99 1.8 10.79 0.1802".to_owned()], "10.79")
+    );
+    assert_eq!((second.text("shipping_amount"), second.text("invoice_increment_id")), ("0", "\"000000002\""));
+    assert!(till.refuses(on_page(2).only("A", 1)).starts_with("0 of A are left"), "the page has no more");
+    let first = till.refunds(on_page(1));
+    assert_eq!((first.text("shipping_amount"), first.text("grand_total")), ("4.99", "16.78"));
+    let third = till.refunds(on_page(3));
+    assert_eq!((third.lines(), third.text("grand_total")), (vec!["1 9.99 9.99 1.79 10.78 0.1792".to_owned()], "10.78"));
+}
+
+#[test]
+fn g15d_three_refunds_of_prices_including_tax() {
+    let mut till =
+        Till::rings(INCLUSIVE, order(&[item("A", "3", "9.99", "20")]).percent_off("10").shipping_for("5.99", "20"));
+    till.invoices(&[]);
+    let one = || MemoSpec::default().only("A", 1);
+    // The same pennies move as between three invoices; shipping goes with the last.
+    assert_eq!(till.refunds(one().shipping_of("0")).text("grand_total"), "8.99");
+    assert_eq!(till.refunds(one().shipping_of("0")).text("grand_total"), "8.99");
+    let last = till.refunds(one());
+    assert_eq!((last.text("shipping_tax_amount"), last.text("grand_total")), ("0.99", "14.98"));
+}
+
+#[test]
+fn g15e_memos_ask_in_base_currency() {
+    let cart = order(&[item("A", "3", "19.99", "20")]).shipping_for("4.99", "20").in_currency("EUR");
+    let mut till = Till::rings(EXCLUSIVE, cart.clone());
+    till.invoices(&[]);
+    let memo = till.refunds(MemoSpec::default().only("A", 1).adding("1.00").keeping("0.50"));
+    assert_eq!(memo.lines(), ["1 23.49 23.49 4.7 28.19 0.2001"]);
+    assert_eq!((memo.text("adjustment_positive"), memo.text("adjustment_negative")), ("1.18", "0.59"));
+    assert_eq!((memo.text("shipping_amount"), memo.text("grand_total")), ("5.86", "35.82"));
+    let mut till = Till::rings(EXCLUSIVE, cart);
+    till.invoices(&[]);
+    let memo = till.refunds(MemoSpec::default().no_items().shipping_of("2.00"));
+    assert_eq!((memo.text("shipping_amount"), memo.text("shipping_tax_amount")), ("2.35", "0.47"));
 }
 
 #[test]
@@ -349,6 +428,19 @@ fn g17_for_nothing() {
     let before = TaxSettings { tax_after_discount: false, ..INCLUSIVE };
     let noise = invoice(before, order(&[item("A", "1", "1.36", "20")]).percent_off("100"));
     assert_eq!(noise.lines(), ["1 1.13 1.13 0.23 -2.2204460492503e-16 0.2035"]);
+}
+
+#[test]
+fn g17b_a_memo_of_nothing() {
+    for tax in [EXCLUSIVE, INCLUSIVE] {
+        let mut till = Till::rings(tax, order(&[item("A", "3", "9.99", "20")]).percent_off("100"));
+        till.invoices(&[]);
+        assert!(till.refuses(MemoSpec::default()).ends_with("memo of 0 is refused"));
+        let memo = till.refunds(MemoSpec { zero_allowed: true, ..MemoSpec::default() });
+        assert_eq!(memo.text("grand_total"), "0");
+        let line = if tax.prices_include_tax { "3 8.32 24.97 0 -5" } else { "3 9.99 29.97 0 0" };
+        assert_eq!(memo.lines(), [line]);
+    }
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use rust_decimal::Decimal;
 
-use super::{Carry, DocumentMoney, DocumentRow, OrderRow, RowMoney, Totals};
+use super::part::{Part, count};
+use super::{DocumentMoney, DocumentRow, OrderRow, Totals};
 
 /// What earlier invoices of the order took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,7 +47,17 @@ pub(crate) fn invoice(
         .iter()
         .zip(&taken)
         .all(|(row, quantity)| !row.carries_money || row.quantity - row.invoiced_quantity == *quantity);
-    let counted = count_rows(rows, &taken);
+    let parts: Vec<Part> = rows
+        .iter()
+        .zip(&taken)
+        .map(|(row, quantity)| Part {
+            left: row.money - row.invoiced,
+            left_quantity: row.quantity - row.invoiced_quantity,
+            quantity: *quantity,
+            carries_money: row.carries_money,
+        })
+        .collect();
+    let counted = count(&parts);
 
     let mut totals = Totals::default();
     for money in &counted {
@@ -95,52 +106,4 @@ pub(crate) fn invoice(
         }
     }
     Ok(DocumentMoney { rows: document, totals: totals.stored() })
-}
-
-/// The rows' figures. One remainder runs through all row totals, then all discounts, then taxes item by item.
-fn count_rows(rows: &[OrderRow], taken: &[Decimal]) -> Vec<RowMoney> {
-    let mut carry = Carry::default();
-    let mut counted = vec![RowMoney::default(); rows.len()];
-    let parts: Vec<Part> = rows.iter().zip(taken).map(|(row, quantity)| Part::of(row, *quantity)).collect();
-    for (money, part) in counted.iter_mut().zip(&parts) {
-        money.row_total = part.figure(part.left.row_total, |figure| carry.round(figure));
-    }
-    for (money, part) in counted.iter_mut().zip(&parts) {
-        money.discount = part.figure(part.left.discount, |figure| carry.round_subtracted(figure));
-    }
-    for (money, part) in counted.iter_mut().zip(&parts) {
-        money.tax = part.figure(part.left.tax, |figure| carry.round(figure));
-        money.hidden_tax = part.figure(part.left.hidden_tax, |figure| carry.round(figure));
-    }
-    counted
-}
-
-/// What an invoice takes of a row.
-struct Part {
-    left: RowMoney,
-    left_quantity: Decimal,
-    quantity: Decimal,
-    carries_money: bool,
-}
-
-impl Part {
-    fn of(row: &OrderRow, quantity: Decimal) -> Self {
-        Self {
-            left: row.money - row.invoiced,
-            left_quantity: row.quantity - row.invoiced_quantity,
-            quantity,
-            carries_money: row.carries_money,
-        }
-    }
-
-    /// The rest of a figure for the last pieces, else a rounded share of it.
-    fn figure(&self, left: Decimal, round: impl FnOnce(Decimal) -> Decimal) -> Decimal {
-        if !self.carries_money || self.quantity.is_zero() {
-            Decimal::ZERO
-        } else if self.quantity == self.left_quantity {
-            left
-        } else {
-            round(left.checked_div(self.left_quantity).unwrap_or(Decimal::ZERO) * self.quantity)
-        }
-    }
 }

@@ -5,17 +5,22 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use rust_decimal::Decimal;
 
-use super::{Carry, DocumentMoney, DocumentRow, OrderRow, RowMoney, Totals, rounded};
+use super::part::{Part, count};
+use super::{DocumentMoney, DocumentRow, OrderRow, Totals, rounded};
 
 /// What is to be refunded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct MemoRequest {
     /// Pieces of which item; an item not named is not refunded. None means all that is left.
     pub(crate) quantities: Option<BTreeMap<usize, Decimal>>,
+    /// Pieces of which row there are at most: those of the invoice whose page the memo is made on.
+    pub(crate) at_most: Option<BTreeMap<usize, Decimal>>,
     /// Shipping without tax; none means all that is left.
     pub(crate) shipping: Option<Decimal>,
     pub(crate) adjustment_positive: Decimal,
     pub(crate) adjustment_negative: Decimal,
+    /// A memo of nothing is taken too.
+    pub(crate) zero_allowed: bool,
 }
 
 /// Counts a credit memo; `refunded` are the totals of the order's earlier memos. The rows' counters move.
@@ -25,37 +30,25 @@ pub(crate) fn memo(
     refunded: &Totals,
     request: &MemoRequest,
 ) -> anyhow::Result<DocumentMoney> {
-    let mut carry = Carry::default();
-    let mut counted = Vec::new();
-    for row in rows.iter() {
+    let mut parts = Vec::new();
+    for (index, row) in rows.iter().enumerate() {
         let left_quantity = row.invoiced_quantity - row.refunded_quantity;
+        let at_most = request.at_most.as_ref().map(|map| map.get(&index).copied().unwrap_or_default());
+        let allowed = at_most.map_or(left_quantity, |at_most| at_most.min(left_quantity));
         let quantity = match &request.quantities {
-            None => left_quantity,
+            None => allowed,
             Some(map) => map.get(&row.item).map_or(Decimal::ZERO, |pieces| *pieces * row.per_item),
         };
-        if quantity < Decimal::ZERO || quantity > left_quantity {
-            bail!("{} of {} are left to refund, not {quantity}", left_quantity.normalize(), row.sku);
+        if quantity < Decimal::ZERO || quantity > allowed {
+            bail!("{} of {} are left to refund, not {quantity}", allowed.normalize(), row.sku);
         }
         let left = row.invoiced - row.refunded;
-        let is_last = quantity == left_quantity;
-        let mut share = |figure: Decimal, subtracted: bool| {
-            if is_last || !row.carries_money || quantity.is_zero() {
-                return if is_last { figure } else { Decimal::ZERO };
-            }
-            let exact = figure.checked_div(left_quantity).unwrap_or(Decimal::ZERO) * quantity;
-            if subtracted { carry.round_subtracted(exact) } else { carry.round(exact) }
-        };
-        let money = RowMoney {
-            row_total: share(left.row_total, false),
-            discount: share(left.discount, true),
-            tax: share(left.tax, false),
-            hidden_tax: share(left.hidden_tax, false),
-        };
-        counted.push((quantity, if quantity.is_zero() { RowMoney::default() } else { money }));
+        parts.push(Part { left, left_quantity, quantity, carries_money: row.carries_money });
     }
+    let counted = count(&parts);
 
     let mut totals = Totals::default();
-    for (_, money) in &counted {
+    for money in &counted {
         totals.subtotal += money.row_total;
         totals.discount += money.discount;
         totals.tax += money.tax;
@@ -89,16 +82,16 @@ pub(crate) fn memo(
         + totals.shipping_hidden_tax
         + request.adjustment_positive
         - request.adjustment_negative;
-    if totals.grand_total <= Decimal::ZERO {
+    if totals.grand_total < Decimal::ZERO || totals.grand_total.is_zero() && !request.zero_allowed {
         bail!("a memo of {} is refused", totals.grand_total);
     }
 
     let mut document = Vec::new();
-    for (index, (row, (quantity, money))) in rows.iter_mut().zip(counted).enumerate() {
-        row.refunded_quantity += quantity;
+    for (index, ((row, part), money)) in rows.iter_mut().zip(&parts).zip(counted).enumerate() {
+        row.refunded_quantity += part.quantity;
         row.refunded += money;
-        if !quantity.is_zero() {
-            document.push(DocumentRow { row: index, quantity, money: money.stored() });
+        if !part.quantity.is_zero() {
+            document.push(DocumentRow { row: index, quantity: part.quantity, money: money.stored() });
         }
     }
     Ok(DocumentMoney { rows: document, totals: totals.stored() })

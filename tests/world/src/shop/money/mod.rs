@@ -6,6 +6,7 @@
 mod invoice;
 mod memo;
 mod order;
+mod part;
 mod tax;
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The shop as the ledger meets it: over HTTP.
 
+mod events;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -35,7 +37,13 @@ fn bearer(claims: &str) -> (String, String) {
 }
 
 async fn get(shop: &Shop, path: &str) -> Got {
-    call("GET", &format!("{}{path}", shop.url()), &[bearer(&claims(|_| {}))], "").await.unwrap()
+    let now = shop.clock().now();
+    let claims = claims(|claims| {
+        claims["iat"] = json!(now - 30);
+        claims["nbf"] = json!(now - 30);
+        claims["exp"] = json!(now + 270);
+    });
+    call("GET", &format!("{}{path}", shop.url()), &[bearer(&claims)], "").await.unwrap()
 }
 
 async fn post(shop: &Shop, path: &str, body: &Value) -> Got {

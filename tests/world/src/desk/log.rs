@@ -1,4 +1,4 @@
-//! The book's own log: every request with its start and its end, in one order.
+//! A book's own log: every request with its start and its end, in one order.
 
 use std::time::Instant;
 
@@ -21,6 +21,8 @@ pub struct LogEntry {
     pub query: String,
     /// The body, if it was JSON.
     pub body: Value,
+    /// The header `Idempotency-Key`.
+    pub idempotency_key: Option<String>,
     /// Whether it asks for a change.
     pub is_write: bool,
     /// Its place among all starts and ends.
@@ -71,6 +73,7 @@ impl Log {
             path: request.path.clone(),
             query: request.query.clone(),
             body: request.json().unwrap_or(Value::Null),
+            idempotency_key: request.header("idempotency-key").map(str::to_owned),
             is_write: request.method != "GET" && request.method != "HEAD",
             started,
             finished: None,

@@ -1,9 +1,11 @@
 //! The book as the connector meets it: over HTTP.
 
+mod credit;
+mod freeagent;
+
 use serde_json::{Value, json};
 
-use super::spec::{BookFault, BookOptions, FaultSpec, MissingRate, Seed, TaxRounding, UnknownField};
-use super::{Book, Switches};
+use super::{Book, BookFault, BookOptions, FaultSpec, MissingRate, Seed, Switches, TaxRounding, UnknownField};
 use crate::clock::Clock;
 use crate::testing::{Got, call};
 
@@ -354,7 +356,7 @@ async fn categories_accounts_and_price_list() {
     assert_eq!((status, first_error(&taken)), (422, ("code", "code has already been taken")));
     let path = created["price_list_item"]["url"].as_str().unwrap().strip_prefix(&book.url()).unwrap().to_owned();
     let change = json!({"price_list_item": {"price": "13"}});
-    assert_eq!(send(&book, "PUT", &path, &change).await.1["price_list_item"]["price"], "13");
+    assert_eq!(send(&book, "PUT", &path, &change).await.1["price_list_item"]["price"], "13.0");
     assert_eq!(book.price_list_items().len(), 1);
 }
 
