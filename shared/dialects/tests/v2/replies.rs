@@ -1,51 +1,17 @@
 //! What every reply means.
 
-use crate::fixtures::{CONTACT, answer, context, jane, plain};
+use crate::CONTACT;
+use crate::fixtures::{answer, context, fault, jane, plain, posted, step};
 use ledger_dialects::v2::V2;
-use ledger_dialects::{Call, Dialect, Labelled, Reply, Start, Step};
+use ledger_dialects::{Dialect, Labelled, Reply, Start};
 use ledger_domain::amount::Amount;
 use ledger_domain::document::{Document, Posted};
-use ledger_domain::fault::{Action, Fault};
 
 const INVOICE: &str = "https://api.xero.com/v2/invoices/7";
 const TAKEN: &str = r#"{"errors":[{"field":"reference","message":"reference has already been taken"}]}"#;
 /// The number is taken, and not among the contact's.
 const ABSENT: &str = "refused reference_taken [reference]";
 const EMAIL_TAKEN: &str = r#"{"errors":[{"field":"email","message":"email has already been taken"}]}"#;
-
-fn call(call: &Call) -> String {
-    let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    format!("{} {}{query}", call.method.as_str(), call.path)
-}
-
-fn posted(posted: &Posted) -> String {
-    let total = posted.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-    format!("{} {} {total}", posted.provider_id, posted.reference.as_deref().unwrap_or("-"))
-}
-
-fn fault(fault: &Fault) -> String {
-    let action = match fault.action {
-        Action::Later { after_seconds: Some(seconds) } => format!("later {seconds}"),
-        Action::Later { after_seconds: None } => "later".to_owned(),
-        Action::Doubtful => "doubtful".to_owned(),
-        Action::Reconnect => "reconnect".to_owned(),
-        Action::Refused => "refused".to_owned(),
-        Action::Broken => "broken".to_owned(),
-    };
-    let field = fault.evidence.field.as_ref().map(|field| format!(" [{field}]")).unwrap_or_default();
-    format!("{action} {}{field}", fault.code)
-}
-
-fn step<T>(result: Result<Step<T>, Fault>, done: impl Fn(&T) -> String) -> String {
-    match result {
-        Ok(Step::Read(label, it)) => format!("read {label} {}", call(&it)),
-        Ok(Step::Create(label, it)) => format!("create {label} {}", call(&it)),
-        Ok(Step::Change(label, it)) => format!("change {label} {}", call(&it)),
-        Ok(Step::Done(it)) => format!("done {}", done(&it)),
-        Err(it) => fault(&it),
-    }
-}
 
 fn post(document: &Document, seen: &[Labelled]) -> String {
     step(V2.post(document, &context(), &Start::Fresh, seen), posted)
@@ -101,6 +67,7 @@ fn a_create_is_done_only_by_a_url_of_the_bindings_own() {
     check(201, &with("\"lots\""), asked);
     check(201, &with("{\"value\":24}"), asked);
     check(201, &format!(r#"{{"invoice":{{"url":"{INVOICE}"}}}}"#), asked);
+    check(201, r#"{"invoice":{"url":"/v2/invoices/7"}}"#, asked);
     // Anything else that looks like success may or may not be one.
     check(202, &with("24"), doubtful);
     check(204, "", doubtful);
@@ -111,7 +78,7 @@ fn a_create_is_done_only_by_a_url_of_the_bindings_own() {
     check(201, r#"{"invoice":{"url":7}}"#, doubtful);
     check(201, r#"{"invoice":{"url":null}}"#, doubtful);
     check(201, r#"{"contact":{"url":"https://api.xero.com/v2/invoices/7"}}"#, doubtful);
-    check(201, r#"{"invoice":{"url":"/v2/invoices/7"}}"#, doubtful);
+    check(201, r#"{"invoice":{"url":"//evil.example/v2/invoices/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://evil.example/v2/invoices/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://api.xero.com/v2/contacts/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://api.xero.com/v2/invoices/7","total"#, doubtful);
