@@ -102,9 +102,14 @@ pub(super) fn post(
     let fault = match reply::created(house, context, sale.entity, answer) {
         Created::Done(named) => {
             let posted = posted(sale, named.url, total_of(&named.entry));
-            return match (house.opens, sale.status) {
-                (Opens::AsSent, DocumentStatus::Approved) => marked(house, sale, posted, &named.path, &mut seen),
-                _ => total::of_created(house, sale.entity, posted, &named.path, &mut seen, total_of),
+            let is_draft = match named.entry.text("status") {
+                Some(_) => is_draft(&named.entry),
+                None => house.opens == Opens::AsSent,
+            };
+            return if is_draft && sale.status == DocumentStatus::Approved {
+                marked(house, sale, posted, &named.path, &mut seen)
+            } else {
+                total::of_created(house, sale.entity, posted, &named.path, &mut seen, total_of)
             };
         }
         Created::Fault(fault, complaints) if is_duplicate(&complaints) => fault,
@@ -167,7 +172,9 @@ fn taken_up(
     path: &str,
     seen: &mut Seen<'_>,
 ) -> Result<Step<Posted>, Fault> {
-    if house.opens == Opens::AsCreated || sale.status != DocumentStatus::Approved {
+    // Whether a credit note is open as created is not described of a house that opens invoices so.
+    let may_be_draft = house.opens == Opens::AsSent || matches!(sale.document, SaleDocument::CreditNote(_));
+    if !may_be_draft || sale.status != DocumentStatus::Approved {
         return total::of_linked(house, sale.entity, posted, path, seen, total_of);
     }
     let Some(answer) = seen.answer(READ_STANDING)? else {

@@ -1,7 +1,7 @@
 //! What every reply means.
 
 use crate::CONTACT;
-use crate::fixtures::{answer, context, fault, jane, plain, posted, step};
+use crate::fixtures::{answer, context, credit_note, fault, jane, plain, posted, step};
 use ledger_dialects::v2::V2;
 use ledger_dialects::{Dialect, Labelled, Reply, Start};
 use ledger_domain::amount::Amount;
@@ -336,5 +336,36 @@ fn evidence_is_kept_and_what_is_logged_of_it_is_clean() {
     assert_eq!(
         V2.classify(&reply(400, r#"{"error":"invalid_grant"}"#), false).evidence.provider_code.as_deref(),
         Some("invalid_grant")
+    );
+}
+
+#[test]
+fn a_credit_note_may_begin_as_a_draft_although_an_invoice_does_not() {
+    let document = Document::CreditNote(credit_note());
+    let at = "https://api.xero.com/v2/credit_notes/9";
+    let told = |label: &'static str, status: &str| {
+        let body = format!(r#"{{"credit_note":{{"url":"{at}"{status},"total_value":"-26.98"}}}}"#);
+        answer(label, 201 - u16::from(label == "read_standing"), body)
+    };
+    let made = |status: &str| told("create_credit_note", status);
+    let (draft, open) = (r#","status":"Draft""#, r#","status":"Open""#);
+    let done = format!("done {at} MAG-CN-000000003 26.98");
+    let change = "change mark_as_sent PUT /v2/credit_notes/9/transitions/mark_as_sent";
+    assert_eq!(post(&document, &[made(open)]), done);
+    assert_eq!(post(&document, &[made("")]), done);
+    assert_eq!(post(&document, &[made(draft)]), change);
+    assert_eq!(post(&document, &[made(draft), answer("mark_as_sent", 200, "")]), done);
+    let total = document.total();
+    let start =
+        Start::Linked(Posted { provider_id: at.to_owned(), reference: Some("MAG-CN-000000003".to_owned()), total });
+    let linked = |seen: &[Labelled]| step(V2.post(&document, &context(), &start, seen), posted);
+    assert_eq!(linked(&[]), "read read_standing GET /v2/credit_notes/9");
+    assert_eq!(linked(&[told("read_standing", open)]), done);
+    assert_eq!(linked(&[told("read_standing", draft)]), change);
+    // An invoice that says that it is a draft is one.
+    let invoice = format!(r#"{{"invoice":{{"url":"{INVOICE}","status":"Draft","total_value":"24.0"}}}}"#);
+    assert_eq!(
+        post(&plain(), &[created(201, &invoice)]),
+        "change mark_as_sent PUT /v2/invoices/7/transitions/mark_as_sent"
     );
 }
