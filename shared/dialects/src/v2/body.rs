@@ -171,6 +171,9 @@ struct ItemBody<'a> {
     price: Box<RawValue>,
     /// Always there: without it the contact's settings decide (FreeAgent API docs, sales tax).
     sales_tax_rate: Box<RawValue>,
+    /// Only where 0 % is none of the rates that the sale may have: those of the country that it is supplied to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sales_tax_status: Option<&'static str>,
     category: &'a str,
 }
 
@@ -194,7 +197,7 @@ pub(super) fn invoice(house: &House, context: &Context, invoice: &SalesInvoice) 
                 .purchase_order_number
                 .as_deref()
                 .and_then(|number| some_text(number, house.text_length_max)),
-            invoice_items: Some(items(house, &invoice.lines, |price| price)?),
+            invoice_items: Some(items(house, &invoice.lines, vat, |price| price)?),
             credit_note_items: None,
         },
     )
@@ -222,7 +225,7 @@ pub(super) fn credit_note(house: &House, context: &Context, note: &CreditNote) -
             comments: note.invoice.as_ref().map(credited),
             po_reference: None,
             invoice_items: None,
-            credit_note_items: Some(items(house, &note.lines, negated)?),
+            credit_note_items: Some(items(house, &note.lines, vat, negated)?),
         },
     )
 }
@@ -230,8 +233,10 @@ pub(super) fn credit_note(house: &House, context: &Context, note: &CreditNote) -
 fn items<'a>(
     house: &House,
     lines: &'a [DocumentLine],
+    vat: Option<VatStatus>,
     price: impl Fn(Decimal) -> Decimal,
 ) -> Result<Vec<ItemBody<'a>>, Fault> {
+    let foreign = vat.and_then(VatStatus::place_of_supply).is_some();
     let mut items = Vec::with_capacity(lines.len());
     for line in lines {
         let usual = match line.role {
@@ -245,6 +250,7 @@ fn items<'a>(
             quantity: number(house, line.quantity)?,
             price: number(house, price(line.unit_price))?,
             sales_tax_rate: number(house, line.tax_rate)?,
+            sales_tax_status: (foreign && line.tax_rate.is_zero()).then_some("EXEMPT"),
             category: &line.category,
         });
     }

@@ -2,11 +2,11 @@
 //! VAT status.
 
 use crate::family_requests::create;
-use crate::fixtures::{amount, context, decimal, jane, mapped, plain, settings, shop_invoice, shown};
+use crate::fixtures::{amount, context, credit_note, decimal, jane, mapped, plain, settings, shop_invoice, shown};
 use ledger_dialects::v2::FREEAGENT;
 use ledger_dialects::{Context, Dialect, Start, Step};
 use ledger_domain::amount::Currency;
-use ledger_domain::document::{Document, ExchangeRate, SalesInvoice};
+use ledger_domain::document::{Document, ExchangeRate, LineRole, SalesInvoice};
 
 fn plain_invoice() -> SalesInvoice {
     let Document::Invoice(invoice) = plain() else { panic!("an invoice") };
@@ -46,6 +46,7 @@ fn invoices() {
         line.tax_rate = decimal("19");
         line.tax = amount("3.8");
     }
+    euros.lines.extend(credit_note().lines.into_iter().filter(|line| line.role == LineRole::Rounding));
     insta::assert_snapshot!("invoice_with_the_tax_of_another_country", invoice(euros));
 
     let mut free = plain_invoice();
