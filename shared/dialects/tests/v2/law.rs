@@ -154,7 +154,7 @@ fn posted(document: &Document, own: bool) -> Posted {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 3_000, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default()
+        cases: 1_500, rng_seed: RngSeed::Fixed(7), failure_persistence: None, ..ProptestConfig::default()
     })]
 
     #[test]
