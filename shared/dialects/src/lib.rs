@@ -290,8 +290,8 @@ pub trait Dialect: Send + Sync {
 
 /// Every dialect there is.
 #[must_use]
-pub fn dialects() -> [&'static dyn Dialect; 1] {
-    [&v2::V2]
+pub fn dialects() -> [&'static dyn Dialect; 2] {
+    [&v2::V2, &v2::FREEAGENT]
 }
 
 /// The dialect of a name in bindings.

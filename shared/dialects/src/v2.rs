@@ -1,8 +1,8 @@
 //! The v2 family of accounting packages: documents known by URL, one root key for each, numbers as text in replies.
 //!
 //! [`V2`] is Xero's `v2` as the merchant-facing texts describe it; what those leave open follows FreeAgent's API of the
-//! same shape (FreeAgent API docs: invoices, contacts). Houses of the family differ in a row of rules, `House`; what they
-//! do with it is written once.
+//! same shape (FreeAgent API docs). [`FREEAGENT`] is that API itself. The houses of the family differ in a row of rules,
+//! `House`; what they do with it is written once.
 //!
 //! Invariants: a create is done only by a readable URL of the binding's own book; numbers go out as the exact text of the
 //! decimal; of a reply nothing is decoded that isn't needed.
@@ -17,9 +17,16 @@ use ledger_domain::reference::{Page, Reference};
 
 mod body;
 mod contact;
-mod invoice;
+mod explanation;
+mod lists;
+mod product;
+mod reconciliation;
 mod reply;
+mod sale;
+mod search;
+mod total;
 mod url;
+mod vat;
 
 /// What one house of the family has of its own.
 #[derive(Debug)]
@@ -36,12 +43,53 @@ struct House {
     pages_max: usize,
     /// Longest name, or other short text, in characters.
     text_length_max: usize,
+    /// Longest code of a product, in characters.
+    code_length_max: usize,
+    /// How a contact is found by its e-mail address.
+    contacts: Contacts,
+    /// When invoices and credit notes are booked.
+    opens: Opens,
+    /// How decimals are written.
+    numbers: Numbers,
+    /// True where sales name their VAT status.
+    names_vat_status: bool,
+    /// True where a 403 to a question is known to pass by itself.
+    forbidden_passes: bool,
+    /// Host of the API and domain of the organisations' web pages.
+    web: Option<(&'static str, &'static str)>,
 }
 
-/// Xero's `v2`. Its limits on text are not described; these are far beyond real names.
-/// Kinds that follow.
-const NOT_YET: &str = "Not yet.";
+/// How a house finds contacts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contacts {
+    /// It refuses a second contact with an e-mail address, and lists contacts by address.
+    UniqueByEmail,
+    /// It does neither: all contacts are looked through before one is created.
+    Unfiltered,
+}
 
+/// When a house books invoices and credit notes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opens {
+    /// At once: it keeps no drafts.
+    AsCreated,
+    /// When they are marked as sent: before, they are drafts.
+    AsSent,
+}
+
+/// How a house is told decimals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Numbers {
+    /// As JSON numbers.
+    Plain,
+    /// As text, as its documentation writes them.
+    Text,
+}
+
+/// Why stock is not moved.
+const STOCK_IS_SHOWN_ONLY: &str = "The API shows stock items and takes no changes of them.";
+
+/// Xero's `v2`. Its limits on text are not described; these are far beyond real names.
 static XERO: House = House {
     profile: Profile {
         name: "v2",
@@ -58,32 +106,90 @@ static XERO: House = House {
         settle_seconds: 600,
         replay: Replay::Never,
         calls_per_minute: 60,
-        documents: [
-            (Kind::Contact, Support::Yes),
-            (Kind::Product, Support::No(NOT_YET)),
-            (Kind::Invoice, Support::Yes),
-            (Kind::Payment, Support::No(NOT_YET)),
-            (Kind::CreditNote, Support::No(NOT_YET)),
-            (Kind::Allocation, Support::No(NOT_YET)),
-            (Kind::Refund, Support::No(NOT_YET)),
-            (Kind::StockMovement, Support::No("The API only shows stock.")),
-        ],
-        references: &[],
+        documents: DOCUMENTS,
+        references: &[Reference::Organisation, Reference::Accounts, Reference::TaxRates, Reference::BankAccounts],
     },
     root: "/v2",
     page_size: 100,
     page_size_least: 25,
     pages_max: 30,
     text_length_max: 255,
+    code_length_max: 255,
+    contacts: Contacts::UniqueByEmail,
+    opens: Opens::AsCreated,
+    numbers: Numbers::Plain,
+    names_vat_status: false,
+    forbidden_passes: false,
+    web: None,
 };
 
-/// Xero's `v2`.
-#[derive(Clone, Copy, Debug)]
-pub struct V2;
+/// FreeAgent. Limits on text and lines are not documented; columns of 255 characters are usual where nothing is said. It
+/// takes 120 calls a minute of each user (FreeAgent API docs, introduction); some are left to other applications.
+static FREEAGENT_HOUSE: House = House {
+    profile: Profile {
+        name: "freeagent",
+        provider: Provider::Freeagent,
+        rules: BookRules {
+            rounding: Rounding { unit_price_places: 2, amount_places_max: 2, tax: TaxRounding::Computed },
+            exchange: ExchangeRates::Own,
+            tax_codes: false,
+            contact_per_currency: false,
+            number_length_max: 255,
+            lines_max: 500,
+            payment_terms_in_days: 30,
+        },
+        settle_seconds: 600,
+        replay: Replay::Never,
+        calls_per_minute: 100,
+        documents: DOCUMENTS,
+        references: &[
+            Reference::Organisation,
+            Reference::Accounts,
+            Reference::TaxRates,
+            Reference::BankAccounts,
+            Reference::Contacts,
+        ],
+    },
+    root: "/v2",
+    page_size: 100,
+    page_size_least: 25,
+    pages_max: 30,
+    text_length_max: 255,
+    code_length_max: 255,
+    contacts: Contacts::Unfiltered,
+    opens: Opens::AsSent,
+    numbers: Numbers::Text,
+    names_vat_status: true,
+    forbidden_passes: true,
+    web: Some(("https://api.freeagent.com", "freeagent.com")),
+};
 
-impl Dialect for V2 {
+const DOCUMENTS: [(Kind, Support); 8] = [
+    (Kind::Contact, Support::Yes),
+    (Kind::Product, Support::Yes),
+    (Kind::Invoice, Support::Yes),
+    (Kind::Payment, Support::Yes),
+    (Kind::CreditNote, Support::Yes),
+    (Kind::Allocation, Support::Yes),
+    (Kind::Refund, Support::Yes),
+    (Kind::StockMovement, Support::No(STOCK_IS_SHOWN_ONLY)),
+];
+
+/// A dialect of the family.
+#[derive(Clone, Copy, Debug)]
+pub struct Family {
+    house: &'static House,
+}
+
+/// Xero's `v2`.
+pub static V2: Family = Family { house: &XERO };
+
+/// FreeAgent's API v2.
+pub static FREEAGENT: Family = Family { house: &FREEAGENT_HOUSE };
+
+impl Dialect for Family {
     fn profile(&self) -> &'static Profile {
-        &XERO.profile
+        &self.house.profile
     }
 
     fn post(
@@ -93,58 +199,86 @@ impl Dialect for V2 {
         start: &Start,
         seen: &[Labelled],
     ) -> Result<Step<Posted>, Fault> {
+        let house = self.house;
         match document {
-            Document::Contact(contact) => contact::post(&XERO, contact, context, start, seen),
-            Document::Invoice(invoice) => invoice::post(&XERO, invoice, context, start, seen),
-            Document::Product(_)
-            | Document::Payment(_)
-            | Document::CreditNote(_)
-            | Document::Allocation(_)
-            | Document::Refund(_)
-            | Document::StockMovement(_) => Err(unsupported(document.kind())),
+            Document::Contact(contact) => contact::post(house, contact, context, start, seen),
+            Document::Product(product) => product::post(house, product, context, start, seen),
+            Document::Invoice(invoice) => sale::post(house, &invoice.into(), context, start, seen),
+            Document::CreditNote(note) => sale::post(house, &note.into(), context, start, seen),
+            Document::Payment(payment) => explanation::post(house, &payment.into(), context, start, seen),
+            Document::Refund(refund) => explanation::post(house, &refund.into(), context, start, seen),
+            Document::Allocation(allocation) => reconciliation::post(house, allocation, context, start, seen),
+            Document::StockMovement(_) => Err(unsupported(document.kind())),
         }
     }
 
     fn created(&self, document: &Document, context: &Context, answered: &Labelled) -> Option<Posted> {
+        let house = self.house;
         match document {
-            Document::Contact(_) => contact::created(&XERO, context, answered),
-            Document::Invoice(invoice) => invoice::created(&XERO, invoice, context, answered),
-            Document::Product(_)
-            | Document::Payment(_)
-            | Document::CreditNote(_)
-            | Document::Allocation(_)
-            | Document::Refund(_)
-            | Document::StockMovement(_) => None,
+            Document::Contact(_) => contact::created(house, context, answered),
+            Document::Product(product) => product::created(house, product, context, answered),
+            Document::Invoice(invoice) => sale::created(house, &invoice.into(), context, answered),
+            Document::CreditNote(note) => sale::created(house, &note.into(), context, answered),
+            Document::Payment(payment) => explanation::created(house, &payment.into(), context, answered),
+            Document::Refund(refund) => explanation::created(house, &refund.into(), context, answered),
+            Document::Allocation(_) => reconciliation::created(house, context, answered),
+            Document::StockMovement(_) => None,
         }
     }
 
     fn find(&self, document: &Document, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Posted>>, Fault> {
+        let house = self.house;
         match document {
-            Document::Contact(contact) => contact::find(&XERO, contact, context, seen),
-            Document::Invoice(invoice) => invoice::find(&XERO, invoice, context, seen),
-            Document::Product(_)
-            | Document::Payment(_)
-            | Document::CreditNote(_)
-            | Document::Allocation(_)
-            | Document::Refund(_)
-            | Document::StockMovement(_) => Err(unsupported(document.kind())),
+            Document::Contact(contact) => contact::find(house, contact, context, seen),
+            Document::Product(product) => product::find(house, product, context, seen),
+            Document::Invoice(invoice) => sale::find(house, &invoice.into(), context, seen),
+            Document::CreditNote(note) => sale::find(house, &note.into(), context, seen),
+            Document::Payment(payment) => explanation::find(house, &payment.into(), context, seen),
+            Document::Refund(refund) => explanation::find(house, &refund.into(), context, seen),
+            Document::Allocation(allocation) => reconciliation::find(house, allocation, context, seen),
+            Document::StockMovement(_) => Err(unsupported(document.kind())),
         }
     }
 
-    fn balance(&self, kind: Kind, _: &str, _: &Context, _: &[Labelled]) -> Result<Step<Balance>, Fault> {
-        Err(unsupported(kind))
+    fn balance(
+        &self,
+        kind: Kind,
+        provider_id: &str,
+        context: &Context,
+        seen: &[Labelled],
+    ) -> Result<Step<Balance>, Fault> {
+        sale::balance(self.house, kind, provider_id, context, seen)
     }
 
-    fn page(&self, _: Reference, _: &Context, _: Option<&str>) -> Option<Call> {
-        None
+    fn page(&self, of: Reference, _: &Context, cursor: Option<&str>) -> Option<Call> {
+        lists::page(self.house, of, cursor)
     }
 
-    fn read_page(&self, _: Reference, _: &Context, reply: &Reply) -> Result<Page, Fault> {
-        Err(reply::classify(reply, false))
+    fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault> {
+        lists::read_page(self.house, of, context, reply)
+    }
+
+    /// FreeAgent shows invoices and contacts under the organisation's own subdomain, by the number at the end of their
+    /// URL. Where it shows other kinds is not documented.
+    fn link(&self, kind: Kind, provider_id: &str, context: &Context) -> Option<String> {
+        let (api, domain) = self.house.web?;
+        let collection = match kind {
+            Kind::Invoice => sale::INVOICES.collection,
+            Kind::Contact => contact::CONTACT.collection,
+            Kind::Product
+            | Kind::Payment
+            | Kind::CreditNote
+            | Kind::Allocation
+            | Kind::Refund
+            | Kind::StockMovement => return None,
+        };
+        let subdomain = context.web_name.as_deref().filter(|name| is_label(name))?;
+        let path = url::path_of(api, self.house.root, collection, provider_id)?;
+        Some(format!("https://{subdomain}.{domain}{}", path.strip_prefix(self.house.root)?))
     }
 
     fn classify(&self, reply: &Reply, writes: bool) -> Fault {
-        reply::classify(reply, writes)
+        reply::classify(self.house, reply, writes)
     }
 }
 
@@ -152,43 +286,16 @@ impl House {
     fn create(&self, collection: &str, body: String) -> Call {
         Call::send(Method::Post, format!("{}/{collection}", self.root), body)
     }
+}
 
-    /// A page of a list, counted from 0, narrowed down by `filter`.
-    fn page(&self, collection: &str, filter: &[(&str, &str)], page: usize) -> Call {
-        let mut query: Vec<(String, String)> =
-            filter.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        query.push(("per_page".to_owned(), self.page_size.to_string()));
-        query.push(("page".to_owned(), page.saturating_add(1).to_string()));
-        Call { query, ..Call::get(format!("{}/{collection}", self.root)) }
-    }
-
-    /// The page after one with `entries`, the first of the list having had `first`: `None` where that was the last.
-    ///
-    /// Not every house may honour the size that was asked for, and a search that ends too early would create twice: so
-    /// only a page shorter than any house makes it, or shorter than the first, is taken for the last.
-    fn next_page(&self, page: usize, entries: usize, first: usize) -> Result<Option<usize>, Fault> {
-        if entries < self.page_size_least || entries < first {
-            return Ok(None);
-        }
-        let next = page.saturating_add(1);
-        if next >= self.pages_max {
-            let looked_at = self.pages_max.saturating_mul(entries);
-            return Err(Fault::refused(
-                Code::SearchTooLong,
-                format!("Not among the latest {looked_at} documents of the list; the search ends there."),
-            ));
-        }
-        Ok(Some(next))
-    }
+/// True for a label of a host name.
+fn is_label(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
 /// What the dialect does not post.
 fn unsupported(kind: Kind) -> Fault {
     Fault::broken(Code::Unexpected, format!("This dialect posts no {}.", kind.as_str()))
-}
-
-fn read(path: String) -> Call {
-    Call::get(path)
 }
 
 /// The executor answers every step with its own label; anything else is a fault of ours.

@@ -1,15 +1,21 @@
-//! Contacts: created, or found by e-mail address where the book says that it is taken.
+//! Contacts: known by e-mail address. A house that refuses a second one with an address is asked for the first then; in one
+//! that takes any number, all are looked through before one is created.
 
-use super::reply::{Complaint, Created, Entity, Entry};
-use super::{House, body, out_of_order, reply, url};
-use crate::{Context, Labelled, Start, Step};
+use super::reply::{Complaint, Created, Entity, Entry, changed};
+use super::search::{List, Search, Seen, search};
+use super::{Contacts, House, body, reply, url};
+use crate::{Call, Context, Labelled, Method, Start, Step};
 use ledger_domain::code::Code;
 use ledger_domain::document::{Contact, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::normalised_email;
 
 const CREATE: &str = "create_contact";
+const UPDATE: &str = "update_contact";
 const BY_EMAIL: &str = "contact_by_email";
+const ALL: &str = "all_contacts";
+/// What lists every contact, hidden ones too, the latest first (FreeAgent API docs, contacts).
+pub(super) const EVERY_CONTACT: [(&str, &str); 2] = [("view", "all"), ("sort", "-created_at")];
 /// The entity.
 pub(super) const CONTACT: Entity = Entity { root: "contact", collection: "contacts" };
 
@@ -20,29 +26,65 @@ pub(super) fn post(
     start: &Start,
     seen: &[Labelled],
 ) -> Result<Step<Posted>, Fault> {
-    if let Start::Linked(posted) | Start::Outdated(posted) = start {
-        return Ok(Step::Done(posted.clone()));
+    let mut seen = Seen::new(seen);
+    match start {
+        Start::Fresh => {}
+        Start::Linked(posted) => return Ok(Step::Done(posted.clone())),
+        Start::Outdated(posted) => return update(house, contact, context, posted, &mut seen),
     }
-    let Some((first, searched)) = seen.split_first() else {
+    if house.contacts == Contacts::Unfiltered {
+        match look(house, contact, context, &mut seen)? {
+            Search::Found(posted) => return Ok(Step::Done(posted)),
+            Search::Ask(label, call) => return Ok(Step::Read(label, call)),
+            Search::Absent => {}
+        }
+    }
+    let Some(answer) = seen.answer(CREATE)? else {
         return Ok(Step::Create(CREATE, house.create(CONTACT.collection, body::contact(house, contact)?)));
     };
-    if first.label != CREATE {
-        return Err(out_of_order(first));
-    }
-    let fault = match reply::created(house, context, CONTACT, &first.reply) {
+    let fault = match reply::created(house, context, CONTACT, answer) {
         Created::Done(named) => return Ok(Step::Done(posted(named.url))),
-        Created::Fault(fault, complaints) if is_duplicate(&complaints) => fault,
+        Created::Fault(fault, complaints) if house.contacts == Contacts::UniqueByEmail && is_duplicate(&complaints) => {
+            fault
+        }
         Created::Fault(fault, _) => return Err(fault),
     };
-    match find(house, contact, context, searched)? {
-        Step::Done(Some(posted)) => Ok(Step::Done(posted)),
+    match look(house, contact, context, &mut seen)? {
+        Search::Found(posted) => Ok(Step::Done(posted)),
+        Search::Ask(label, call) => Ok(Step::Read(label, call)),
         // It is taken by what the list does not show.
-        Step::Done(None) => {
+        Search::Absent => {
             Err(archived("The book has the e-mail address on a contact that it does not list.").with(fault.evidence))
         }
-        Step::Read(label, call) => Ok(Step::Read(label, call)),
-        Step::Create(..) | Step::Change(..) => Err(Fault::broken(Code::Unexpected, "A search that writes.")),
     }
+}
+
+/// Brings a contact of ours up to date with the shop's.
+fn update(
+    house: &House,
+    contact: &Contact,
+    context: &Context,
+    posted: &Posted,
+    seen: &mut Seen<'_>,
+) -> Result<Step<Posted>, Fault> {
+    let Some(path) = url::path_of(&context.base_url, house.root, CONTACT.collection, &posted.provider_id) else {
+        // What is linked stays linked, also where the binding has moved.
+        return Ok(Step::Done(posted.clone()));
+    };
+    let Some(answer) = seen.answer(UPDATE)? else {
+        return Ok(Step::Change(UPDATE, Call::send(Method::Put, path, body::changed_contact(house, contact)?)));
+    };
+    if changed(answer) {
+        return Ok(Step::Done(posted.clone()));
+    }
+    // It may be repeated, so that no answer is no doubt.
+    let fault = reply::classify(house, answer, false);
+    if answer.status == 404 && fault.code == Code::BookRefused {
+        return Err(
+            Fault::refused(Code::ContactUnknown, "The contact is not in the book any more.").with(fault.evidence)
+        );
+    }
+    Err(fault)
 }
 
 pub(super) fn created(house: &House, context: &Context, answered: &Labelled) -> Option<Posted> {
@@ -59,54 +101,49 @@ fn is_duplicate(complaints: &[Complaint]) -> bool {
     complaints.iter().any(|complaint| complaint.says_taken("email") || complaint.says_taken("e-mail"))
 }
 
-/// Looks for the active contact with the equal e-mail address. Names are never compared.
 pub(super) fn find(
     house: &House,
     contact: &Contact,
     context: &Context,
     seen: &[Labelled],
 ) -> Result<Step<Option<Posted>>, Fault> {
-    let mut page = 0;
-    let mut first_page = 0;
-    let mut hidden = false;
-    for labelled in seen {
-        if labelled.label != BY_EMAIL {
-            return Err(out_of_order(labelled));
-        }
-        let entries = reply::list(CONTACT, &labelled.reply)?;
-        for entry in entries.iter().filter(|entry| has_email(entry, &contact.email)) {
-            if !is_active(entry) {
-                hidden = true;
-                continue;
-            }
-            let url = entry.url.as_deref().unwrap_or_default();
-            if url::path_of(&context.base_url, house.root, CONTACT.collection, url).is_none() {
-                return Err(Fault::broken(
-                    Code::AnswerUnknown,
-                    "The book names a contact by a URL that is not its own.",
-                ));
-            }
-            return Ok(Step::Done(Some(posted(url.to_owned()))));
-        }
-        if page == 0 {
-            first_page = entries.len();
-        }
-        match house.next_page(page, entries.len(), first_page)? {
-            Some(next) => page = next,
-            None if hidden => return Err(archived("The contact with this e-mail address is hidden in the book.")),
-            None => return Ok(Step::Done(None)),
-        }
-    }
-    Ok(Step::Read(BY_EMAIL, house.page(CONTACT.collection, &[("email", &contact.email)], page)))
+    Ok(look(house, contact, context, &mut Seen::new(seen))?.into())
 }
 
-fn has_email(entry: &Entry, email: &str) -> bool {
-    entry.email.as_deref().and_then(normalised_email).as_deref() == Some(email)
+/// Looks for the active contact with the equal e-mail address. Names are never compared.
+fn look(house: &House, contact: &Contact, context: &Context, seen: &mut Seen<'_>) -> Result<Search<Posted>, Fault> {
+    let by_email = [("email", contact.email.as_str())];
+    let list = match house.contacts {
+        Contacts::UniqueByEmail => List { entity: CONTACT, label: BY_EMAIL, filter: &by_email },
+        Contacts::Unfiltered => List { entity: CONTACT, label: ALL, filter: &EVERY_CONTACT },
+    };
+    let mut hidden = false;
+    let found = search(house, &list, seen, |entry, _| {
+        if !has_email(entry, &contact.email) {
+            return Ok(Search::Absent);
+        }
+        if !is_active(entry) {
+            hidden = true;
+            return Ok(Search::Absent);
+        }
+        let Some((url, _)) = entry.own_url(house, context, CONTACT) else {
+            return Err(Fault::broken(Code::AnswerUnknown, "The book names a contact by a URL that is not its own."));
+        };
+        Ok(Search::Found(posted(url)))
+    })?;
+    match found {
+        Search::Absent if hidden => Err(archived("The contact with this e-mail address is hidden in the book.")),
+        it @ (Search::Found(_) | Search::Ask(..) | Search::Absent) => Ok(it),
+    }
+}
+
+fn has_email(entry: &Entry<'_>, email: &str) -> bool {
+    entry.text("email").as_deref().and_then(normalised_email).as_deref() == Some(email)
 }
 
 /// Lists show active contacts unless asked for others; a house may not say so of each.
-fn is_active(entry: &Entry) -> bool {
-    entry.status.as_deref().is_none_or(|status| status.eq_ignore_ascii_case("active"))
+pub(super) fn is_active(entry: &Entry<'_>) -> bool {
+    entry.text("status").is_none_or(|status| status.eq_ignore_ascii_case("active"))
 }
 
 fn archived(message: &str) -> Fault {

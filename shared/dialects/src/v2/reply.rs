@@ -6,7 +6,6 @@ use crate::{Context, Reply};
 use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
 use ledger_domain::fault::{Action, Evidence, Fault};
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -22,53 +21,62 @@ const COMPLAINTS_MAX: usize = 50;
 type Root<'a> = BTreeMap<String, &'a RawValue>;
 
 /// A document that a reply names.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Named {
-    /// Its URL as the book wrote it.
+pub(super) struct Named<'a> {
+    /// Its URL: as the book wrote it, but never relative.
     pub(super) url: String,
     /// Its call path.
     pub(super) path: String,
-    /// Its total, where it could be read.
-    pub(super) total: Option<Amount>,
-}
-
-/// The only field of a new document that has to be readable, and the one that is read if it can be. Numbers come back as
-/// text (Byte8 module's troubleshooting page, quirk 2), so decoding more would break on a book that created it.
-#[derive(Deserialize)]
-struct CreatedBody<'a> {
-    url: String,
-    #[serde(default, borrow)]
-    total_value: Option<&'a RawValue>,
+    /// What else the reply says of it. Numbers come back as text (Byte8 module's troubleshooting page, quirk 2), so
+    /// decoding more than is needed would break on a book that created it.
+    pub(super) entry: Entry<'a>,
 }
 
 /// What came of a creating call.
-pub(super) enum Created {
+pub(super) enum Created<'a> {
     /// It is in the book.
-    Done(Named),
+    Done(Named<'a>),
     /// Anything else, by [`classify`], with what the book finds wrong where it said no for good.
     Fault(Fault, Vec<Complaint>),
 }
 
 /// Reads the reply to a creating call. Success is a 200 or 201 with a URL of the binding's and no complaint beside it.
-pub(super) fn created(house: &House, context: &Context, entity: Entity, reply: &Reply) -> Created {
+pub(super) fn created<'a>(house: &House, context: &Context, entity: Entity, reply: &'a Reply) -> Created<'a> {
     let fault = || {
-        let fault = classify(reply, true);
+        let fault = classify(house, reply, true);
         let complaints = if fault.action == Action::Refused { complaints(&reply.body).0 } else { Vec::new() };
         Created::Fault(fault, complaints)
     };
     if !matches!(reply.status, 200 | 201) {
         return fault();
     }
-    let Ok(root) = serde_json::from_slice::<Root<'_>>(&reply.body) else { return fault() };
-    if ["errors", "error"].iter().any(|key| root.get(*key).is_some_and(|raw| !is_nothing(raw))) {
+    let Some(root) = root(&reply.body) else { return fault() };
+    if complains(&root) {
         return fault();
     }
-    let body = root.get(entity.root).and_then(|raw| serde_json::from_str::<CreatedBody<'_>>(raw.get()).ok());
-    let named = body.and_then(|body| {
-        let path = url::path_of(&context.base_url, house.root, entity.collection, &body.url)?;
-        Some(Named { total: body.total_value.and_then(amount), path, url: body.url })
-    });
+    let named =
+        root.get(entity.root).and_then(|raw| serde_json::from_str::<Root<'_>>(raw.get()).ok()).and_then(|body| {
+            let entry = Entry(body);
+            let (url, path) = entry.own_url(house, context, entity)?;
+            Some(Named { url, path, entry })
+        });
     named.map_or_else(fault, Created::Done)
+}
+
+/// True for an answer that says of a change that it was made.
+pub(super) fn changed(reply: &Reply) -> bool {
+    match reply.status {
+        204 => true,
+        200 => !is_page(&reply.body) && root(&reply.body).is_none_or(|root| !complains(&root)),
+        _ => false,
+    }
+}
+
+fn root(body: &[u8]) -> Option<Root<'_>> {
+    serde_json::from_slice(body).ok()
+}
+
+fn complains(root: &Root<'_>) -> bool {
+    ["errors", "error"].iter().any(|key| root.get(*key).is_some_and(|raw| !is_nothing(raw)))
 }
 
 /// An entity of the family.
@@ -80,48 +88,43 @@ pub(super) struct Entity {
     pub(super) collection: &'static str,
 }
 
-/// A document of a list or by itself, as far as it can be read.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) url: Option<String>,
-    pub(super) status: Option<String>,
-    pub(super) email: Option<String>,
-    pub(super) reference: Option<String>,
-    pub(super) contact: Option<String>,
-    pub(super) currency: Option<String>,
-    pub(super) total: Option<Amount>,
-}
+/// A document of a list or by itself. Every field may be missing or of another type.
+#[derive(Debug)]
+pub(super) struct Entry<'a>(Root<'a>);
 
-/// Every field of an entry may be missing or of another type.
-#[derive(Deserialize)]
-struct EntryBody<'a> {
-    #[serde(default, borrow)]
-    url: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    email: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    reference: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    contact: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    currency: Option<&'a RawValue>,
-    #[serde(default, borrow)]
-    total_value: Option<&'a RawValue>,
-}
+impl Entry<'_> {
+    /// A field that is text.
+    pub(super) fn text(&self, field: &str) -> Option<String> {
+        self.0.get(field).and_then(|raw| text(raw))
+    }
 
-impl From<EntryBody<'_>> for Entry {
-    fn from(body: EntryBody<'_>) -> Self {
-        Self {
-            url: body.url.and_then(text),
-            status: body.status.and_then(text),
-            email: body.email.and_then(text),
-            reference: body.reference.and_then(text),
-            contact: body.contact.and_then(text),
-            currency: body.currency.and_then(text),
-            total: body.total_value.and_then(amount),
-        }
+    /// A field that is a number, or a number as text, from the exact text.
+    pub(super) fn amount(&self, field: &str) -> Option<Amount> {
+        let raw = self.0.get(field)?;
+        Amount::parse(&text(raw).unwrap_or_else(|| raw.get().to_owned())).ok()
+    }
+
+    /// A field that is a list of texts and numbers, as texts.
+    pub(super) fn texts(&self, field: &str) -> Option<Vec<String>> {
+        let values: Vec<&RawValue> = serde_json::from_str(self.0.get(field)?.get()).ok()?;
+        Some(values.into_iter().map(|raw| text(raw).unwrap_or_else(|| raw.get().to_owned())).collect())
+    }
+
+    /// A field that is text or a whole number, as text.
+    pub(super) fn id(&self, field: &str) -> Option<String> {
+        let raw = self.0.get(field)?;
+        let id = text(raw).unwrap_or_else(|| raw.get().to_owned());
+        (!id.is_empty() && id.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')).then_some(id)
+    }
+
+    /// Its URL and call path, where it is the binding's own.
+    pub(super) fn own_url(&self, house: &House, context: &Context, entity: Entity) -> Option<(String, String)> {
+        url::own(&context.base_url, house.root, entity.collection, &self.text("url")?)
+    }
+
+    /// True where a field names the document of a URL.
+    pub(super) fn names(&self, field: &str, house: &House, context: &Context, collection: &str, url: &str) -> bool {
+        self.text(field).is_some_and(|named| url::same(&context.base_url, house.root, collection, &named, url))
     }
 }
 
@@ -129,34 +132,44 @@ impl From<EntryBody<'_>> for Entry {
 ///
 /// # Errors
 /// What the reply means where it is no list.
-pub(super) fn list(entity: Entity, reply: &Reply) -> Result<Vec<Entry>, Fault> {
-    if reply.status != 200 {
-        return Err(classify(reply, false));
-    }
-    let root: Option<Root<'_>> = serde_json::from_slice(&reply.body).ok();
-    let raw = root.as_ref().and_then(|root| root.get(entity.collection));
-    let entries = raw.and_then(|raw| serde_json::from_str::<Vec<EntryBody<'_>>>(raw.get()).ok());
-    Ok(entries.ok_or_else(|| classify(reply, false))?.into_iter().map(Entry::from).collect())
+pub(super) fn list<'a>(house: &House, entity: Entity, reply: &'a Reply) -> Result<Vec<Entry<'a>>, Fault> {
+    entries(reply, entity.collection).ok_or_else(|| classify(house, reply, false))
 }
 
-/// One document, as far as it can be read; `None` where the reply is none.
-pub(super) fn one(entity: Entity, reply: &Reply) -> Option<Entry> {
+fn entries<'a>(reply: &'a Reply, key: &str) -> Option<Vec<Entry<'a>>> {
     if reply.status != 200 {
         return None;
     }
-    let root: Root<'_> = serde_json::from_slice(&reply.body).ok()?;
-    let body: EntryBody<'_> = serde_json::from_str(root.get(entity.root)?.get()).ok()?;
-    Some(body.into())
+    let root = root(&reply.body)?;
+    let entries: Vec<Root<'_>> = serde_json::from_str(root.get(key)?.get()).ok()?;
+    Some(entries.into_iter().map(Entry).collect())
+}
+
+/// Every list of a reply whose key ends in `suffix`, with what stands before it.
+///
+/// # Errors
+/// What the reply means where it has none.
+pub(super) fn lists<'a>(house: &House, suffix: &str, reply: &'a Reply) -> Result<Vec<(String, Vec<Entry<'a>>)>, Fault> {
+    let root = root(&reply.body).filter(|_| reply.status == 200).unwrap_or_default();
+    let groups = root.keys().filter_map(|key| Some((key.strip_suffix(suffix)?.to_owned(), entries(reply, key)?)));
+    let groups: Vec<_> = groups.collect();
+    if groups.is_empty() { Err(classify(house, reply, false)) } else { Ok(groups) }
+}
+
+/// One document, as far as it can be read.
+///
+/// # Errors
+/// What the reply means where it is none.
+pub(super) fn one<'a>(house: &House, entity: Entity, reply: &'a Reply) -> Result<Entry<'a>, Fault> {
+    let read = || {
+        let body = *root(&reply.body).filter(|_| reply.status == 200)?.get(entity.root)?;
+        serde_json::from_str(body.get()).ok().map(Entry)
+    };
+    read().ok_or_else(|| classify(house, reply, false))
 }
 
 fn text(raw: &RawValue) -> Option<String> {
     serde_json::from_str(raw.get()).ok()
-}
-
-/// A number, or a number as text, from the exact text.
-fn amount(raw: &RawValue) -> Option<Amount> {
-    let text = text(raw).unwrap_or_else(|| raw.get().to_owned());
-    Amount::parse(&text).ok()
 }
 
 fn is_nothing(raw: &RawValue) -> bool {
@@ -281,12 +294,16 @@ fn gather(field: Option<&str>, value: &Value, found: &mut Vec<Complaint>) {
 }
 
 /// What a reply means that no step provided for.
-pub(super) fn classify(reply: &Reply, writes: bool) -> Fault {
+pub(super) fn classify(house: &House, reply: &Reply, writes: bool) -> Fault {
     let after = reply.retry_after_seconds;
     let (complaints, code) = complaints(&reply.body);
     let fault = match reply.status {
         401 => Fault::new(Action::Reconnect, Code::NeedsReconnect, "The book does not accept our grant any more."),
         429 => Fault::later(Code::BookRateLimited, after, "The book asks us to slow down."),
+        // Known to pass by itself (FreeAgent API forum, 3095); of a write it is still a clear no.
+        403 if house.forbidden_passes && !writes && !is_locked(&complaints) => {
+            Fault::later(Code::BookUnavailable, after, "The book forbids a question that it usually answers.")
+        }
         // These are the book's own words, unless a proxy in front of it says them.
         400 | 403 | 404 | 409 | 422 if !is_page(&reply.body) => refusal(reply.status, &complaints),
         status if writes => {
@@ -295,7 +312,7 @@ pub(super) fn classify(reply: &Reply, writes: bool) -> Fault {
         status => Fault::later(
             Code::BookUnavailable,
             after,
-            format!("The book answered {status} to a question, in a way that is no answer."),
+            format!("The book answered {status} in a way that is no answer."),
         ),
     };
     let told = complaints.iter().find(|complaint| complaint.meaning().is_some());
@@ -307,6 +324,10 @@ pub(super) fn classify(reply: &Reply, writes: bool) -> Fault {
         request_id: reply.request_id.clone(),
         provider_text: Some(head(&reply.body)).filter(|text| !text.is_empty()),
     })
+}
+
+fn is_locked(complaints: &[Complaint]) -> bool {
+    complaints.iter().any(|complaint| complaint.meaning() == Some(Meaning::Locked))
 }
 
 fn refusal(status: u16, complaints: &[Complaint]) -> Fault {

@@ -21,11 +21,21 @@ pub(super) fn path_of(base_url: &str, root: &str, collection: &str, url: &str) -
     (!id.is_empty() && id.chars().all(legal) && id.chars().any(|letter| letter != '.')).then(|| path.to_owned())
 }
 
+/// The URL and the call path of a document of the binding. Some replies name it from the root of the host on, without
+/// scheme and host (FreeAgent API, bank transaction explanations).
+pub(super) fn own(base_url: &str, root: &str, collection: &str, url: &str) -> Option<(String, String)> {
+    let whole = match url.strip_prefix('/') {
+        None => url.to_owned(),
+        Some(_) if url.starts_with(root) => format!("{}{url}", base_url.trim_end_matches('/')),
+        Some(_) => return None,
+    };
+    path_of(base_url, root, collection, &whole).map(|path| (whole, path))
+}
+
 /// True where two URLs name the same document.
 pub(super) fn same(base_url: &str, root: &str, collection: &str, one: &str, other: &str) -> bool {
-    one == other
-        || path_of(base_url, root, collection, one)
-            .is_some_and(|path| path_of(base_url, root, collection, other) == Some(path))
+    let path = |url: &str| own(base_url, root, collection, url).map(|(_, path)| path);
+    one == other || path(one).is_some_and(|one| path(other) == Some(one))
 }
 
 /// Origin, in lower case and with its port, and path.
@@ -97,10 +107,30 @@ mod tests {
     }
 
     #[test]
+    fn a_url_without_a_host_is_the_bindings() {
+        let check = |base: &str, url: &str, expected: Option<&str>| {
+            let found = own(base, "/v2", "bank_transaction_explanations", url).map(|(url, _)| url);
+            assert_eq!(found.as_deref(), expected, "{base} {url}");
+        };
+        let whole = "https://api.freeagent.com/v2/bank_transaction_explanations/177";
+        check("https://api.freeagent.com", "/v2/bank_transaction_explanations/177", Some(whole));
+        check("https://api.freeagent.com/", "/v2/bank_transaction_explanations/177", Some(whole));
+        check("https://api.freeagent.com", whole, Some(whole));
+        for foreign in
+            ["/bank_transaction_explanations/177", "//evil.example/v2/bank_transaction_explanations/177", "/v2"]
+        {
+            check("https://api.freeagent.com", foreign, None);
+        }
+        check("https://api.freeagent.com", "/v2/invoices/177", None);
+        check("nowhere", "/v2/bank_transaction_explanations/177", None);
+    }
+
+    #[test]
     fn one_document_can_be_written_in_two_ways() {
         let same = |one: &str, other: &str| same("https://api.xero.com", "/v2", "contacts", one, other);
         assert!(same("https://api.xero.com/v2/contacts/7", "https://API.xero.com:443/v2/contacts/7"));
         assert!(!same("https://api.xero.com/v2/contacts/7", "https://api.xero.com/v2/contacts/8"));
+        assert!(same("https://api.xero.com/v2/contacts/7", "/v2/contacts/7"));
         assert!(!same("elsewhere", "nowhere"));
     }
 }

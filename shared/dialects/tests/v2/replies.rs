@@ -1,51 +1,17 @@
 //! What every reply means.
 
-use crate::fixtures::{CONTACT, answer, context, jane, plain};
+use crate::CONTACT;
+use crate::fixtures::{answer, context, credit_note, fault, jane, plain, posted, step};
 use ledger_dialects::v2::V2;
-use ledger_dialects::{Call, Dialect, Labelled, Reply, Start, Step};
+use ledger_dialects::{Dialect, Labelled, Reply, Start};
 use ledger_domain::amount::Amount;
 use ledger_domain::document::{Document, Posted};
-use ledger_domain::fault::{Action, Fault};
 
 const INVOICE: &str = "https://api.xero.com/v2/invoices/7";
 const TAKEN: &str = r#"{"errors":[{"field":"reference","message":"reference has already been taken"}]}"#;
 /// The number is taken, and not among the contact's.
 const ABSENT: &str = "refused reference_taken [reference]";
 const EMAIL_TAKEN: &str = r#"{"errors":[{"field":"email","message":"email has already been taken"}]}"#;
-
-fn call(call: &Call) -> String {
-    let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    format!("{} {}{query}", call.method.as_str(), call.path)
-}
-
-fn posted(posted: &Posted) -> String {
-    let total = posted.total.map_or_else(|| "?".to_owned(), |total| total.to_string());
-    format!("{} {} {total}", posted.provider_id, posted.reference.as_deref().unwrap_or("-"))
-}
-
-fn fault(fault: &Fault) -> String {
-    let action = match fault.action {
-        Action::Later { after_seconds: Some(seconds) } => format!("later {seconds}"),
-        Action::Later { after_seconds: None } => "later".to_owned(),
-        Action::Doubtful => "doubtful".to_owned(),
-        Action::Reconnect => "reconnect".to_owned(),
-        Action::Refused => "refused".to_owned(),
-        Action::Broken => "broken".to_owned(),
-    };
-    let field = fault.evidence.field.as_ref().map(|field| format!(" [{field}]")).unwrap_or_default();
-    format!("{action} {}{field}", fault.code)
-}
-
-fn step<T>(result: Result<Step<T>, Fault>, done: impl Fn(&T) -> String) -> String {
-    match result {
-        Ok(Step::Read(label, it)) => format!("read {label} {}", call(&it)),
-        Ok(Step::Create(label, it)) => format!("create {label} {}", call(&it)),
-        Ok(Step::Change(label, it)) => format!("change {label} {}", call(&it)),
-        Ok(Step::Done(it)) => format!("done {}", done(&it)),
-        Err(it) => fault(&it),
-    }
-}
 
 fn post(document: &Document, seen: &[Labelled]) -> String {
     step(V2.post(document, &context(), &Start::Fresh, seen), posted)
@@ -101,6 +67,7 @@ fn a_create_is_done_only_by_a_url_of_the_bindings_own() {
     check(201, &with("\"lots\""), asked);
     check(201, &with("{\"value\":24}"), asked);
     check(201, &format!(r#"{{"invoice":{{"url":"{INVOICE}"}}}}"#), asked);
+    check(201, r#"{"invoice":{"url":"/v2/invoices/7"}}"#, asked);
     // Anything else that looks like success may or may not be one.
     check(202, &with("24"), doubtful);
     check(204, "", doubtful);
@@ -111,7 +78,7 @@ fn a_create_is_done_only_by_a_url_of_the_bindings_own() {
     check(201, r#"{"invoice":{"url":7}}"#, doubtful);
     check(201, r#"{"invoice":{"url":null}}"#, doubtful);
     check(201, r#"{"contact":{"url":"https://api.xero.com/v2/invoices/7"}}"#, doubtful);
-    check(201, r#"{"invoice":{"url":"/v2/invoices/7"}}"#, doubtful);
+    check(201, r#"{"invoice":{"url":"//evil.example/v2/invoices/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://evil.example/v2/invoices/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://api.xero.com/v2/contacts/7"}}"#, doubtful);
     check(201, r#"{"invoice":{"url":"https://api.xero.com/v2/invoices/7","total"#, doubtful);
@@ -369,5 +336,36 @@ fn evidence_is_kept_and_what_is_logged_of_it_is_clean() {
     assert_eq!(
         V2.classify(&reply(400, r#"{"error":"invalid_grant"}"#), false).evidence.provider_code.as_deref(),
         Some("invalid_grant")
+    );
+}
+
+#[test]
+fn a_credit_note_may_begin_as_a_draft_although_an_invoice_does_not() {
+    let document = Document::CreditNote(credit_note());
+    let at = "https://api.xero.com/v2/credit_notes/9";
+    let told = |label: &'static str, status: &str| {
+        let body = format!(r#"{{"credit_note":{{"url":"{at}"{status},"total_value":"-26.98"}}}}"#);
+        answer(label, 201 - u16::from(label == "read_standing"), body)
+    };
+    let made = |status: &str| told("create_credit_note", status);
+    let (draft, open) = (r#","status":"Draft""#, r#","status":"Open""#);
+    let done = format!("done {at} MAG-CN-000000003 26.98");
+    let change = "change mark_as_sent PUT /v2/credit_notes/9/transitions/mark_as_sent";
+    assert_eq!(post(&document, &[made(open)]), done);
+    assert_eq!(post(&document, &[made("")]), done);
+    assert_eq!(post(&document, &[made(draft)]), change);
+    assert_eq!(post(&document, &[made(draft), answer("mark_as_sent", 200, "")]), done);
+    let total = document.total();
+    let start =
+        Start::Linked(Posted { provider_id: at.to_owned(), reference: Some("MAG-CN-000000003".to_owned()), total });
+    let linked = |seen: &[Labelled]| step(V2.post(&document, &context(), &start, seen), posted);
+    assert_eq!(linked(&[]), "read read_standing GET /v2/credit_notes/9");
+    assert_eq!(linked(&[told("read_standing", open)]), done);
+    assert_eq!(linked(&[told("read_standing", draft)]), change);
+    // An invoice that says that it is a draft is one.
+    let invoice = format!(r#"{{"invoice":{{"url":"{INVOICE}","status":"Draft","total_value":"24.0"}}}}"#);
+    assert_eq!(
+        post(&plain(), &[created(201, &invoice)]),
+        "change mark_as_sent PUT /v2/invoices/7/transitions/mark_as_sent"
     );
 }

@@ -1,19 +1,12 @@
 //! Every request, to the byte.
 
-use crate::fixtures::{context, decimal, jane, mapped, settings, shop_invoice};
+use crate::fixtures::{context, decimal, jane, mapped, settings, shop_invoice, shown};
 use ledger_dialects::v2::V2;
-use ledger_dialects::{Call, Dialect, Start, Step};
+use ledger_dialects::{Dialect, Start, Step};
 use ledger_domain::amount::Currency;
-use ledger_domain::document::{Contact, Document};
+use ledger_domain::code::Code;
+use ledger_domain::document::{Contact, Document, DocumentStatus};
 use ledger_domain::fault::Fault;
-
-/// The request with a line break before each of a body's lists and items; nothing else is changed.
-fn shown(call: &Call) -> String {
-    let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-    let body = call.body.as_deref().unwrap_or_default();
-    let body = body.replace("\"invoice_items\":[", "\n\"invoice_items\":[\n").replace("},{", "},\n{");
-    format!("{} {}\n{}\n{body}", call.method.as_str(), call.path, query.join("&"))
-}
 
 fn first(document: &Document) -> Result<Step<ledger_domain::document::Posted>, Fault> {
     V2.post(document, &context(), &Start::Fresh, &[])
@@ -121,4 +114,17 @@ fn more_lines_than_a_book_takes_are_refused_before_anything_is_sent() {
     let line = invoice.lines.first().unwrap().clone();
     invoice.lines = vec![line; V2.profile().rules.lines_max + 1];
     assert!(first(&Document::Invoice(invoice)).is_err());
+}
+
+#[test]
+fn a_book_that_keeps_no_drafts_is_sent_none() {
+    for status in [DocumentStatus::Draft, DocumentStatus::Submitted] {
+        let Document::Invoice(mut invoice) = crate::fixtures::plain() else { panic!("an invoice") };
+        invoice.status = status;
+        let mut note = crate::fixtures::credit_note();
+        note.status = status;
+        for document in [Document::Invoice(invoice), Document::CreditNote(note)] {
+            assert_eq!(first(&document).map_err(|fault| fault.code), Err(Code::SettingsInvalid), "{document:?}");
+        }
+    }
 }
