@@ -37,12 +37,7 @@ pub(super) fn post(
     }
     let Some(reply) = replies.next(CREATE)? else {
         let path = format!("{}/Allocations", CREDIT_NOTES.path_of(&id(&allocation.credit_note)?));
-        let body = body::allocation(
-            &allocation.invoice,
-            allocation.amount,
-            &allocation.currency,
-            allocation.dated_on,
-        )?;
+        let body = body::allocation(&allocation.invoice, allocation.amount, &allocation.currency, allocation.dated_on)?;
         return Ok(Step::Create(CREATE, create(context, path, &[SUMMARIZE], body, 0)));
     };
     match reply::wrote(ALLOCATIONS, reply) {

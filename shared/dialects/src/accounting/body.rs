@@ -2,7 +2,7 @@
 //! gives the same bytes; numbers are the exact text of the decimal, never a float's.
 
 use super::{id, text};
-use jiff::ToSpan;
+use jiff::Span;
 use jiff::civil::Date;
 use ledger_domain::amount::{Amount, Currency, round_half_away};
 use ledger_domain::canonical::Address;
@@ -154,7 +154,8 @@ pub(super) fn contact(contact: &Contact, naming: &Naming<'_>) -> Result<String, 
 /// The address that invoices show: `POBOX` (Xero API docs, contacts).
 fn address(address: &Address) -> AddressBody {
     let line = |value: &str, length_max: usize| some(text::cut(&text::tidy(value), length_max));
-    let lines: Vec<String> = address.street.iter().map(|street| text::tidy(street)).filter(|it| !it.is_empty()).collect();
+    let lines: Vec<String> =
+        address.street.iter().map(|street| text::tidy(street)).filter(|it| !it.is_empty()).collect();
     let (first, rest) = lines.split_at_checked(STREET_LINES.saturating_sub(1)).unwrap_or((lines.as_slice(), &[]));
     let mut street = first.iter().cloned().chain(some(rest.join(", ")));
     let mut street_line = || street.next().and_then(|it| line(&it, STREET_LENGTH_MAX));
@@ -283,9 +284,9 @@ pub(super) fn invoice(invoice: &SalesInvoice) -> Result<String, Fault> {
     reference.extend(some(text::tidy(&invoice.order_number)).map(|order| format!("Order {order}")));
     let purchase_order = invoice.purchase_order_number.as_deref().map(text::tidy).and_then(some);
     reference.extend(purchase_order.map(|number| format!("PO {number}")));
-    let due_on = invoice
-        .dated_on
-        .checked_add(i64::from(invoice.payment_terms_in_days).days())
+    let due_on = Span::new()
+        .try_days(invoice.payment_terms_in_days)
+        .and_then(|days| invoice.dated_on.checked_add(days))
         .map_err(|_| Fault::refused(Code::SettingsInvalid, "The payment terms lead beyond the calendar."))?;
     list(
         "Invoices",

@@ -79,8 +79,11 @@ pub(super) fn post(
         }
     }
     let evidence = last.map(|fault| fault.evidence).unwrap_or_default();
-    Err(Fault::refused(Code::ReferenceTaken, "The book has other contacts under every name and code that we would use.")
-        .with(evidence))
+    Err(Fault::refused(
+        Code::ReferenceTaken,
+        "The book has other contacts under every name and code that we would use.",
+    )
+    .with(evidence))
 }
 
 pub(super) fn created(answered: &Labelled) -> Option<Posted> {
@@ -204,7 +207,9 @@ fn by_email(contact: &Contact, context: &Context, replies: &mut Replies<'_>) -> 
         };
         let list = reply::list(CONTACTS.list, reply)?;
         for element in &list.elements {
-            if element.text("EmailAddress").and_then(|email| normalised_email(&email)).as_deref() != Some(&contact.email) {
+            if element.text("EmailAddress").and_then(|email| normalised_email(&email)).as_deref()
+                != Some(&contact.email)
+            {
                 continue;
             }
             if is_active(element) {

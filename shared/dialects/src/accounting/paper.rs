@@ -180,7 +180,8 @@ pub(super) fn find(
         Of::CreditNote(_) => reply::one(paper.resource, reply)?.into_iter().collect(),
     };
     // A supplier's credit note may have the number too, and then a path shows only one of the two.
-    let is_suppliers = |element: &Element<'_>| element.text("Type").is_some_and(|it| !it.eq_ignore_ascii_case(paper.r#type));
+    let is_suppliers =
+        |element: &Element<'_>| element.text("Type").is_some_and(|it| !it.eq_ignore_ascii_case(paper.r#type));
     if matches!(paper.of, Of::CreditNote(_)) && elements.iter().any(is_suppliers) {
         let Some(reply) = replies.next(BY_NUMBER_AND_TYPE)? else {
             let filter =
@@ -265,12 +266,9 @@ pub(super) fn balance(
     let (resource, left) = match kind {
         Kind::Invoice => (INVOICES, "AmountDue"),
         Kind::CreditNote => (CREDIT_NOTES, "RemainingCredit"),
-        Kind::Contact
-        | Kind::Product
-        | Kind::Payment
-        | Kind::Allocation
-        | Kind::Refund
-        | Kind::StockMovement => return Err(unsupported(kind)),
+        Kind::Contact | Kind::Product | Kind::Payment | Kind::Allocation | Kind::Refund | Kind::StockMovement => {
+            return Err(unsupported(kind));
+        }
     };
     let Some(reply) = replies.next(READ_BALANCE)? else {
         return Ok(Step::Read(READ_BALANCE, read(context, resource.path_of(&id(provider_id)?), &[])));

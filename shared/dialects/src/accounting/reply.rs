@@ -283,7 +283,8 @@ impl Meaning {
         let has = |text: &str| message.contains(text);
         let any = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
         let taken = any(&["already", "unique", "in use", "is assigned"]);
-        let unknown = any(&["not found", "could not be found", "does not exist", "not a valid", "invalid", "not valid"]);
+        let unknown =
+            any(&["not found", "could not be found", "does not exist", "not a valid", "invalid", "not valid"]);
         // Free text may be quoted: what quotes most comes first.
         Some(if has("is already assigned to another contact") || (has("contact name") && taken) {
             Self::NameTaken
@@ -291,7 +292,9 @@ impl Meaning {
             Self::ContactNumberTaken
         } else if any(&["item with code", "item code", "itemcode"]) && taken {
             Self::ItemCodeTaken
-        } else if any(&["invoice #", "invoice number", "credit note #", "credit note number", "creditnotenumber"]) && taken {
+        } else if any(&["invoice #", "invoice number", "credit note #", "credit note number", "creditnotenumber"])
+            && taken
+        {
             Self::NumberTaken
         } else if has("used with a different request") {
             Self::KeyReused
@@ -341,7 +344,9 @@ impl Meaning {
             Self::ContactUnknown => (Code::ContactUnknown, "The book does not know the document's contact."),
             Self::Plan => (Code::BookRefused, "The organisation's plan allows no more approved invoices this month."),
             Self::KeyReused => {
-                return Fault::doubtful("An earlier request with the same key reached the book: its document is looked for.");
+                return Fault::doubtful(
+                    "An earlier request with the same key reached the book: its document is looked for.",
+                );
             }
         };
         Fault::refused(code, message)
@@ -376,11 +381,10 @@ fn gather(value: &Value, inside: bool, found: &mut Vec<String>) {
         Value::Array(values) => values.iter().for_each(|value| gather(value, inside, found)),
         Value::Object(object) => {
             for (key, value) in object {
-                match value {
-                    Value::String(text) if inside && matches!(key.as_str(), "Message" | "Description") => {
-                        found.push(shortened(text));
-                    }
-                    _ => gather(value, inside || key == "ValidationErrors", found),
+                let text = value.as_str().filter(|_| inside && matches!(key.as_str(), "Message" | "Description"));
+                match text {
+                    Some(text) => found.push(shortened(text)),
+                    None => gather(value, inside || key == "ValidationErrors", found),
                 }
             }
         }
@@ -489,7 +493,8 @@ pub(super) fn repeatable(fault: Fault) -> Fault {
     if fault.action != Action::Doubtful {
         return fault;
     }
-    Fault::later(Code::BookUnavailable, None, "The book did not say whether it changed the document.").with(fault.evidence)
+    Fault::later(Code::BookUnavailable, None, "The book did not say whether it changed the document.")
+        .with(fault.evidence)
 }
 
 /// True for a page of a proxy or a web server instead of an answer.

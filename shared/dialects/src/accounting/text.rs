@@ -79,8 +79,7 @@ fn mark(whole: &str) -> String {
 /// in a fingerprint.
 pub(super) fn item_code(sku: &str, length_max: usize) -> String {
     let sku = tidy(sku);
-    let legal: String =
-        sku.chars().map(|letter| if "\"\\<>".contains(letter) { '-' } else { letter }).collect();
+    let legal: String = sku.chars().map(|letter| if "\"\\<>".contains(letter) { '-' } else { letter }).collect();
     if legal == sku { shortened(&sku, length_max) } else { marked(&legal, &sku, length_max) }
 }
 
