@@ -23,6 +23,8 @@ mod product;
 mod reply;
 mod text;
 
+/// Path under which everything is.
+const ROOT: &str = "/api.xro/2.0";
 /// Longest number of an invoice or credit note, in characters (Xero API docs, invoices).
 const NUMBER_LENGTH_MAX: usize = 255;
 /// Most lines of a document. The API names no limit; this one keeps a request far below its 3.5 MB.
@@ -145,7 +147,7 @@ impl Dialect for Accounting {
 
     fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call> {
         // None of these lists has pages (Xero API docs).
-        cursor.is_none().then(|| lists::path(of)).flatten().map(|path| read(context, path.to_owned(), &[]))
+        cursor.is_none().then(|| lists::name(of)).flatten().map(|name| read(context, format!("{ROOT}/{name}"), &[]))
     }
 
     fn read_page(&self, of: Reference, _: &Context, reply: &Reply) -> Result<Page, Fault> {

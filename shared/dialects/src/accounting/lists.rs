@@ -14,13 +14,13 @@ use std::str::FromStr;
 /// Characters of a calendar date at the beginning of a text.
 const DATE_LENGTH: usize = 10;
 
-/// Where a list is; `None` for what Xero need not be asked for.
-pub(super) const fn path(of: Reference) -> Option<&'static str> {
+/// The name of a list; `None` for what Xero need not be asked for.
+pub(super) const fn name(of: Reference) -> Option<&'static str> {
     match of {
-        Reference::Organisation => Some("/Organisation"),
-        Reference::Accounts | Reference::BankAccounts => Some("/Accounts"),
-        Reference::TaxRates => Some("/TaxRates"),
-        Reference::Currencies => Some("/Currencies"),
+        Reference::Organisation => Some("Organisation"),
+        Reference::Accounts | Reference::BankAccounts => Some("Accounts"),
+        Reference::TaxRates => Some("TaxRates"),
+        Reference::Currencies => Some("Currencies"),
         // A contact can be asked for by its address.
         Reference::Contacts => None,
     }

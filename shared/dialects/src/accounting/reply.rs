@@ -1,7 +1,7 @@
 //! What a reply says: elements of a list, or what the book finds wrong, which may sit inside a 200 (Xero API docs, PUT
 //! and POST; issue 179 of `XeroAPI/xero-php-oauth2`).
 
-use super::text;
+use super::{ROOT, text};
 use crate::Reply;
 use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
@@ -49,12 +49,12 @@ const WRITTEN: [Resource; 6] = [INVOICES, CREDIT_NOTES, PAYMENTS, CONTACTS, ITEM
 impl Resource {
     /// The path of its list.
     pub(super) fn path(self) -> String {
-        format!("/{}", self.list)
+        format!("{ROOT}/{}", self.list)
     }
 
     /// The path of one, by what it is known by.
     pub(super) fn path_of(self, known_by: &str) -> String {
-        format!("/{}/{}", self.list, text::segment(known_by))
+        format!("{ROOT}/{}/{}", self.list, text::segment(known_by))
     }
 }
 
@@ -286,10 +286,12 @@ impl Meaning {
         let unknown =
             any(&["not found", "could not be found", "does not exist", "not a valid", "invalid", "not valid"]);
         // Free text may be quoted: what quotes most comes first.
-        Some(if has("is already assigned to another contact") || (has("contact name") && taken) {
+        Some(if message.starts_with("the contact name") && taken {
             Self::NameTaken
         } else if any(&["contact number", "contactnumber", "contact code"]) && taken {
             Self::ContactNumberTaken
+        } else if has("is already assigned to another contact") || (has("contact name") && taken) {
+            Self::NameTaken
         } else if any(&["item with code", "item code", "itemcode"]) && taken {
             Self::ItemCodeTaken
         } else if any(&["invoice #", "invoice number", "credit note #", "credit note number", "creditnotenumber"])
@@ -311,7 +313,7 @@ impl Meaning {
         } else if has("contact") && has("archived") {
             Self::ContactArchived
         } else if any(&["account code", "accountcode", "account id", "accountid", "account type"])
-            || (has("account") && (unknown || has("archived")))
+            || (has("account") && (unknown || any(&["archived", "must be of type"])))
         {
             Self::Account
         } else if has("contact") && unknown {

@@ -26,7 +26,7 @@ pub(crate) const TENANT: &str = "70000000-0000-4000-8000-000000000007";
 
 pub(crate) fn context() -> Context {
     Context {
-        base_url: "https://api.xero.com/api.xro/2.0".to_owned(),
+        base_url: "https://api.xero.com".to_owned(),
         organisation: TENANT.to_owned(),
         idempotency_key: KEY.to_owned(),
         country: Some("GB".to_owned()),
@@ -247,7 +247,8 @@ pub(crate) fn linked(provider_id: &str, total: Option<&str>) -> Posted {
 fn call(call: &Call) -> String {
     let query: Vec<String> = call.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    format!("{} {}{query}", call.method.as_str(), call.path)
+    let path = call.path.strip_prefix("/api.xro/2.0").unwrap();
+    format!("{} {path}{query}", call.method.as_str())
 }
 
 fn posted(posted: &Posted) -> String {

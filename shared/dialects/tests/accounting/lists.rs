@@ -30,11 +30,11 @@ fn check(of: Reference, list: &str, elements: &[&str], expected: &[&str]) {
 #[test]
 fn lists_are_asked_for_once() {
     let path = |of| Accounting.page(of, &context(), None).map(|call| call.path);
-    assert_eq!(path(Reference::Organisation).as_deref(), Some("/Organisation"));
-    assert_eq!(path(Reference::Accounts).as_deref(), Some("/Accounts"));
-    assert_eq!(path(Reference::BankAccounts).as_deref(), Some("/Accounts"));
-    assert_eq!(path(Reference::TaxRates).as_deref(), Some("/TaxRates"));
-    assert_eq!(path(Reference::Currencies).as_deref(), Some("/Currencies"));
+    assert_eq!(path(Reference::Organisation).as_deref(), Some("/api.xro/2.0/Organisation"));
+    assert_eq!(path(Reference::Accounts).as_deref(), Some("/api.xro/2.0/Accounts"));
+    assert_eq!(path(Reference::BankAccounts).as_deref(), Some("/api.xro/2.0/Accounts"));
+    assert_eq!(path(Reference::TaxRates).as_deref(), Some("/api.xro/2.0/TaxRates"));
+    assert_eq!(path(Reference::Currencies).as_deref(), Some("/api.xro/2.0/Currencies"));
     assert_eq!(path(Reference::Contacts), None);
     for of in Reference::ALL {
         assert_eq!(Accounting.profile().references.contains(&of), path(of).is_some());

@@ -195,6 +195,7 @@ fn what_an_answer_to_a_write_means() {
     message("Organisation is not subscribed to currency USD", "refused book_refused");
     message("The contact is archived.", "refused contact_archived");
     message("The contact could not be found", "refused contact_unknown");
+    message("The account must be of type BANK or have payments to it enabled", "refused category_unknown");
     message("Invoice # must be unique.", "refused reference_taken");
     message("You have reached the limit of invoices you can approve", "refused book_refused");
     message("Discount must not be greater than the line total", "refused book_refused");

@@ -175,7 +175,7 @@ fn corrected_creates_and_changes() {
     let code = jane().code(0);
     let stranger = format!(r#"{{"ContactID":"{OTHER}","ContactNumber":"{code}","EmailAddress":"john@example.com"}}"#);
     seen.extend([
-        clash("The Contact Number already exists."),
+        clash("The contact number X is already assigned to another contact. The contact number must be unique across all contacts."),
         answer("contact_by_code", 200, envelope("Contacts", &[&stranger])),
         absent(),
         none(),
