@@ -10,6 +10,7 @@ use ledger_domain::identity::Provider;
 use ledger_domain::reference::{Page, Reference};
 use rust_decimal::Decimal;
 
+pub mod sage;
 pub mod v2;
 
 /// An HTTP method.
@@ -290,8 +291,8 @@ pub trait Dialect: Send + Sync {
 
 /// Every dialect there is.
 #[must_use]
-pub fn dialects() -> [&'static dyn Dialect; 1] {
-    [&v2::V2]
+pub fn dialects() -> [&'static dyn Dialect; 2] {
+    [&v2::V2, &sage::Sage]
 }
 
 /// The dialect of a name in bindings.
