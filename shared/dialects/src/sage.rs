@@ -145,12 +145,7 @@ impl Dialect for Sage {
         money::balance(kind, provider_id, context, seen)
     }
 
-    fn stock(
-        &self,
-        provider_id: &str,
-        context: &Context,
-        seen: &[Labelled],
-    ) -> Result<Step<Option<Decimal>>, Fault> {
+    fn stock(&self, provider_id: &str, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Decimal>>, Fault> {
         stock::quantity(provider_id, context, seen)
     }
 

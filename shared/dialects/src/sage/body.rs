@@ -7,8 +7,8 @@ use crate::Context;
 use ledger_domain::amount::{Amount, Currency, round_half_away};
 use ledger_domain::code::Code;
 use ledger_domain::document::{
-    Allocation, CONTACT_CODE_LENGTH, Contact, CreditNote, DocumentLine, DocumentStatus, ExchangeRate, LineRole, Payment,
-    Product, Refund, SalesInvoice, StockMovement, Supply, fitted,
+    Allocation, CONTACT_CODE_LENGTH, Contact, CreditNote, DocumentLine, DocumentStatus, ExchangeRate, LineRole,
+    Payment, Product, Refund, SalesInvoice, StockMovement, Supply, fitted,
 };
 use ledger_domain::fault::Fault;
 use rust_decimal::Decimal;
@@ -181,16 +181,15 @@ fn contact_core(contact: &Contact, typed: bool) -> ContactBody {
 /// The address by which the book can know a contact. One that is too long would be another's if it were cut: it is left
 /// out, and the contact is known by its code alone.
 pub(super) fn email(contact: &Contact) -> Option<&str> {
-    (contact.email.chars().count() <= EMAIL_LENGTH_MAX).then_some(contact.email.as_str())
+    let length = contact.email.chars().count();
+    (length > 0 && length <= EMAIL_LENGTH_MAX).then_some(contact.email.as_str())
 }
 
 /// What the book calls a contact. A name of nothing but signs is refused (Sage's sample repository, issue 30), so the
 /// address's local part stands in for it, and our code for that.
 fn name(contact: &Contact) -> String {
     let local = contact.email.split('@').next().unwrap_or_default();
-    spoken(&contact.name, NAME_LENGTH_MAX)
-        .or_else(|| spoken(local, NAME_LENGTH_MAX))
-        .unwrap_or_else(|| contact.code(0))
+    spoken(&contact.name, NAME_LENGTH_MAX).or_else(|| spoken(local, NAME_LENGTH_MAX)).unwrap_or_else(|| contact.code(0))
 }
 
 /// A text with a letter or a digit in it.
@@ -441,7 +440,8 @@ struct LineBody<'a> {
 
 /// A sales invoice. `other_supply` turns round whether its lines say what they supply.
 pub(super) fn invoice(invoice: &SalesInvoice, context: &Context, other_supply: bool) -> Result<String, Fault> {
-    let due = jiff::Span::new().try_days(invoice.payment_terms_in_days).and_then(|days| invoice.dated_on.checked_add(days));
+    let due =
+        jiff::Span::new().try_days(invoice.payment_terms_in_days).and_then(|days| invoice.dated_on.checked_add(days));
     let due = due.map_err(|_| Fault::refused(Code::SettingsInvalid, "The payment terms lead beyond the calendar."))?;
     let says_supply = into_the_union(invoice.destination.as_deref(), context) != other_supply;
     let (shipping, lines) = lines(&invoice.lines, &invoice.currency, says_supply)?;
@@ -510,7 +510,8 @@ fn lines<'a>(
 ) -> Result<(Option<Carriage<'a>>, Vec<LineBody<'a>>), Fault> {
     let carriage = if says_supply { None } else { carriage(lines, currency) };
     // One document may not mix goods and services for a customer in the European Union: all are what the first is.
-    let supply = lines.iter().find(|line| line.role == LineRole::Item).or_else(|| lines.first()).map(|line| line.supply);
+    let supply =
+        lines.iter().find(|line| line.role == LineRole::Item).or_else(|| lines.first()).map(|line| line.supply);
     let supply = supply.filter(|_| says_supply).map(|supply| match supply {
         Supply::Goods => "GOODS",
         Supply::Services => "SERVICES",
@@ -681,9 +682,9 @@ const fn status_id(status: DocumentStatus) -> Option<&'static str> {
 /// Units of the book's currency for one of the document's (Byte8 module's pages, multi-currency).
 fn exchange_rate(rate: Option<ExchangeRate>) -> Result<Option<Number>, Fault> {
     let Some(rate) = rate else { return Ok(None) };
-    let rate = rate.in_book_currency(EXCHANGE_RATE_PLACES).ok_or_else(|| {
-        Fault::refused(Code::ExchangeRateUnknown, "The shop's exchange rate cannot be turned round.")
-    })?;
+    let rate = rate
+        .in_book_currency(EXCHANGE_RATE_PLACES)
+        .ok_or_else(|| Fault::refused(Code::ExchangeRateUnknown, "The shop's exchange rate cannot be turned round."))?;
     number(rate).map(Some)
 }
 

@@ -5,8 +5,8 @@
 
 use super::body::{self, ContactForm, contact_code};
 use super::reply::{self, Created, Record};
-use super::{CREATES_MAX, Search, create, get, list, out_of_order, path_of, writing_search};
-use crate::{Context, Labelled, Method, Start, Step};
+use super::{CREATES_MAX, Search, create, get, list, out_of_order, path_of};
+use crate::{Call, Context, Labelled, Method, Start, Step};
 use ledger_domain::code::Code;
 use ledger_domain::document::{Contact, Posted};
 use ledger_domain::fault::{Action, Fault};
@@ -19,8 +19,11 @@ const BY_EMAIL: &str = "contact_by_email";
 const READ: &str = "read_contact";
 const COLLECTION: &str = "contacts";
 const ROOT: &str = "contact";
+/// The type of a contact that buys (Sage Accounting API reference, contact types).
+const CUSTOMER: &str = "CUSTOMER";
 /// What a list has to show of each contact, beside its id.
-const ATTRIBUTES: &str = "reference,email,currency,main_contact_person,is_active,gdpr_obfuscated,system,deleted_at";
+const ATTRIBUTES: &str =
+    "reference,email,currency,contact_types,main_contact_person,is_active,gdpr_obfuscated,system,deleted_at";
 
 pub(super) fn post(
     contact: &Contact,
@@ -34,8 +37,12 @@ pub(super) fn post(
         Start::Fresh => {}
     }
     let mut search = Search::new(seen);
-    let mut form = ContactForm::default();
-    let mut searched = false;
+    // Addresses are not unique in the book: whom the bookkeeper has made is found first, not made twice.
+    let mut form = match looked_for(contact, context, &mut search)? {
+        Found::Ask(label, call) => return Ok(Step::Read(label, call)),
+        Found::Ours(id) => return Ok(Step::Done(posted(id))),
+        Found::Nobody { strangers } => ContactForm { variant: strangers, typed: false },
+    };
     for _ in 0..CREATES_MAX {
         let Some(answered) = search.seen.next() else {
             return Ok(Step::Create(CREATE, create(context, COLLECTION, body::contact(contact, context, form)?)));
@@ -47,22 +54,10 @@ pub(super) fn post(
             Created::Done(id, _) => return Ok(Step::Done(posted(id))),
             Created::Fault(fault, complaints) => (fault, complaints),
         };
-        let is_taken = complaints.iter().any(|complaint| complaint.says_taken("reference"));
-        let wants_types = |field: &str| complaints.iter().any(|complaint| complaint.is_about(field));
-        if fault.action == Action::Refused && is_taken {
-            if !searched {
-                match looked_for(contact, context, &mut search)? {
-                    Step::Done(Some(posted)) => return Ok(Step::Done(posted)),
-                    Step::Done(None) => searched = true,
-                    Step::Read(label, call) => return Ok(Step::Read(label, call)),
-                    Step::Create(..) | Step::Change(..) => return Err(writing_search()),
-                }
-            }
+        let is_about = |field: &str| complaints.iter().any(|complaint| complaint.is_about(field));
+        if complaints.iter().any(|complaint| complaint.says_taken("reference")) {
             form.variant = form.variant.saturating_add(1);
-        } else if fault.action == Action::Refused
-            && !form.typed
-            && (wants_types("contact_person_type") || wants_types("address_type"))
-        {
+        } else if !form.typed && (is_about("contact_person_type") || is_about("address_type")) {
             form.typed = true;
         } else {
             return Err(fault);
@@ -102,7 +97,11 @@ pub(super) fn created(context: &Context, answered: &Labelled) -> Option<Posted> 
 }
 
 pub(super) fn find(contact: &Contact, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Posted>>, Fault> {
-    looked_for(contact, context, &mut Search::new(seen))
+    Ok(match looked_for(contact, context, &mut Search::new(seen))? {
+        Found::Ask(label, call) => Step::Read(label, call),
+        Found::Ours(id) => Step::Done(Some(posted(id))),
+        Found::Nobody { .. } => Step::Done(None),
+    })
 }
 
 /// What a contact of the book is to us.
@@ -119,38 +118,53 @@ enum Match {
     Unclear(String),
 }
 
+/// What a search came to.
+enum Found {
+    /// There is more to ask.
+    Ask(&'static str, Call),
+    /// Ours, by its id.
+    Ours(String),
+    /// Nobody, though so many strangers have a variant of our code.
+    Nobody { strangers: u8 },
+}
+
 /// Looks under each variant of our code while strangers have the one before it, then under the e-mail address.
-fn looked_for(contact: &Contact, context: &Context, search: &mut Search<'_>) -> Result<Step<Option<Posted>>, Fault> {
+fn looked_for(contact: &Contact, context: &Context, search: &mut Search<'_>) -> Result<Found, Fault> {
     let mut gone = false;
-    for variant in 0..u8::try_from(CREATES_MAX).unwrap_or(1) {
-        let code = contact_code(contact, variant);
+    let mut strangers = 0_u8;
+    while usize::from(strangers) < CREATES_MAX {
+        let code = contact_code(contact, strangers);
         match run_through(contact, context, search, BY_CODE, ("search", &code), &code)? {
-            Round::Ask(label, call) => return Ok(Step::Read(label, call)),
-            Round::Ours(id) => return Ok(Step::Done(Some(posted(id)))),
+            Round::Ask(label, call) => return Ok(Found::Ask(label, call)),
+            Round::Ours(id) => return Ok(Found::Ours(id)),
             Round::Nothing { was_gone, was_strange } => {
                 gone |= was_gone;
                 if !was_strange {
                     break;
                 }
+                strangers = strangers.saturating_add(1);
             }
         }
     }
     if let Some(email) = body::email(contact) {
         match run_through(contact, context, search, BY_EMAIL, ("email", email), "")? {
-            Round::Ask(label, call) => return Ok(Step::Read(label, call)),
-            Round::Ours(id) => return Ok(Step::Done(Some(posted(id)))),
+            Round::Ask(label, call) => return Ok(Found::Ask(label, call)),
+            Round::Ours(id) => return Ok(Found::Ours(id)),
             Round::Nothing { was_gone, .. } => gone |= was_gone,
         }
     }
     if gone {
-        return Err(Fault::refused(Code::ContactArchived, "The contact is inactive, deleted or made anonymous in the book."));
+        return Err(Fault::refused(
+            Code::ContactArchived,
+            "The contact is inactive, deleted or made anonymous in the book.",
+        ));
     }
-    Ok(Step::Done(None))
+    Ok(Found::Nobody { strangers })
 }
 
 /// What came of one question and its pages.
 enum Round {
-    Ask(&'static str, crate::Call),
+    Ask(&'static str, Call),
     Ours(String),
     Nothing { was_gone: bool, was_strange: bool },
 }
@@ -210,7 +224,9 @@ fn compare(contact: &Contact, code: &str, record: &Record<'_>) -> Match {
     let shown = record.text("email").filter(|email| !email.trim().is_empty());
     let shown = shown.or_else(|| person.as_ref().and_then(|person| person.text("email")));
     let says_email = record.has("email") || person.as_ref().is_some_and(|person| person.has("email"));
-    if let Some(wanted) = body::email(contact) {
+    // A reference that the settings name is enough: whoever wrote it there meant that contact.
+    let is_named = contact.reference.is_some() && !code.is_empty() && code == contact_code(contact, 0);
+    if let Some(wanted) = body::email(contact).filter(|_| !is_named) {
         match shown.as_deref().and_then(normalised_email) {
             Some(email) if email == wanted => {}
             None if !says_email => return Match::Unclear(id),
@@ -228,8 +244,12 @@ fn compare(contact: &Contact, code: &str, record: &Record<'_>) -> Match {
     let is_gone = record.flag("is_active") == Some(false)
         || record.flag("gdpr_obfuscated") == Some(true)
         || record.is_set("deleted_at");
-    if record.flag("system") == Some(true) {
-        Match::Stranger
+    // A supplier of the same address is no customer.
+    let is_customer = record
+        .records("contact_types")
+        .is_none_or(|types| types.is_empty() || types.iter().any(|kind| kind.text("id").as_deref() == Some(CUSTOMER)));
+    if record.flag("system") == Some(true) || !is_customer {
+        if code.is_empty() { Match::Other } else { Match::Stranger }
     } else if is_gone {
         Match::Gone
     } else {

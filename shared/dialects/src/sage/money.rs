@@ -4,6 +4,7 @@
 use super::reply::{self, Complaint, Created, Record};
 use super::{Search, body, create, get, list, out_of_order, path_of, writing_search};
 use crate::{Call, Context, Labelled, Start, Step};
+use jiff::civil::Date;
 use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
 use ledger_domain::document::{Balance, Document, ExchangeRate, Kind, Posted, Standing};
@@ -17,11 +18,13 @@ const READ_BALANCE: &str = "read_balance";
 /// An invoice or a credit note that is read is marked as sent unless this is said (Sage Accounting API reference,
 /// `mark_as_sent`): a question must not change anything.
 const UNMARKED: (&str, &str) = ("mark_as_sent", "false");
+/// Days around its date in which a payment is looked for: the contact that stands for many buyers has thousands.
+const SEARCH_DAYS: i32 = 3;
 /// How far, in hundredths, the book's total in its own currency may lie from ours before its rate is looked at: rates
 /// are cut and lines are rounded singly.
 const BASE_SLACK_PERCENT: i64 = 1;
 /// How far, in hundredths, it may lie before the rate is wrong in any case.
-const BASE_LIMIT_PERCENT: i64 = 25;
+const BASE_LIMIT_PERCENT: i64 = 10;
 
 /// What is asked of one document that moves money.
 struct Paper<'a> {
@@ -43,6 +46,7 @@ struct Paper<'a> {
     rate: Option<ExchangeRate>,
     /// What is set off: invoice and credit note.
     sides: Option<(&'a str, &'a str)>,
+    dated_on: Date,
     /// Kind of transaction, where a collection has several.
     transaction: Option<&'static str>,
 }
@@ -67,6 +71,7 @@ impl<'a> Paper<'a> {
             total,
             rate: None,
             sides: None,
+            dated_on: Date::ZERO,
             transaction: None,
         };
         Ok(match document {
@@ -81,6 +86,7 @@ impl<'a> Paper<'a> {
                 label: "create_payment",
                 reference: Some(body::payment_reference(number)),
                 currency: Some(it.currency.as_str()),
+                dated_on: it.dated_on,
                 transaction: Some(body::RECEIPT),
                 ..paper
             },
@@ -88,6 +94,7 @@ impl<'a> Paper<'a> {
                 label: "create_refund",
                 reference: Some(body::payment_reference(number)),
                 currency: Some(it.currency.as_str()),
+                dated_on: it.dated_on,
                 transaction: Some(body::REFUND),
                 ..paper
             },
@@ -95,6 +102,7 @@ impl<'a> Paper<'a> {
                 label: "create_allocation",
                 reference: None,
                 sides: Some((&it.invoice, &it.credit_note)),
+                dated_on: it.dated_on,
                 transaction: Some(body::ALLOCATION),
                 ..paper
             },
@@ -120,7 +128,7 @@ impl<'a> Paper<'a> {
     fn wants_other(&self, complaints: &[Complaint]) -> bool {
         match self.kind {
             Kind::Invoice | Kind::CreditNote => complaints.iter().any(Complaint::wants_supply),
-            Kind::Refund | Kind::Allocation => complaints.iter().any(Complaint::is_about_allocated),
+            Kind::Refund | Kind::Allocation => complaints.iter().any(Complaint::is_about_sign),
             Kind::Payment | Kind::Contact | Kind::Product | Kind::StockMovement => false,
         }
     }
@@ -225,7 +233,7 @@ pub(super) fn post(
         paper.check_rate(&record)?;
         return Ok(Step::Done(Posted { total: paper.total_of(&record), ..posted.clone() }));
     }
-    check_sides(document)?;
+    check_lines(document)?;
     for other in [false, true] {
         let Some(answered) = search.seen.next() else {
             let body = Paper::body(document, context, other)?;
@@ -255,11 +263,16 @@ pub(super) fn post(
 }
 
 /// More lines than a book takes are refused before anything is sent.
-fn check_sides(document: &Document) -> Result<(), Fault> {
+fn check_lines(document: &Document) -> Result<(), Fault> {
     let lines = match document {
         Document::Invoice(invoice) => invoice.lines.len(),
         Document::CreditNote(note) => note.lines.len(),
-        _ => return Ok(()),
+        Document::Contact(_)
+        | Document::Product(_)
+        | Document::Payment(_)
+        | Document::Allocation(_)
+        | Document::Refund(_)
+        | Document::StockMovement(_) => return Ok(()),
     };
     let most = super::PROFILE.rules.lines_max;
     if lines > most {
@@ -330,7 +343,7 @@ enum Match {
 }
 
 /// Looks for a document: invoices and credit notes under their reference, whoever's they are, the rest among the
-/// contact's, the latest first, for there is no search by reference.
+/// contact's of those days, the latest first, for there is no search by reference.
 fn looked_for(paper: &Paper<'_>, context: &Context, search: &mut Search<'_>) -> Result<Step<Option<Posted>>, Fault> {
     let mut foreign = false;
     let mut page = 1_usize;
@@ -383,9 +396,21 @@ fn candidates(paper: &Paper<'_>, context: &Context, page: usize) -> Call {
             "reference,total_amount,currency,contact,transaction_type,deleted_at"
         }
     };
+    let day = |days: i32| {
+        let span = jiff::Span::new().try_days(days);
+        span.and_then(|span| paper.dated_on.checked_add(span)).unwrap_or(paper.dated_on).to_string()
+    };
+    let (from, to, since) = (day(-SEARCH_DAYS), day(SEARCH_DAYS), format!("{}T00:00:00Z", day(-SEARCH_DAYS)));
     if let Some(transaction) = paper.transaction {
         filter.push(("contact_id", paper.contact));
         filter.push(("transaction_type_id", transaction));
+        if paper.sides.is_some() {
+            // There is no filter by date; it was made after what it sets off was.
+            filter.push(("updated_or_created_since", &since));
+        } else {
+            filter.push(("from_date", &from));
+            filter.push(("to_date", &to));
+        }
         filter.push(("sort", "created_at:desc"));
     }
     filter.push(("attributes", attributes));
@@ -464,7 +489,8 @@ pub(super) fn balance(
         }
         Err(fault) => return Err(fault),
     };
-    let unreadable = || Fault::later(Code::BookUnavailable, None, "The book does not say what is left of the document.");
+    let unreadable =
+        || Fault::later(Code::BookUnavailable, None, "The book does not say what is left of the document.");
     let standing = match record.reference("status").as_deref() {
         _ if is_withdrawn(&record) => Standing::Withdrawn,
         Some("DRAFT" | "PRO_FORMA") => Standing::Unapproved,

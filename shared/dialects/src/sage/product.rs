@@ -29,6 +29,13 @@ pub(super) fn post(
     let item = Item::of(product);
     let mut search = Search::new(seen);
     let mut pricing = Pricing::default();
+    // What the book says of equal codes is not documented: what the bookkeeper has made is found first.
+    match looked_for(product, context, &mut search, &[item])? {
+        Step::Done(None) => {}
+        Step::Done(Some(posted)) => return Ok(Step::Done(posted)),
+        Step::Read(label, call) => return Ok(Step::Read(label, call)),
+        Step::Create(..) | Step::Change(..) => return Err(writing_search()),
+    }
     for _ in 0..CREATES_MAX {
         let Some(answered) = search.seen.next() else {
             let body = body::product(product, item, context, &pricing)?;
@@ -45,7 +52,7 @@ pub(super) fn post(
             return Err(fault);
         }
         if complaints.iter().any(|complaint| complaint.says_taken("item_code")) {
-            return match looked_for(product, context, &mut search)? {
+            return match looked_for(product, context, &mut search, &others(item))? {
                 Step::Done(Some(posted)) => Ok(Step::Done(posted)),
                 Step::Done(None) => Err(Fault::refused(
                     Code::ReferenceTaken,
@@ -101,9 +108,8 @@ fn repriced(
 
 /// The shop's version is newer: one change, which may be repeated.
 fn update(product: &Product, context: &Context, posted: &Posted, seen: &[Labelled]) -> Result<Step<Posted>, Fault> {
-    let (item, id) = parts(&posted.provider_id).ok_or_else(|| {
-        Fault::broken(Code::Unexpected, "A product's id has not the shape that the book gives ids.")
-    })?;
+    let (item, id) = parts(&posted.provider_id)
+        .ok_or_else(|| Fault::broken(Code::Unexpected, "A product's id has not the shape that the book gives ids."))?;
     let mut search = Search::new(seen);
     let mut pricing = Pricing::default();
     for _ in 0..CREATES_MAX {
@@ -140,14 +146,31 @@ pub(super) fn created(product: &Product, context: &Context, answered: &Labelled)
 }
 
 pub(super) fn find(product: &Product, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Posted>>, Fault> {
-    looked_for(product, context, &mut Search::new(seen))
+    let item = Item::of(product);
+    let mut search = Search::new(seen);
+    match looked_for(product, context, &mut search, &[item])? {
+        // Somebody may have made it among the other two.
+        Step::Done(None) => looked_for(product, context, &mut search, &others(item)),
+        step @ (Step::Done(Some(_)) | Step::Read(..) | Step::Create(..) | Step::Change(..)) => Ok(step),
+    }
 }
 
-/// Looks for the code among what the product would be, then among the other two: somebody may have made it there.
-fn looked_for(product: &Product, context: &Context, search: &mut Search<'_>) -> Result<Step<Option<Posted>>, Fault> {
-    let wanted = Item::of(product);
-    let others = [Item::Product, Item::Service, Item::Stock].into_iter().filter(|item| *item != wanted);
-    for item in std::iter::once(wanted).chain(others) {
+const fn others(item: Item) -> [Item; 2] {
+    match item {
+        Item::Product => [Item::Service, Item::Stock],
+        Item::Service => [Item::Product, Item::Stock],
+        Item::Stock => [Item::Product, Item::Service],
+    }
+}
+
+/// Looks for the code among some collections.
+fn looked_for(
+    product: &Product,
+    context: &Context,
+    search: &mut Search<'_>,
+    among: &[Item],
+) -> Result<Step<Option<Posted>>, Fault> {
+    for item in among.iter().copied() {
         let code = item.code(&product.sku);
         let mut page = 1_usize;
         loop {
@@ -185,9 +208,5 @@ pub(super) fn question(context: &Context, item: Item, id: &str) -> Call {
 }
 
 fn posted(product: &Product, item: Item, id: &str) -> Posted {
-    Posted {
-        provider_id: format!("{}/{id}", item.collection()),
-        reference: Some(item.code(&product.sku)),
-        total: None,
-    }
+    Posted { provider_id: format!("{}/{id}", item.collection()), reference: Some(item.code(&product.sku)), total: None }
 }

@@ -23,7 +23,11 @@ pub(super) fn page(of: Reference, context: &Context, cursor: Option<&str>) -> Op
         ),
         Reference::TaxRates => (
             "tax_rates",
-            &[("usage", "sales"), ("include_destination_vat_rates", "true"), ("attributes", "name,percentage,is_visible")],
+            &[
+                ("usage", "sales"),
+                ("include_destination_vat_rates", "true"),
+                ("attributes", "name,percentage,is_visible"),
+            ],
         ),
         Reference::BankAccounts => ("bank_accounts", &[("attributes", "currency,is_active,nominal_code")]),
         Reference::Currencies => ("currencies", &[]),

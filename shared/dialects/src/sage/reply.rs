@@ -226,11 +226,12 @@ impl Complaint {
         self.is_about("goods_services") || self.says(&["goods/service", "goods services", "goods or services"])
     }
 
-    /// True where it is about an amount that is set off.
-    pub(super) fn is_about_allocated(&self) -> bool {
-        self.is_about("allocated_artefacts")
-            || self.is_about("amount")
-            || self.says(&["allocat", "negative", "positive", "sign"])
+    /// True where it is about the sign of an amount that is set off, and not about there being too much of it.
+    pub(super) fn is_about_sign(&self) -> bool {
+        let named = self.is_about("allocated_artefacts") || self.is_about("amount");
+        let signed = self.says(&["negative", "positive", "greater than 0", "less than 0", "sign", "sum", "balance"]);
+        let too_much = self.says(&["outstanding", "exceed", "more than", "remaining", "already"]);
+        (named || signed) && !too_much
     }
 
     fn meaning(&self) -> Option<Meaning> {
@@ -341,9 +342,10 @@ pub(super) fn classify(reply: &Reply, writes: bool) -> Fault {
     let fault = match reply.status {
         // A subscription or a trial that is over is told as 401 too; connecting again would not help (Sage Accounting
         // developer pages, frequently raised errors).
-        401 if complaints.iter().any(|complaint| complaint.says(&["no active subscription"])) => {
-            Fault::refused(Code::SubscriptionLapsed, "The business has no active subscription with the book's provider.")
-        }
+        401 if complaints.iter().any(|complaint| complaint.says(&["no active subscription"])) => Fault::refused(
+            Code::SubscriptionLapsed,
+            "The business has no active subscription with the book's provider.",
+        ),
         401 => Fault::new(Action::Reconnect, Code::NeedsReconnect, "The book does not accept our grant any more."),
         429 => Fault::later(Code::BookRateLimited, after, "The book asks us to slow down."),
         403 if code.as_deref() == Some("MultiUserAccessDenied") => Fault::refused(
@@ -377,8 +379,12 @@ fn refusal(status: u16, complaints: &[Complaint]) -> Fault {
     match complaints.iter().find_map(Complaint::meaning) {
         Some(Meaning::ReferenceTaken) => told(Code::ReferenceTaken, "The book has the reference on something else."),
         Some(Meaning::Locked) => told(Code::PeriodLocked, "The date lies in a period that the book has locked."),
-        Some(Meaning::Account) => told(Code::CategoryUnknown, "The book does not take a ledger account of the document."),
-        Some(Meaning::Bank) => told(Code::SettingsInvalid, "The book does not take the bank account that the settings name."),
+        Some(Meaning::Account) => {
+            told(Code::CategoryUnknown, "The book does not take a ledger account of the document.")
+        }
+        Some(Meaning::Bank) => {
+            told(Code::SettingsInvalid, "The book does not take the bank account that the settings name.")
+        }
         Some(Meaning::TaxRate) => told(Code::TaxRateUnmapped, "The book does not take a tax rate of the document."),
         Some(Meaning::Rate) => told(Code::ExchangeRateUnknown, "The book does not take the document's exchange rate."),
         Some(Meaning::Contact) => told(Code::ContactUnknown, "The book does not know the document's contact."),

@@ -42,8 +42,8 @@ fn complaints(root: &Value, schema: &Value, value: &Value, path: &str, found: &m
     if !fits {
         found.push(format!("{path}: not {kind}"));
     }
-    if let Some(most) = schema["maxLength"].as_u64()
-        && value.as_str().is_some_and(|text| text.chars().count() as u64 > most)
+    if let Some(most) = schema["maxLength"].as_u64().and_then(|most| usize::try_from(most).ok())
+        && value.as_str().is_some_and(|text| text.chars().count() > most)
     {
         found.push(format!("{path}: longer than {most}"));
     }
@@ -83,7 +83,9 @@ fn undescribed(root: &Value, call: &Call) -> Vec<String> {
     }
     let keyed = path.rsplit_once('/').map(|(collection, _)| format!("{collection}/{{key}}")).unwrap_or_default();
     let paths = &root["paths"];
-    let Some(operations) = paths.get(path).or_else(|| paths.get(&keyed)) else { return vec![format!("{path}: no path")] };
+    let Some(operations) = paths.get(path).or_else(|| paths.get(&keyed)) else {
+        return vec![format!("{path}: no path")];
+    };
     let Some(operation) = operations.get(call.method.as_str().to_lowercase()) else {
         return vec![format!("{path}: no {}", call.method.as_str())];
     };

@@ -305,6 +305,20 @@ pub(crate) fn linked(provider_id: &str) -> Posted {
     Posted { provider_id: provider_id.to_owned(), reference: None, total: None }
 }
 
+/// What a new contact or product is looked for with, and found nowhere; nothing for other kinds.
+pub(crate) fn unknown(document: &Document) -> Vec<Labelled> {
+    match document {
+        Document::Contact(_) => vec![listed("contact_by_code", &[]), listed("contact_by_email", &[])],
+        Document::Product(_) => vec![listed("products_by_code", &[])],
+        Document::Invoice(_)
+        | Document::Payment(_)
+        | Document::CreditNote(_)
+        | Document::Allocation(_)
+        | Document::Refund(_)
+        | Document::StockMovement(_) => Vec::new(),
+    }
+}
+
 /// The body of the next create or change.
 pub(crate) fn body(document: &Document, from: &Start, seen: &[Labelled]) -> String {
     match Sage.post(document, &context(), from, seen) {

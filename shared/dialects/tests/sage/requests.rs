@@ -16,7 +16,12 @@ fn next(document: &Document, context: &Context, from: &Start, seen: &[Labelled])
 }
 
 fn fresh(document: &Document) -> Call {
-    next(document, &context(), &Start::Fresh, &[])
+    refused(document, &[])
+}
+
+/// The request after refusals.
+fn refused(document: &Document, seen: &[Labelled]) -> Call {
+    next(document, &context(), &Start::Fresh, &[&unknown(document), seen].concat())
 }
 
 fn looked(document: &Document, seen: &[Labelled]) -> Call {
@@ -59,13 +64,12 @@ pub(crate) fn all() -> Vec<(&'static str, Call)> {
 fn contacts() -> Vec<(&'static str, Call)> {
     let taken = answer("create_contact", 422, complaint("reference", "has already been taken"));
     let typed = answer("create_contact", 422, complaint("main_address.address_type_id", "This field is required"));
-    let nobody = [listed("contact_by_code", &[]), listed("contact_by_email", &[])];
-    let seen = [&[taken.clone()], &nobody[..]].concat();
     let company = contact(|contact| {
         contact.name = "Lee &amp; Co <Ltd>".to_owned();
         contact.currency = Some(currency("EUR"));
         let address = contact.address.as_mut().unwrap();
-        address.street = ["Unit 4", " ", "Mill Yard", "Old Road", "Upper End of the very long Lane"].map(str::to_owned).to_vec();
+        address.street =
+            ["Unit 4", " ", "Mill Yard", "Old Road", "Upper End of the very long Lane"].map(str::to_owned).to_vec();
         address.region = Some("West Yorkshire".to_owned());
         address.country = "fr".to_owned();
         address.postcode = Some("12345-67890-1".to_owned());
@@ -98,9 +102,9 @@ fn contacts() -> Vec<(&'static str, Call)> {
         ("contact_with_emoji_markup_and_unknown_country", fresh(&odd)),
         ("contact_without_name", fresh(&nameless)),
         ("contact_for_many_buyers", fresh(&many)),
-        ("contact_with_an_address_too_long", fresh(&long)),
-        ("contact_under_the_next_code", next(&jane, &context(), &Start::Fresh, &seen)),
-        ("contact_with_types", next(&jane, &context(), &Start::Fresh, &[typed])),
+        ("contact_with_an_address_too_long", next(&long, &context(), &Start::Fresh, &unknown(&long)[..1])),
+        ("contact_under_the_next_code", refused(&jane, &[taken])),
+        ("contact_with_types", refused(&jane, &[typed])),
         ("contact_update", next(&jane, &context(), &Start::Outdated(linked(CONTACT)), &[])),
     ]
 }
@@ -123,20 +127,20 @@ fn products() -> Vec<(&'static str, Call)> {
         product.cost = None;
         product.tax_code = None;
     });
-    let refused = |label| answer(label, 422, complaint("sales_prices.product_sales_price_type_id", "can't be blank"));
+    let complained =
+        |label| answer(label, 422, complaint("sales_prices.product_sales_price_type_id", "can't be blank"));
     let types = listed("price_types", &[format!(r#"{{"id":"{NEW}","displayed_as":"Sales Price"}}"#)]);
-    let repriced = [refused("create_product"), types.clone()];
-    let unpriced = [refused("create_product"), types, refused("create_product")];
+    let repriced = [complained("create_product"), types.clone()];
+    let unpriced = [complained("create_product"), types, complained("create_product")];
     let outdated = |collection: &str| Start::Outdated(linked(&format!("{collection}/{NEW}")));
-    let from = Start::Fresh;
     vec![
         ("product", fresh(&mug)),
         ("product_without_price", fresh(&plain)),
         ("product_in_stock_with_a_long_code", fresh(&stocked)),
         ("product_service", fresh(&service)),
-        ("product_price_types", next(&mug, &context(), &from, &repriced[..1])),
-        ("product_with_price_type", next(&mug, &context(), &from, &repriced)),
-        ("product_with_refused_price", next(&mug, &context(), &from, &unpriced)),
+        ("product_price_types", refused(&mug, &repriced[..1])),
+        ("product_with_price_type", refused(&mug, &repriced)),
+        ("product_with_refused_price", refused(&mug, &unpriced)),
         ("product_update", next(&mug, &context(), &outdated("products"), &[])),
         ("product_update_of_stock_item", next(&stocked, &context(), &outdated("stock_items"), &[])),
         ("product_update_of_service", next(&service, &context(), &outdated("services"), &[])),
@@ -331,7 +335,8 @@ fn every_request_names_the_business_and_carries_no_token() {
 
 #[test]
 fn what_cannot_be_sent_is_refused_before_anything_is() {
-    let refused = |document: &Document, code: &str| assert_eq!(post(document, &[]), format!("refused {code}"));
+    let refused =
+        |document: &Document, code: &str| assert_eq!(post(document, &unknown(document)), format!("refused {code}"));
     refused(&sale(|sale| sale.lines = vec![tee(); 501]), "book_refused");
     refused(&sale(|sale| sale.lines[0].tax_code = None), "tax_rate_unmapped");
     refused(&sale(|sale| sale.lines[0].tax_code = Some(String::new())), "tax_rate_unmapped");
