@@ -4,7 +4,7 @@
 //! what is not ours is followed by the next variant of it.
 
 use super::body::{self, ContactForm, contact_code};
-use super::reply::{self, Created, Record};
+use super::reply::{self, Complaint, Created, Record};
 use super::{CREATES_MAX, Search, create, get, list, out_of_order, path_of};
 use crate::{Call, Context, Labelled, Method, Start, Step};
 use ledger_domain::code::Code;
@@ -54,10 +54,9 @@ pub(super) fn post(
             Created::Done(id, _) => return Ok(Step::Done(posted(id))),
             Created::Fault(fault, complaints) => (fault, complaints),
         };
-        let is_about = |field: &str| complaints.iter().any(|complaint| complaint.is_about(field));
         if complaints.iter().any(|complaint| complaint.says_taken("reference")) {
             form.variant = form.variant.saturating_add(1);
-        } else if !form.typed && (is_about("contact_person_type") || is_about("address_type")) {
+        } else if !form.typed && complaints.iter().any(wants_types) {
             form.typed = true;
         } else {
             return Err(fault);
@@ -66,24 +65,38 @@ pub(super) fn post(
     Err(Fault::refused(Code::ReferenceTaken, "The book refuses the contact under each of our codes for it."))
 }
 
-/// The shop's version is newer: one change, which may be repeated.
+/// The shop's version is newer: a change, which may be repeated; with the types where the book asks for them.
 fn update(contact: &Contact, context: &Context, posted: &Posted, seen: &[Labelled]) -> Result<Step<Posted>, Fault> {
-    let Some(answered) = seen.first() else {
-        let path = path_of(COLLECTION, &posted.provider_id)?;
-        let body = body::contact_update(contact, false)?;
-        return Ok(Step::Change(UPDATE, super::call(context, Method::Put, &path, &[], Some(body))));
-    };
-    if answered.label != UPDATE {
-        return Err(out_of_order(answered));
-    }
-    match reply::changed(context, &answered.reply) {
-        Ok(()) => Ok(Step::Done(posted.clone())),
-        // What is not there is the contact itself.
-        Err((fault, _)) if answered.reply.status == 404 && fault.action == Action::Refused => {
-            Err(Fault::refused(Code::ContactUnknown, "The contact is not in the book any more.").with(fault.evidence))
+    let mut seen = seen.iter();
+    for typed in [false, true] {
+        let Some(answered) = seen.next() else {
+            let path = path_of(COLLECTION, &posted.provider_id)?;
+            let body = body::contact_update(contact, typed)?;
+            return Ok(Step::Change(UPDATE, super::call(context, Method::Put, &path, &[], Some(body))));
+        };
+        if answered.label != UPDATE {
+            return Err(out_of_order(answered));
         }
-        Err((fault, _)) => Err(fault),
+        let (fault, complaints) = match reply::changed(context, &answered.reply) {
+            Ok(()) => return Ok(Step::Done(posted.clone())),
+            Err(it) => it,
+        };
+        if !typed && complaints.iter().any(wants_types) {
+            continue;
+        }
+        // What is not there is the contact itself.
+        if answered.reply.status == 404 && fault.action == Action::Refused {
+            let gone = Fault::refused(Code::ContactUnknown, "The contact is not in the book any more.");
+            return Err(gone.with(fault.evidence));
+        }
+        return Err(fault);
     }
+    Err(Fault::broken(Code::Unexpected, "A third way of writing a contact."))
+}
+
+/// Address and person are of a type each, whose ids are not documented: they are named where the book asks for them.
+fn wants_types(complaint: &Complaint) -> bool {
+    complaint.is_about("contact_person_type") || complaint.is_about("address_type")
 }
 
 pub(super) fn created(context: &Context, answered: &Labelled) -> Option<Posted> {

@@ -454,6 +454,11 @@ fn what_the_shop_changed_is_changed_in_the_book() {
     check(422, &complaint("name", "is invalid"), "refused book_refused [name]");
     check(503, "", DOUBTFUL);
     check(429, "", "later book_rate_limited");
+    let untyped = complaint("main_address.address_type_id", "can't be blank");
+    check(422, &untyped, &format!("change update_contact PUT /v3.1/contacts/{CONTACT}"));
+    let untyped = answer("update_contact", 422, untyped);
+    assert!(body(&contact, &from, std::slice::from_ref(&untyped)).contains("ACCOUNTS"));
+    assert!(start(&contact, &from, &[untyped.clone(), untyped]).starts_with("refused book_refused"));
     let product = Document::Product(mug());
     let id = format!("products/{NEW}");
     let from = Start::Outdated(linked(&id));
