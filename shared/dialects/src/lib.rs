@@ -11,6 +11,7 @@ use ledger_domain::reference::{Page, Reference};
 use rust_decimal::Decimal;
 
 pub mod accounting;
+pub mod sage;
 pub mod v2;
 
 /// An HTTP method.
@@ -291,8 +292,8 @@ pub trait Dialect: Send + Sync {
 
 /// Every dialect there is.
 #[must_use]
-pub fn dialects() -> [&'static dyn Dialect; 3] {
-    [&v2::V2, &accounting::Accounting, &v2::FREEAGENT]
+pub fn dialects() -> [&'static dyn Dialect; 4] {
+    [&v2::V2, &accounting::Accounting, &sage::Sage, &v2::FREEAGENT]
 }
 
 /// The dialect of a name in bindings.

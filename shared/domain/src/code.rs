@@ -182,6 +182,8 @@ codes! {
     /// Tried for the whole horizon without success.
     RetriesExhausted = "retries_exhausted", Operator, "See the last cause, remove it, then retry.";
 
+    /// The business's subscription with the book's provider is over.
+    SubscriptionLapsed = "subscription_lapsed", Accountant, "Renew the subscription with the book's provider, then retry.";
     /// The book's period is closed.
     PeriodLocked = "period_locked", Accountant, "The date lies in a period that the book has locked. Unlock it, or date the document anew by hand, then retry.";
     /// Too many documents to be sure that ours is not among them.
