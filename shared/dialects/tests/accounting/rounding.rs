@@ -4,6 +4,7 @@
 use crate::fixtures::line;
 use ledger_dialects::Dialect;
 use ledger_dialects::accounting::Accounting;
+use ledger_domain::amount::Currency;
 use ledger_domain::book::TaxRounding;
 use ledger_domain::document::LineRole;
 use ledger_domain::proof::modelled_document_total;
@@ -13,10 +14,11 @@ fn the_model_comes_to_xeros_totals() {
     let rounding = Accounting.profile().rules.rounding;
     assert_eq!((rounding.unit_price_places, rounding.amount_places_max), (4, 2));
     assert_eq!(rounding.tax, TaxRounding::Computed);
+    let pounds = Currency::parse("GBP").unwrap();
     let check = |lines: &[(&str, &str, &str)], expected: &str| {
         let lines: Vec<_> =
             lines.iter().map(|(quantity, price, rate)| line(LineRole::Item, "x", quantity, price, rate, "0")).collect();
-        let total = modelled_document_total(&lines, rounding.amount_places_max).unwrap();
+        let total = modelled_document_total(&lines, &rounding, &pounds).unwrap();
         assert_eq!(total.to_string(), expected, "{lines:?}");
     };
     // By line: the tax on the sum would be a penny more.
