@@ -339,7 +339,9 @@ impl Carry<'_, '_> {
             return Ok(None);
         }
         let Some(there) = there else {
-            return Ok(Some(if invoice.is_some() { Code::InvoiceNotInBook } else { Code::InvoiceNotNamed }));
+            let left = self.executor.balance(Kind::CreditNote, &posted.provider_id).await?;
+            let unknown = if invoice.is_some() { Code::InvoiceNotInBook } else { Code::InvoiceNotNamed };
+            return Ok(Some(unsettleable(Kind::CreditNote, &left).unwrap_or(unknown)));
         };
         let find_first = self.is_older_than_memory(memo.created_at);
         let (settings, rules) = (self.settings, &self.profile.rules);
@@ -359,7 +361,9 @@ impl Carry<'_, '_> {
         let of_invoice = (Kind::Invoice, there.posted.provider_id.as_str());
         let of_note = (Kind::CreditNote, note_id);
         let mut rest = note.total;
-        let mut set_off = self.linked(&allocation_key).is_some();
+        let refunded = self.state_of(&refund_key);
+        // A refund was begun after all that could be set off.
+        let mut set_off = self.linked(&allocation_key).is_some() || is_begun(refunded.as_ref());
         if !set_off && self.profile.posts(Kind::Allocation) {
             let begun = self.state_of(&allocation_key);
             if !is_begun(begun.as_ref()) {
@@ -391,8 +395,7 @@ impl Carry<'_, '_> {
         if !self.profile.posts(Kind::Refund) {
             return Ok(Some(Code::NotSupportedByBook));
         }
-        let begun = self.state_of(&refund_key);
-        match self.settle(Settlement { begun, asked: rest, of: of_note }, &refund).await? {
+        match self.settle(Settlement { begun: refunded, asked: rest, of: of_note }, &refund).await? {
             Settled::Posted(..) => Ok(None),
             // All of it was set off.
             Settled::LeftOpen(Code::AlreadySettled) if set_off => Ok(None),

@@ -4,6 +4,7 @@ use crate::trip::Trip;
 use async_trait::async_trait;
 use ledger_aws::{DynamoStore, KmsVault};
 use ledger_engine::dialects::Reply;
+use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::*;
 use ledger_engine::wire::rows::*;
 use ledger_http::{HttpBook, HttpShop};
@@ -139,6 +140,7 @@ struct Queued {
     bells: Vec<Outgoing>,
     sent: Vec<(String, i64)>,
     down: bool,
+    lacking: Vec<Event>,
 }
 
 /// Queues in memory, with SQS's silent dropping of repeated deduplication ids.
@@ -189,6 +191,16 @@ impl MemoryQueue {
         self.len() == 0
     }
 
+    /// There is no queue for an event.
+    pub fn lacks(&self, event: Event) {
+        self.with(|queued| queued.lacking.push(event));
+    }
+
+    /// There are queues for all events again.
+    pub fn has_all(&self) {
+        self.with(|queued| queued.lacking.clear());
+    }
+
     /// Sending fails from here on, or works again.
     pub fn fails(&self, down: bool) {
         self.with(|queued| queued.down = down);
@@ -220,8 +232,8 @@ impl Queue for MemoryQueue {
         self.trip.through("queue.send", work).await
     }
 
-    fn has(&self, _queue: QueueName) -> bool {
-        true
+    fn has(&self, queue: QueueName) -> bool {
+        !self.with(|queued| queued.lacking.iter().any(|event| queue == QueueName::Work(*event)))
     }
 
     async fn give_back(&self, _queue: QueueName, _receipt: &str, _seconds: u32) -> PortResult<()> {

@@ -191,6 +191,8 @@ pub struct WorldOptions {
     pub settings: Option<fn(&mut SettingsV1)>,
     /// Changes the timers.
     pub timers: Option<fn(&mut Timers)>,
+    /// The methods `stripe_payments` and `trade_credit` have a bank account.
+    pub banks: bool,
 }
 
 impl World {
@@ -243,11 +245,42 @@ impl World {
             trip,
             memory: Mutex::default(),
         });
-        let (tenant, binding) = pair(&ledger, &shop, &book, &name, options.settings).await?;
+        let (tenant, binding) = pair(&ledger, &shop, &book, &name, &options).await?;
         let (url, door) = open_door(Arc::clone(&ledger)).await?;
         shop.pair_directly(&tenant, API_KEY, &url);
         ledger.clock.advance(1_000);
         Ok(Some(Self { shop, book, ledger, tenant, binding, tables, runs_table, tenants_table, door }))
+    }
+
+    /// The shop tells of something now, past its outbox: that keeps one row for all edits of an entity.
+    ///
+    /// # Errors
+    /// Where it can't, or is not listened to.
+    pub async fn tells(&self, event: &str, id: i64) -> anyhow::Result<()> {
+        let some = |(name, value): (&str, String)| (name.to_owned(), Some(value));
+        let moment = jiff::Timestamp::from_millisecond(self.ledger.clock.now_ms())?;
+        let body = serde_json::json!({
+            "magento_entity_id": id, "website_id": 0, "store_id": 0, "occurred_at": moment.to_string(), "payload": {},
+        });
+        let token = format!("Bearer {}", self.shop.signs(0)?);
+        let request = ProxyRequest {
+            http_method: "POST".to_owned(),
+            path_parameters: Some(
+                [("tenant", self.tenant.clone()), ("event", event.to_owned())].into_iter().map(some).collect(),
+            ),
+            query_string_parameters: Some([("provider", "xero".to_owned())].into_iter().map(some).collect()),
+            headers: Some(
+                [("Authorization", token), ("Idempotency-Key", format!("{event}:{id}"))]
+                    .into_iter()
+                    .map(some)
+                    .collect(),
+            ),
+            body: Some(body.to_string()),
+            is_base64_encoded: false,
+        };
+        let answer = self.ledger.takes(&request).await.context("killed")?;
+        ensure!(answer.status_code == 202, "{}: {}", answer.status_code, answer.body);
+        Ok(())
     }
 
     /// One tick of the shop's cron.
@@ -366,15 +399,49 @@ impl World {
         self.rows("push").await
     }
 
-    /// The runs of an invoice's `invoice.created`.
+    /// The run of an invoice's `invoice.created`.
     ///
     /// # Errors
     /// Where there is not exactly one.
     pub async fn run_of(&self, invoice: i64) -> anyhow::Result<RunRow> {
-        let mut runs = self.runs().await?;
-        runs.retain(|run| run.event == "invoice.created" && i64::try_from(run.magento_id).ok() == Some(invoice));
-        ensure!(runs.len() == 1, "{} runs for invoice {invoice}", runs.len());
+        self.run_for("invoice.created", invoice).await
+    }
+
+    /// The run of an event.
+    ///
+    /// # Errors
+    /// Where there is not exactly one.
+    pub async fn run_for(&self, event: &str, id: i64) -> anyhow::Result<RunRow> {
+        let mut runs = self.runs_for(event, id).await?;
+        ensure!(runs.len() == 1, "{} runs of {event} for {id}", runs.len());
         runs.pop().context("no run")
+    }
+
+    /// The runs of an event, oldest first.
+    ///
+    /// # Errors
+    /// Where the table can't be read.
+    pub async fn runs_for(&self, event: &str, id: i64) -> anyhow::Result<Vec<RunRow>> {
+        let mut runs = self.runs().await?;
+        runs.retain(|run| run.event == event && i64::try_from(run.magento_id).ok() == Some(id));
+        runs.sort_by_key(|run| run.received_at);
+        Ok(runs)
+    }
+
+    /// The run of an event stands like this.
+    ///
+    /// # Errors
+    /// How it stands instead.
+    pub async fn ended(&self, event: &str, id: i64, state: &str, code: Option<&str>) -> anyhow::Result<RunRow> {
+        let run = self.runs_for(event, id).await?.pop().with_context(|| format!("no run of {event} for {id}"))?;
+        ensure!(
+            run.state == state && run.code.as_deref() == code,
+            "the run of {event} for {id} is {} ({:?}, {:?})",
+            run.state,
+            run.code,
+            run.message
+        );
+        Ok(run)
     }
 
     /// The invoice is in the book exactly once, with the shop's total, its run succeeded, its chip synced, and nothing
@@ -523,7 +590,7 @@ async fn pair(
     shop: &Shop,
     book: &Book,
     name: &str,
-    change: Option<fn(&mut SettingsV1)>,
+    options: &WorldOptions,
 ) -> anyhow::Result<(String, String)> {
     let operate = operate(ledger);
     let tenant = operate
@@ -534,7 +601,12 @@ async fn pair(
         })
         .await?;
     let mut settings = settings(book);
-    if let Some(change) = change {
+    if options.banks {
+        let account = book.url_of("bank_accounts", "1");
+        settings.payment_methods =
+            ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
+    }
+    if let Some(change) = options.settings {
         change(&mut settings);
     }
     let binding = operate

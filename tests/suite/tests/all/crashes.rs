@@ -5,6 +5,7 @@
 use anyhow::ensure;
 use ledger_suite::trip::Side;
 use ledger_suite::world::{World, WorldOptions};
+use ledger_world::shop::{Address, CustomerSpec, ItemSpec, OrderSpec, ProductSpec};
 
 /// Which part of the way is recorded and killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,7 +151,6 @@ async fn walk_guest(
     buyer: usize,
     at: Option<(usize, Side)>,
 ) -> anyhow::Result<(i64, Vec<&'static str>, Option<&'static str>)> {
-    use ledger_world::shop::{Address, ItemSpec, OrderSpec};
     let address = Address::british("1 High Street", "London", "N1 7AA");
     let order = world.shop.orders(
         &OrderSpec::for_guest(&format!("buyer-{buyer}@example.com"), "Sam", "Lee", address)
@@ -174,6 +174,9 @@ async fn walk_guest(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sweep_survives_a_kill_at_every_call() -> anyhow::Result<()> {
     let Some(world) = forgetful().await? else { return Ok(()) };
+    // Once unrecorded: the first invoice brings its customer along.
+    let (before, _, _) = walk(&world, Part::Sweeper, None).await?;
+    world.shows_once(before).await?;
     let (first, calls, _) = walk(&world, Part::Sweeper, None).await?;
     world.shows_once(first).await?;
     ensure!(calls.contains(&"queue.send"), "the sweep sent nothing: {calls:?}");
@@ -193,4 +196,168 @@ async fn a_sweep_survives_a_kill_at_every_call() -> anyhow::Result<()> {
         }
     }
     world.is_clean()
+}
+
+/// What a case leaves for the attempt that is killed, and what must be true in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// The payment of an open invoice that is in the book.
+    Payment,
+    /// The refund of a paid invoice.
+    Refund,
+    /// A credit note for an invoice that nobody has paid.
+    Allocation,
+    /// A credit note whose invoice and payment nobody has posted yet.
+    Everything,
+    /// A new customer.
+    Customer,
+    /// A new product.
+    Product,
+}
+
+impl Way {
+    /// Sells what the case is about; the id of its event's entity.
+    async fn begins(self, world: &World, case: usize) -> anyhow::Result<i64> {
+        let method = match self {
+            Self::Allocation => "checkmo",
+            Self::Payment | Self::Refund | Self::Everything | Self::Customer | Self::Product => "stripe_payments",
+        };
+        let address = Address::british("1 High Street", "London", "N1 7AA");
+        let order = OrderSpec::for_guest("sam@example.com", "Sam", "Lee", address)
+            .item(ItemSpec::simple("MUG", "Mug", 3, "15.99"))
+            .paid_by(method);
+        Ok(match self {
+            Self::Customer => {
+                world.shop.saves_customer(CustomerSpec::new(&format!("buyer-{case}@example.com"), "Sam", "Lee"))?
+            }
+            Self::Product => {
+                let product = ProductSpec::simple(&format!("MUG-{case}"), "Mug", "15.99");
+                let product = world.shop.saves_product(product);
+                world.tells("product.upserted", product).await?;
+                product
+            }
+            Self::Payment => {
+                let invoice = world.shop.raises("b2b-on-terms")?;
+                world.settles().await?;
+                world.shop.pays(invoice)?;
+                invoice
+            }
+            Self::Refund | Self::Allocation => {
+                let invoice = world.shop.invoices(&world.shop.places(&order)?)?;
+                world.settles().await?;
+                world.shop.refunds_invoice(invoice)?
+            }
+            Self::Everything => {
+                let invoice = world.shop.invoices(&world.shop.places(&order)?)?;
+                world.shop.refunds_invoice(invoice)?
+            }
+        })
+    }
+
+    const fn event(self) -> &'static str {
+        match self {
+            Self::Payment => "invoice.paid",
+            Self::Refund | Self::Allocation | Self::Everything => "creditmemo.created",
+            Self::Customer => "customer.upserted",
+            Self::Product => "product.upserted",
+        }
+    }
+
+    /// Everything is in the book once, and settled.
+    fn is_whole(self, world: &World, cases: usize) -> anyhow::Result<()> {
+        let book = world.book.statement();
+        let found = (
+            book.invoices.len(),
+            book.payments.len(),
+            book.credit_notes.len(),
+            book.allocations.len(),
+            book.refunds.len(),
+            book.products.len(),
+        );
+        let expected = match self {
+            Self::Payment => (cases, cases, 0, 0, 0, 0),
+            Self::Refund | Self::Everything => (cases, cases, cases, 0, cases, 0),
+            Self::Allocation => (cases, 0, cases, cases, 0, 0),
+            Self::Customer => (0, 0, 0, 0, 0, 0),
+            Self::Product => (0, 0, 0, 0, 0, cases),
+        };
+        ensure!(found == expected, "the book has {found:?}, not {expected:?}");
+        let contacts = if self == Self::Customer { cases } else { usize::from(self != Self::Product) };
+        ensure!(book.contacts.len() == contacts, "{} contacts, not {contacts}", book.contacts.len());
+        let open = book.invoices.iter().chain(&book.credit_notes).find(|it| it.outstanding != "0.00");
+        ensure!(open.is_none(), "something is left of {open:?}");
+        Ok(())
+    }
+}
+
+/// Each case sells anew and kills the event's attempt, and those of the events that come with it, at another call.
+async fn killed_at_every_call(way: Way, calls_min: usize) -> anyhow::Result<()> {
+    let options = WorldOptions {
+        banks: true,
+        settings: Some(|settings| settings.sync_products = Some(true)),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    world.book.sets(|switches| switches.unique_references = false);
+    let mut cases = 0;
+    let mut walked = async |at: Option<(usize, Side)>| -> anyhow::Result<(Vec<&'static str>, Option<&'static str>)> {
+        cases += 1;
+        let id = way.begins(&world, cases).await?;
+        world.ticks().await;
+        let mut messages = world.ledger.queue.take();
+        // What needs the most comes first.
+        messages.reverse();
+        world.ledger.forgets();
+        world.ledger.trip.arm(at);
+        for message in &messages {
+            world.handles(message).await?;
+        }
+        let (calls, struck) = world.ledger.trip.disarm();
+        world.settles().await?;
+        let killed = format!("killed {at:?}, {struck:?}");
+        world.ended(way.event(), id, "succeeded", None).await.map_err(|error| error.context(killed.clone()))?;
+        way.is_whole(&world, cases).map_err(|error| error.context(killed))?;
+        Ok((calls, struck))
+    };
+    // Once unrecorded, so that what every later case needs is there and all cases are alike.
+    walked(None).await?;
+    let (calls, _) = walked(None).await?;
+    ensure!(calls.len() >= calls_min, "only {} calls were recorded: {calls:?}", calls.len());
+    for (number, expected) in calls.iter().enumerate() {
+        for side in [Side::Before, Side::After] {
+            let (_, struck) = walked(Some((number, side))).await?;
+            ensure!(struck == Some(*expected), "case {number} {side:?} struck {struck:?}, recorded {expected}");
+        }
+    }
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Payment, 8).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Refund, 10).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allocation_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Allocation, 10).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credit_note_with_all_that_it_needs_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Everything, 16).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Customer, 6).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_product_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    killed_at_every_call(Way::Product, 6).await
 }

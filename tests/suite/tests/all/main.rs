@@ -14,5 +14,7 @@ mod deployed;
 mod documents;
 mod doubt;
 mod functions;
+mod money;
 mod outcomes;
 mod rings;
+mod upserts;

@@ -1,0 +1,269 @@
+//! What becomes of money: payments, credit notes, what is set off and what is paid back, in every order.
+
+use anyhow::{Context, ensure};
+use ledger_engine::domain::identity::Event;
+use ledger_engine::ports::QueueName;
+use ledger_suite::world::{World, WorldOptions};
+use ledger_world::shop::{Address, ItemSpec, MemoSpec, OrderSpec};
+
+async fn world(banks: bool) -> anyhow::Result<Option<World>> {
+    World::start(WorldOptions { banks, ..WorldOptions::default() }).await
+}
+
+macro_rules! world {
+    ($banks:expr) => {
+        match world($banks).await? {
+            Some(world) => world,
+            None => return Ok(()),
+        }
+    };
+}
+
+/// An order of 47.97 for three mugs, without shipping.
+fn mugs(buyer: &str, method: &str) -> OrderSpec {
+    OrderSpec::for_guest(buyer, "Sam", "Lee", Address::british("1 High Street", "London", "N1 7AA"))
+        .item(ItemSpec::simple("MUG", "Mug", 3, "15.99"))
+        .paid_by(method)
+}
+
+/// An order with its invoice: paid at once, or open until somebody pays it.
+fn sells(world: &World, order: &OrderSpec) -> anyhow::Result<(i64, i64)> {
+    let placed = world.shop.places(order)?;
+    let invoice = world.shop.invoices(&placed)?;
+    Ok((placed.id, invoice))
+}
+
+/// What is left of the only invoice and of all credit notes, as the book says.
+fn left(world: &World) -> anyhow::Result<(String, Vec<String>)> {
+    let statement = world.book.statement();
+    let [invoice] = statement.invoices.as_slice() else {
+        anyhow::bail!("{} invoices", statement.invoices.len());
+    };
+    let notes = statement.credit_notes.iter().map(|note| note.outstanding.clone()).collect();
+    Ok((invoice.outstanding.clone(), notes))
+}
+
+fn moved(world: &World) -> (usize, usize, usize) {
+    let statement = world.book.statement();
+    (statement.payments.len(), statement.allocations.len(), statement.refunds.len())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn invoice_and_payment_come_in_either_order() -> anyhow::Result<()> {
+    for reversed in [false, true] {
+        let world = world!(true);
+        let (_, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+        world.ticks().await;
+        let mut messages = world.ledger.queue.take();
+        let events: Vec<QueueName> = messages.iter().map(|message| message.queue).collect();
+        ensure!(events == [QueueName::Work(Event::InvoiceCreated), QueueName::Work(Event::InvoicePaid)], "{events:?}");
+        if reversed {
+            messages.reverse();
+        }
+        for message in &messages {
+            world.handles(message).await?;
+        }
+        world.settles().await?;
+        world.shows_once(invoice).await?;
+        let paid = world.ended("invoice.paid", invoice, "succeeded", None).await?;
+        let statement = world.book.statement();
+        ensure!(moved(&world) == (1, 0, 0) && left(&world)?.0 == "0.00", "{statement:?}");
+        ensure!(statement.payments[0].amount == "47.97" && statement.payments[0].date == "2033-05-18", "{statement:?}");
+        ensure!(paid.provider_id.as_ref() == Some(&statement.payments[0].id), "{paid:?}");
+        world.is_clean()?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_invoice_that_was_left_out_as_unpaid_comes_with_its_payment() -> anyhow::Result<()> {
+    let options = WorldOptions {
+        banks: true,
+        settings: Some(|settings| settings.sync_unpaid_invoices = Some(false)),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.stands(invoice, "skipped", Some("unpaid_invoice"), "skipped").await?;
+    world.shop.pays(invoice)?;
+    world.settles().await?;
+    world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    ensure!(moved(&world) == (1, 0, 0) && left(&world)?.0 == "0.00", "{:?}", world.book.statement());
+    ensure!(world.shop.chip("invoice", invoice).context("no chip")?.sync_status == "synced", "the chip");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_can_not_be_paid_is_said() -> anyhow::Result<()> {
+    // The payment of an invoice that policy leaves out.
+    let options = WorldOptions {
+        banks: true,
+        settings: Some(|settings| settings.store_filter = vec![7]),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    let (_, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    world.ended("invoice.paid", invoice, "skipped", Some("store_filtered")).await?;
+    ensure!(world.book.invoices().is_empty(), "the invoice was posted");
+
+    // A method without an account, one that the shop calls paid by word, one that never has money.
+    let world = world!(false);
+    for (method, code) in [
+        ("stripe_payments", "payment_method_not_mapped"),
+        ("checkmo", "payment_method_not_mapped"),
+        ("free", "nothing_to_pay"),
+    ] {
+        let order = mugs(&format!("{method}@example.com"), method);
+        let (_, invoice) = sells(&world, &order)?;
+        world.settles().await?;
+        world.shows_once(invoice).await.map_err(|error| error.context(method))?;
+        if world.runs_for("invoice.paid", invoice).await?.is_empty() {
+            // Paid when it was raised: the shop tells no transition.
+            continue;
+        }
+        world.ended("invoice.paid", invoice, "skipped", Some(code)).await?;
+    }
+    ensure!(moved(&world) == (0, 0, 0), "{:?}", world.book.statement());
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_has_paid_by_hand_is_not_paid_again() -> anyhow::Result<()> {
+    let world = world!(true);
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    let reference = world.run_of(invoice).await?.provider_reference.context("no reference")?;
+    // A part first: the payment is what is left.
+    world.book.enters_payment(&reference, "3.62")?;
+    let other = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    let other_reference = world.run_of(other).await?.provider_reference.context("no reference")?;
+    world.book.enters_payment(&other_reference, "43.62")?;
+    world.shop.pays(invoice)?;
+    world.shop.pays(other)?;
+    world.settles().await?;
+    world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    world.ended("invoice.paid", other, "skipped", Some("already_paid")).await?;
+    let statement = world.book.statement();
+    let mut amounts: Vec<&str> = statement.payments.iter().map(|payment| payment.amount.as_str()).collect();
+    amounts.sort_unstable();
+    ensure!(amounts == ["3.62", "40.00", "43.62"], "{amounts:?}");
+    ensure!(statement.invoices.iter().all(|invoice| invoice.outstanding == "0.00"), "{statement:?}");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_of_a_paid_invoice_goes_back_through_the_bank() -> anyhow::Result<()> {
+    let world = world!(true);
+    let (_, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    let memo = world.shop.refunds_invoice(invoice)?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    ensure!(
+        moved(&world) == (1, 0, 1) && left(&world)? == ("0.00".to_owned(), vec!["0.00".to_owned()]),
+        "{:?}",
+        world.book.statement()
+    );
+    ensure!(world.book.statement().refunds[0].amount == "47.97", "{:?}", world.book.statement());
+    let chip = world.shop.chip("creditmemo", memo).context("no chip")?;
+    ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_of_an_unpaid_invoice_is_set_off() -> anyhow::Result<()> {
+    // What the shop calls paid by word is not paid in the book.
+    let world = world!(true);
+    let (_, invoice) = sells(&world, &mugs("sam@example.com", "checkmo"))?;
+    world.settles().await?;
+    let memo = world.shop.refunds_invoice(invoice)?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    ensure!(
+        moved(&world) == (0, 1, 0) && left(&world)? == ("0.00".to_owned(), vec!["0.00".to_owned()]),
+        "{:?}",
+        world.book.statement()
+    );
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credit_note_brings_along_what_it_needs_and_settles_once() -> anyhow::Result<()> {
+    let world = world!(true);
+    let (_, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    let memo = world.shop.refunds_invoice(invoice)?;
+    world.ticks().await;
+    // The memo's message is the first to be worked on.
+    let mut messages = world.ledger.queue.take();
+    messages.reverse();
+    ensure!(messages[0].queue == QueueName::Work(Event::CreditmemoCreated), "{messages:?}");
+    for message in &messages {
+        world.handles(message).await?;
+    }
+    world.settles().await?;
+    world.shows_once(invoice).await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    ensure!(
+        moved(&world) == (1, 0, 1) && left(&world)? == ("0.00".to_owned(), vec!["0.00".to_owned()]),
+        "{:?}",
+        world.book.statement()
+    );
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_partial_refunds_come_to_the_whole() -> anyhow::Result<()> {
+    let world = world!(true);
+    let (order, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    for _ in 0..3 {
+        let memo = world.shop.refunds(&MemoSpec::of_invoice(order, invoice).only("MUG", 1))?;
+        world.settles().await?;
+        world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    }
+    let statement = world.book.statement();
+    ensure!(moved(&world) == (1, 0, 3), "{statement:?}");
+    ensure!(statement.refunds.iter().all(|refund| refund.amount == "15.99"), "{statement:?}");
+    ensure!(statement.credit_notes.iter().all(|note| note.outstanding == "0.00"), "{statement:?}");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_credit_note_leaves_open_is_said_and_tried_again() -> anyhow::Result<()> {
+    // No invoice is named, so nothing is known of a payment either.
+    let world = world!(true);
+    let (order, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    let memo = world.shop.refunds(&MemoSpec::of_order(order))?;
+    world.settles().await?;
+    let run = world.ended("creditmemo.created", memo, "succeeded", Some("invoice_not_named")).await?;
+    ensure!(left(&world)?.1 == ["47.97"], "{:?}", world.book.statement());
+    let chip = world.shop.chip("creditmemo", memo).context("no chip")?;
+    ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+    // Somebody settles it; another delivery sees that.
+    let reference = run.provider_reference.context("no reference")?;
+    world.book.enters_payment(&reference, "-47.97")?;
+    let row = world.shop.outbox().pop().context("no delivery")?.entity_id;
+    world.shop.delivers(row).await?;
+    world.settles().await?;
+    let run = world.ended("creditmemo.created", memo, "succeeded", Some("already_settled")).await?;
+    ensure!(run.generation == 2, "not opened anew");
+    ensure!(world.book.credit_notes().len() == 1, "a second one was posted");
+    world.shows_once(invoice).await?;
+
+    // No account for the money that goes back.
+    let world = world!(false);
+    let (_, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    let reference = world.run_of(invoice).await?.provider_reference.context("no reference")?;
+    world.book.enters_payment(&reference, "47.97")?;
+    let memo = world.shop.refunds_invoice(invoice)?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", Some("payment_method_not_mapped")).await?;
+    ensure!(left(&world)?.1 == ["47.97"], "{:?}", world.book.statement());
+    world.is_clean()
+}

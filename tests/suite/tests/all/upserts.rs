@@ -1,0 +1,151 @@
+//! Customers and products: made, brought up to date, left alone.
+
+use anyhow::{Context, ensure};
+use ledger_suite::world::{World, WorldOptions};
+use ledger_world::book::Seed;
+use ledger_world::shop::{Address, CustomerEdit, CustomerSpec, ItemSpec, OrderSpec, ProductSpec};
+use serde_json::json;
+
+macro_rules! world {
+    ($settings:expr) => {
+        match World::start(WorldOptions { settings: $settings, ..WorldOptions::default() }).await? {
+            Some(world) => world,
+            None => return Ok(()),
+        }
+    };
+}
+
+fn jane() -> CustomerSpec {
+    CustomerSpec::new("jane@example.com", "Jane", "Doe").billed_to(Address::british(
+        "1 High Street",
+        "London",
+        "N1 7AA",
+    ))
+}
+
+fn renamed(name: &str) -> CustomerEdit {
+    CustomerEdit { last_name: Some(name.to_owned()), ..CustomerEdit::default() }
+}
+
+/// The last name of the book's only contact.
+fn name(world: &World) -> anyhow::Result<String> {
+    match world.book.contacts().as_slice() {
+        [only] => Ok(only["last_name"].as_str().unwrap_or_default().to_owned()),
+        others => anyhow::bail!("{} contacts", others.len()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_is_one_contact_and_is_kept_up_to_date() -> anyhow::Result<()> {
+    let world = world!(None);
+    let customer = world.shop.saves_customer(jane())?;
+    world.settles().await?;
+    world.ended("customer.upserted", customer, "succeeded", None).await?;
+    ensure!(name(&world)? == "Doe", "{:?}", world.book.contacts());
+
+    world.ledger.clock.advance(60_000);
+    world.shop.edits(customer, renamed("Roe"))?;
+    world.tells("customer.upserted", customer).await?;
+    world.settles().await?;
+    world.ended("customer.upserted", customer, "succeeded", None).await?;
+    ensure!(name(&world)? == "Roe", "{:?}", world.book.contacts());
+
+    // Told again without a change: nothing is sent to the book.
+    let asked = world.book.log().len();
+    world.ledger.clock.advance(60_000);
+    world.tells("customer.upserted", customer).await?;
+    world.settles().await?;
+    world.ended("customer.upserted", customer, "skipped", Some("superseded")).await?;
+    ensure!(world.book.log().len() == asked, "the book was asked");
+    let chip = world.shop.chip("customer", customer).context("no chip")?;
+    ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+
+    // An order of theirs, and one of a guest with the same address, go to the same contact.
+    for order in [
+        OrderSpec::for_customer(customer),
+        OrderSpec::for_guest("Jane@Example.com", "J", "D", Address::british("2 High Street", "Leeds", "LS1 4AP")),
+    ] {
+        let placed = world.shop.places(&order.item(ItemSpec::simple("MUG", "Mug", 1, "15.99")))?;
+        let invoice = world.shop.invoices(&placed)?;
+        world.settles().await?;
+        world.shows_once(invoice).await?;
+    }
+    ensure!(name(&world)? == "Roe", "an invoice changed the contact");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_that_was_there_before_us_is_never_overwritten() -> anyhow::Result<()> {
+    let world = world!(None);
+    world.book.seeds(&Seed {
+        contacts: vec![json!({"first_name": "J", "last_name": "Bookkeeper's", "email": "jane@example.com"})],
+        ..Seed::default()
+    })?;
+    let customer = world.shop.saves_customer(jane())?;
+    world.settles().await?;
+    world.ended("customer.upserted", customer, "succeeded", None).await?;
+    world.ledger.clock.advance(60_000);
+    world.shop.edits(customer, renamed("Roe"))?;
+    world.tells("customer.upserted", customer).await?;
+    world.settles().await?;
+    world.ended("customer.upserted", customer, "succeeded", None).await?;
+    ensure!(name(&world)? == "Bookkeeper's", "{:?}", world.book.contacts());
+    world.is_clean()
+}
+
+/// The shop tells the company with an invoice, and never with the customer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contact_keeps_the_company_that_an_invoice_named() -> anyhow::Result<()> {
+    let world = world!(None);
+    let address = Address::british("1 Foundry Lane", "Sheffield", "S1 2BJ").of_company("Hallam Fixings Ltd");
+    let customer = world.shop.customers().register(CustomerSpec::new("priya@example.com", "Priya", "Nair"))?;
+    let order = OrderSpec::for_customer(customer).item(ItemSpec::simple("MUG", "Mug", 1, "15.99")).billed_to(address);
+    let invoice = world.shop.invoices(&world.shop.places(&order)?)?;
+    world.ticks().await;
+    let mut messages = world.ledger.queue.take();
+    messages.reverse();
+    for message in &messages {
+        world.handles(message).await?;
+    }
+    world.settles().await?;
+    world.shows_once(invoice).await?;
+    world.ledger.clock.advance(60_000);
+    world.shop.edits(customer, renamed("Nair"))?;
+    world.tells("customer.upserted", customer).await?;
+    world.settles().await?;
+    let contacts = world.book.contacts();
+    ensure!(contacts.len() == 1 && contacts[0]["organisation_name"] == "Hallam Fixings Ltd", "{contacts:?}");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn products_go_to_the_book_where_the_settings_say_so() -> anyhow::Result<()> {
+    let world = world!(None);
+    let mug = world.shop.saves_product(ProductSpec::simple("MUG", "Mug", "15.99"));
+    world.tells("product.upserted", mug).await?;
+    world.settles().await?;
+    world.ended("product.upserted", mug, "skipped", Some("products_not_synced")).await?;
+    ensure!(world.book.price_list_items().is_empty(), "{:?}", world.book.price_list_items());
+
+    let world = world!(Some(|settings| settings.sync_products = Some(true)));
+    let mug = world.shop.saves_product(ProductSpec::simple("MUG", "Mug", "15.99"));
+    let set = world.shop.saves_product(ProductSpec::of_type("bundle", "SET", "Set", "40"));
+    world.tells("product.upserted", mug).await?;
+    world.tells("product.upserted", set).await?;
+    world.settles().await?;
+    world.ended("product.upserted", mug, "succeeded", None).await?;
+    world.ended("product.upserted", set, "skipped", Some("PRODUCT_TYPE_NOT_SUPPORTED")).await?;
+    ensure!(world.book.statement().products.len() == 1, "{:?}", world.book.price_list_items());
+    ensure!(world.book.statement().products[0].price == "15.99", "{:?}", world.book.price_list_items());
+
+    world.ledger.clock.advance(60_000);
+    world.shop.saves_product(ProductSpec::simple("MUG", "Mug, large", "17.99").with_id(mug));
+    world.tells("product.upserted", mug).await?;
+    world.settles().await?;
+    world.ended("product.upserted", mug, "succeeded", None).await?;
+    let products = world.book.statement().products;
+    ensure!(products.len() == 1 && products[0].price == "17.99", "{products:?}");
+    let chip = world.shop.chip("product", mug).context("no chip")?;
+    ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+    world.is_clean()
+}
