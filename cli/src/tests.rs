@@ -101,7 +101,12 @@ fn posted() -> RunDetail {
         pushed_at: Some(NOON + 75_900),
         ..PushRow::default()
     };
-    RunDetail { run, attempts: vec![first, second], push: Some(push) }
+    RunDetail {
+        run,
+        attempts: vec![first, second],
+        push: Some(push),
+        link: Some("https://go.example/invoices/7".to_owned()),
+    }
 }
 
 fn refused() -> RunDetail {
@@ -134,13 +139,18 @@ fn refused() -> RunDetail {
         due_at: Some(NOON + 30_000),
         ..PushRow::default()
     };
-    RunDetail { run: coded(9, "dead_lettered", code, "merchant", message), attempts: vec![attempt], push: Some(push) }
+    RunDetail {
+        run: coded(9, "dead_lettered", code, "merchant", message),
+        attempts: vec![attempt],
+        push: Some(push),
+        link: None,
+    }
 }
 
 fn waiting() -> RunDetail {
     let mut row = coded(5, "waiting", "book_rate_limited", "operator", "the book asks us to slow down");
     row.due_at = Some(NOON + 60_000);
-    RunDetail { run: row, attempts: Vec::new(), push: None }
+    RunDetail { run: row, attempts: Vec::new(), push: None, link: None }
 }
 
 fn detail_shown(detail: &RunDetail) -> Shown {

@@ -174,6 +174,7 @@ pub fn page(detail: &RunDetail) -> String {
         ("Book", Some(run.book.clone())),
         ("In the book", run.provider_id.clone()),
         ("Number", run.provider_reference.clone()),
+        ("Link", detail.link.clone()),
         ("Total", unverified),
         ("Code", run.code.clone()),
         ("Reason", reason(run).map(str::to_owned)),

@@ -175,6 +175,7 @@ pub(crate) struct RunDetailView {
     run: RunView,
     attempts: Vec<AttemptView>,
     chip: Option<ChipView>,
+    link: Option<String>,
 }
 
 impl RunDetailView {
@@ -183,6 +184,7 @@ impl RunDetailView {
             run: RunView::of(&detail.run),
             attempts: detail.attempts.iter().map(AttemptView::of).collect(),
             chip: detail.push.as_ref().map(ChipView::of),
+            link: detail.link.clone(),
         }
     }
 }

@@ -3,8 +3,11 @@
 use crate::config::Timers;
 use crate::edges;
 use crate::ports::{Chance, Clock, Operations, PortFault, Queue, StateEntry, Vault};
+use crate::tenants::context_of;
 use crate::tenants::{access_token_context, api_key_context};
-use ledger_domain::identity::{BindingId, BookId, Provider, RunId, TenantId};
+use ledger_dialects::Profile;
+use ledger_domain::document::Kind;
+use ledger_domain::identity::{BindingId, BookId, Event, Provider, RunId, TenantId};
 use ledger_domain::run::RunState;
 use ledger_wire::rows::{AttemptRow, BindingRow, PushRow, ROW_VERSION, RunRow, SettingsRow, TenantRow, TokenRow, keys};
 use ledger_wire::settings::SettingsV1;
@@ -83,6 +86,8 @@ pub struct RunDetail {
     pub attempts: Vec<AttemptRow>,
     /// Its entity's chip.
     pub push: Option<PushRow>,
+    /// Where a person sees the document in the provider's web pages, as far as that is known.
+    pub link: Option<String>,
 }
 
 /// What an operation needs.
@@ -126,6 +131,20 @@ fn secret(field: &'static str, secret: &SecretString, least: usize) -> Result<()
     Ok(())
 }
 
+/// Checks settings, and that they name what every document in such a book needs.
+fn usable(settings: &SettingsV1, profile: &Profile) -> Result<(), OperateError> {
+    let read = settings.read(1).map_err(|error| invalid(error.field, error.code))?;
+    let mapped = !read.tax_map.is_empty() || read.overrides.iter().any(|it| !it.tax_map.is_empty());
+    if profile.rules.tax_codes {
+        if !mapped && read.default_tax_code.is_none() {
+            return Err(invalid("tax_map", "the book's lines name its own tax codes; none is named"));
+        }
+    } else if read.sales_tax_registered && read.sales_tax_rates.is_empty() {
+        return Err(invalid("sales_tax_rates", "the book's lines name the rate itself; none is named"));
+    }
+    Ok(())
+}
+
 impl Operate<'_> {
     /// Makes a tenant with a sealed key, connected from the start.
     ///
@@ -161,10 +180,13 @@ impl Operate<'_> {
     pub async fn add_binding(&self, new: &NewBinding) -> Result<BindingRow, OperateError> {
         let provider = Provider::parse(&new.provider)
             .ok_or_else(|| invalid("provider", "one of xero, sage_accounting, freeagent"))?;
-        if ledger_dialects::dialect(&new.dialect).is_none() {
-            return Err(invalid("dialect", "none that Ledger speaks"));
+        let dialect =
+            ledger_dialects::dialect(&new.dialect).ok_or_else(|| invalid("dialect", "none that Ledger speaks"))?;
+        if dialect.profile().provider != provider {
+            let speaks_to = dialect.profile().provider.as_str();
+            return Err(invalid("dialect", format!("that of {speaks_to}, not of {}", provider.as_str())));
         }
-        new.settings.read(1).map_err(|error| invalid(error.field, error.code))?;
+        usable(&new.settings, dialect.profile())?;
         secret("token", &new.token, 1)?;
         let book = BookId::of(provider, &new.organisation)
             .ok_or_else(|| invalid("organisation", "with the provider 1 to 64 letters, digits or -_.:/"))?;
@@ -277,7 +299,25 @@ impl Operate<'_> {
         let want = edges::push_want(&run, 0);
         let pk = keys::push(&want.tenant, &want.provider, &want.entity_type, want.magento_id);
         let push = self.store.push(&pk).await?;
-        Ok(RunDetail { run, attempts, push })
+        let link = self.link(&run).await?;
+        Ok(RunDetail { run, attempts, push, link })
+    }
+
+    /// Where a person sees a run's document.
+    async fn link(&self, run: &RunRow) -> Result<Option<String>, OperateError> {
+        let (Some(provider_id), Some(event)) = (&run.provider_id, Event::parse(&run.event)) else { return Ok(None) };
+        let tenancy = self.store.tenancy(&run.tenant).await?;
+        let binding = tenancy.and_then(|it| it.bindings.into_iter().find(|row| row.binding == run.binding));
+        let Some(binding) = binding else { return Ok(None) };
+        let kind = match event {
+            Event::InvoiceCreated => Kind::Invoice,
+            Event::InvoicePaid => Kind::Payment,
+            Event::CreditmemoCreated => Kind::CreditNote,
+            Event::CustomerUpserted => Kind::Contact,
+            Event::ProductUpserted => Kind::Product,
+        };
+        let dialect = ledger_dialects::dialect(&binding.dialect);
+        Ok(dialect.and_then(|dialect| dialect.link(kind, provider_id, &context_of(&binding))))
     }
 
     async fn run_row(&self, run_id: &str) -> Result<RunRow, OperateError> {

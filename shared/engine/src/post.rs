@@ -10,7 +10,7 @@ use crate::ports::{
     Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
     Vault, Written, XrefWrite,
 };
-use crate::tenants::TenantMemory;
+use crate::tenants::{TenantMemory, context_of};
 use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
 use ledger_domain::document::Posted;
@@ -290,17 +290,13 @@ impl Post<'_> {
         if guess.as_ref() != Some(&keys) {
             xrefs = self.gather(message, keys.all()).await?.xrefs;
         }
-        let organisation = binding.book.split_once(':').map_or("", |(_, organisation)| organisation);
         let mut executor = Executor {
             post: self,
             dialect,
             context: Context {
-                base_url: binding.base_url.clone(),
-                organisation: organisation.to_owned(),
-                idempotency_key: String::new(),
                 country: settings.book_country.clone(),
                 sales_tax_registered: settings.sales_tax_registered,
-                web_name: binding.web_name.clone(),
+                ..context_of(&binding)
             },
             binding: binding.binding.clone(),
             sealed_token: gathered.token.clone(),

@@ -4,7 +4,8 @@
 //! reads again first.
 
 use crate::ports::{PortResult, SealContext, Tenancy, Tenants, Vault};
-use ledger_wire::rows::{SealedRow, TenantRow};
+use ledger_dialects::Context;
+use ledger_wire::rows::{BindingRow, SealedRow, TenantRow};
 use secrecy::SecretString;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,6 +82,19 @@ pub fn api_key_context(tenant: &str) -> SealContext {
 #[must_use]
 pub fn access_token_context(binding: &str) -> SealContext {
     SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "access_token" }
+}
+
+/// What a dialect needs of a binding. What the settings say of its organisation, and the key of a create, are the
+/// caller's.
+#[must_use]
+pub fn context_of(binding: &BindingRow) -> Context {
+    let organisation = binding.book.split_once(':').map_or("", |(_, organisation)| organisation);
+    Context {
+        base_url: binding.base_url.clone(),
+        organisation: organisation.to_owned(),
+        web_name: binding.web_name.clone(),
+        ..Context::default()
+    }
 }
 
 /// The sealed keys under which the shop's tokens verify at `now`: the current one, that of a pairing under way, and the
