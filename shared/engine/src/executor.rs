@@ -207,7 +207,9 @@ impl Executor<'_> {
                 });
                 Ok(None)
             }
-            start => self.carry_out(wanted, start, epoch, None).await.map(Some),
+            start @ (Start::Linked(_) | Start::Outdated(_)) => {
+                self.carry_out(wanted, start, epoch, None).await.map(Some)
+            }
         }
     }
 
@@ -220,7 +222,8 @@ impl Executor<'_> {
         for _ in 0..STEPS_MAX {
             match self.dialect.balance(kind, provider_id, &self.context, &seen)? {
                 Step::Done(balance) => return Ok(balance),
-                step => seen.push(self.asked(step).await?),
+                Step::Read(label, call) => seen.push(self.asked(label, &call).await?),
+                Step::Create(label, _) | Step::Change(label, _) => return Err(asked_to_write(label)),
             }
         }
         Err(too_many_steps())
@@ -235,21 +238,15 @@ impl Executor<'_> {
         for _ in 0..STEPS_MAX {
             match self.dialect.stock(provider_id, &self.context, &seen)? {
                 Step::Done(quantity) => return Ok(quantity),
-                step => seen.push(self.asked(step).await?),
+                Step::Read(label, call) => seen.push(self.asked(label, &call).await?),
+                Step::Create(label, _) | Step::Change(label, _) => return Err(asked_to_write(label)),
             }
         }
         Err(too_many_steps())
     }
 
-    /// Answers a step that may only read.
-    async fn asked<T>(&mut self, step: Step<T>) -> Result<Labelled, Ended> {
-        match step {
-            Step::Read(label, call) => Ok(Labelled { label, reply: self.read(label, &call).await? }),
-            Step::Create(label, _) | Step::Change(label, _) => {
-                Err(Fault::broken(Code::Unexpected, format!("looking asked to write: {label}")).into())
-            }
-            Step::Done(_) => Err(Fault::broken(Code::Unexpected, "what is done asks nothing").into()),
-        }
+    async fn asked(&mut self, label: &'static str, call: &Call) -> Result<Labelled, Ended> {
+        Ok(Labelled { label, reply: self.read(label, call).await? })
     }
 
     /// The row that speaks for a document: the leading key's if it is linked, else the one that is furthest on.
@@ -346,7 +343,8 @@ impl Executor<'_> {
         for _ in 0..STEPS_MAX {
             match self.dialect.find(document, &self.context, &seen)? {
                 Step::Done(found) => return Ok(found),
-                step => seen.push(self.asked(step).await?),
+                Step::Read(label, call) => seen.push(self.asked(label, &call).await?),
+                Step::Create(label, _) | Step::Change(label, _) => return Err(asked_to_write(label)),
             }
         }
         Err(too_many_steps())
@@ -419,10 +417,9 @@ impl Executor<'_> {
                     match self.send(label, &call, true, WRITE_TIMEOUT_MS).await {
                         Ok(reply) => {
                             // A refusal of the repetition says nothing of the first.
-                            verdict = Some(match self.verdict(&reply) {
-                                Verdict::NotApplied if repeated.is_some() => Verdict::InDoubt,
-                                verdict => verdict,
-                            });
+                            let judged = self.verdict(&reply);
+                            let unsure = repeated.is_some() && judged == Verdict::NotApplied;
+                            verdict = Some(if unsure { Verdict::InDoubt } else { judged });
                             seen.push(Labelled { label, reply });
                         }
                         Err(TransportFault::NoAnswer(_)) => {
@@ -824,6 +821,10 @@ fn unsent(fault: &TransportFault) -> Fault {
     }
 }
 
+fn asked_to_write(label: &str) -> Ended {
+    Fault::broken(Code::Unexpected, format!("looking asked to write: {label}")).into()
+}
+
 fn too_many_steps() -> Ended {
     Fault::broken(Code::Unexpected, "looking took too many steps").into()
 }
@@ -852,7 +853,13 @@ impl Named {
         };
         let company = match document {
             Document::Contact(contact) => contact.company.is_some(),
-            _ => false,
+            Document::Product(_)
+            | Document::Invoice(_)
+            | Document::Payment(_)
+            | Document::CreditNote(_)
+            | Document::Allocation(_)
+            | Document::Refund(_)
+            | Document::StockMovement(_) => false,
         };
         Self {
             number: document.number().map(str::to_owned),
