@@ -1,8 +1,8 @@
 //! The short way to a service, for the calls that every event makes.
 //!
 //! The SDK's orchestrator takes several times as long as signing and sending do. So the first try of a hot call is made
-//! here: a body in JSON, signed, on the connection that the SDK uses. Whatever isn't plainly
-//! answered is left to the SDK, which has the tries and the time that remain.
+//! here: a body in JSON, signed, on the connection that the SDK uses. Whatever isn't plainly answered is left to the SDK,
+//! which has the tries and the time that remain.
 
 use crate::config::Timeouts;
 use crate::connect::{FIRST_BACKOFF, limits, retries};
