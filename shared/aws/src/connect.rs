@@ -5,6 +5,7 @@
 //! call.
 
 use crate::config::{Config, Timeouts};
+use crate::lane::Lane;
 use crate::roots;
 use aws_credential_types::Credentials;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
@@ -12,17 +13,20 @@ use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use secrecy::ExposeSecret;
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Before a second try; grows, with full jitter, up to [`LONGEST_BACKOFF`].
-const FIRST_BACKOFF: Duration = Duration::from_millis(50);
+pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(50);
 /// Between two tries.
 const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -37,20 +41,18 @@ pub enum AwsError {
     Tls(String),
 }
 
-/// One connector for all clients: they share its connections and its timeouts, and it is made once, when first used.
-#[derive(Clone, Debug)]
-struct OneConnector {
+/// The connector that is made when it is first used.
+#[derive(Debug)]
+struct LateConnector {
     timeouts: Timeouts,
     tls: TlsContext,
-    made: Arc<OnceLock<SharedHttpConnector>>,
+    made: OnceLock<SharedHttpConnector>,
 }
 
-impl OneConnector {
+impl LateConnector {
     fn make(&self) -> SharedHttpConnector {
-        let settings = HttpConnectorSettings::builder()
-            .connect_timeout(self.timeouts.connect)
-            .read_timeout(self.timeouts.attempt)
-            .build();
+        // Whoever calls limits the whole try; a timer for reading would always be the later one.
+        let settings = HttpConnectorSettings::builder().connect_timeout(self.timeouts.connect).build();
         SharedHttpConnector::new(
             Connector::builder()
                 .connector_settings(settings)
@@ -62,9 +64,19 @@ impl OneConnector {
     }
 }
 
+impl HttpConnector for LateConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.made.get_or_init(|| self.make()).call(request)
+    }
+}
+
+/// One connector for all clients: they share its connections and its timeouts.
+#[derive(Clone, Debug)]
+struct OneConnector(SharedHttpConnector);
+
 impl HttpClient for OneConnector {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        self.made.get_or_init(|| self.make()).clone()
+        self.0.clone()
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
@@ -75,10 +87,27 @@ impl HttpClient for OneConnector {
 /// What every client is built from.
 #[derive(Clone, Debug)]
 pub(crate) struct Foundation {
-    http: SharedHttpClient,
+    connector: SharedHttpConnector,
     credentials: Credentials,
     region: String,
     timeouts: Timeouts,
+}
+
+/// How often the SDK tries.
+pub(crate) fn retries(timeouts: Timeouts) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(timeouts.attempts)
+        .with_initial_backoff(FIRST_BACKOFF)
+        .with_max_backoff(LONGEST_BACKOFF)
+}
+
+/// How long it may take.
+pub(crate) fn limits(timeouts: Timeouts) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .operation_timeout(timeouts.operation)
+        .operation_attempt_timeout(timeouts.attempt)
+        .connect_timeout(timeouts.connect)
+        .build()
 }
 
 macro_rules! service {
@@ -88,13 +117,27 @@ macro_rules! service {
                 .behavior_version($sdk::config::BehaviorVersion::v2026_01_12())
                 .region($sdk::config::Region::new(self.region.clone()))
                 .credentials_provider(self.credentials.clone())
-                .http_client(self.http.clone())
+                .http_client(SharedHttpClient::new(OneConnector(self.connector.clone())))
                 .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
-                .retry_config(self.retries())
-                .timeout_config(self.limits())
+                .retry_config(retries(self.timeouts))
+                .timeout_config(limits(self.timeouts))
                 .stalled_stream_protection($sdk::config::StalledStreamProtectionConfig::disabled());
             builder.set_endpoint_url(endpoint.map(str::to_owned));
             $sdk::Client::from_conf(builder.build())
+        }
+    };
+}
+
+macro_rules! lane {
+    ($function:ident, $sdk:ident, $name:literal) => {
+        /// The short way to the service, at the address that the SDK's own rules give; none where they give none.
+        pub(crate) async fn $function(&self, endpoint: Option<&str>) -> Option<Lane> {
+            use $sdk::config::endpoint::ResolveEndpoint;
+            let asked = $sdk::config::endpoint::Params::builder().region(self.region.clone());
+            let asked = asked.set_endpoint(endpoint.map(str::to_owned)).build().ok()?;
+            let place = $sdk::config::endpoint::DefaultResolver::new().resolve_endpoint(&asked).await.ok()?;
+            let (connector, credentials) = (self.connector.clone(), self.credentials.clone());
+            Lane::new(connector, credentials, self.region.clone(), self.timeouts, $name, place.url())
         }
     };
 }
@@ -109,13 +152,12 @@ impl Foundation {
         }
         let tls =
             TlsContext::builder().with_trust_store(store).build().map_err(|error| AwsError::Tls(error.to_string()))?;
-        let http =
-            SharedHttpClient::new(OneConnector { timeouts: config.timeouts, tls, made: Arc::new(OnceLock::new()) });
-        Ok(Self::with_http(config, http))
+        let connector = LateConnector { timeouts: config.timeouts, tls, made: OnceLock::new() };
+        Ok(Self::with_connector(config, SharedHttpConnector::new(connector)))
     }
 
-    /// On another HTTP client.
-    pub(crate) fn with_http(config: &Config, http: SharedHttpClient) -> Self {
+    /// On another connector.
+    pub(crate) fn with_connector(config: &Config, connector: SharedHttpConnector) -> Self {
         let keys = &config.keys;
         let credentials = Credentials::new(
             keys.access_key_id.clone(),
@@ -124,24 +166,11 @@ impl Foundation {
             None,
             "environment",
         );
-        Self { http, credentials, region: config.region.clone(), timeouts: config.timeouts }
+        Self { connector, credentials, region: config.region.clone(), timeouts: config.timeouts }
     }
 
-    fn retries(&self) -> RetryConfig {
-        RetryConfig::standard()
-            .with_max_attempts(self.timeouts.attempts)
-            .with_initial_backoff(FIRST_BACKOFF)
-            .with_max_backoff(LONGEST_BACKOFF)
-    }
-
-    fn limits(&self) -> TimeoutConfig {
-        TimeoutConfig::builder()
-            .operation_timeout(self.timeouts.operation)
-            .operation_attempt_timeout(self.timeouts.attempt)
-            .connect_timeout(self.timeouts.connect)
-            .build()
-    }
-
+    lane!(dynamodb_lane, aws_sdk_dynamodb, "dynamodb");
+    lane!(sqs_lane, aws_sdk_sqs, "sqs");
     service!(dynamodb, aws_sdk_dynamodb);
     service!(sqs, aws_sdk_sqs);
     service!(kms, aws_sdk_kms);

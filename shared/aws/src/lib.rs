@@ -4,6 +4,7 @@
 //! senses that the engine may not have itself are [`SystemClock`] and [`SystemChance`].
 //!
 //! What the adapters add to the SDK:
+//! - the first try of a transaction and of a send goes a short way (`lane`), because every event makes both;
 //! - one transaction per step of the engine, whose conditions say what was seen;
 //! - transaction conflicts are tried again (the SDK doesn't), all other trouble is [`Unavailable`];
 //! - a write that was applied although its reply was lost is recognised when it is repeated;
@@ -16,6 +17,7 @@ mod config;
 mod connect;
 mod fault;
 mod item;
+mod lane;
 pub mod process;
 mod queue;
 mod roots;
@@ -33,7 +35,7 @@ pub use senses::{SystemChance, SystemClock};
 pub use store::DynamoStore;
 pub use vault::KmsVault;
 
-use aws_smithy_runtime_api::client::http::{HttpClient, SharedHttpClient};
+use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
 use connect::Foundation;
 
 /// Makes the adapters. They share one connector, so one pool of connections.
@@ -52,16 +54,17 @@ impl Aws {
         Ok(Self { foundation: Foundation::new(config)?, config: config.clone() })
     }
 
-    /// On an HTTP client of the caller's, for tests.
-    pub fn with_http_client(config: &Config, client: impl HttpClient + 'static) -> Self {
-        Self { foundation: Foundation::with_http(config, SharedHttpClient::new(client)), config: config.clone() }
+    /// On a connector of the caller's, for tests.
+    pub fn with_connector(config: &Config, connector: impl HttpConnector + 'static) -> Self {
+        let connector = SharedHttpConnector::new(connector);
+        Self { foundation: Foundation::with_connector(config, connector), config: config.clone() }
     }
 
     /// The tables. Builds the DynamoDB client, so call it once and clone the answer.
     #[must_use]
     pub fn store(&self) -> DynamoStore {
-        let client = self.foundation.dynamodb(self.config.endpoints.dynamodb.as_deref());
-        DynamoStore::new(client, self.config.tables.clone())
+        let endpoint = self.config.endpoints.dynamodb.clone();
+        DynamoStore::new(self.foundation.clone(), endpoint, self.config.tables.clone())
     }
 
     /// The queues. The SQS client is built at the first call.

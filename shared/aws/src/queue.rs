@@ -3,11 +3,15 @@
 use crate::config::Queues;
 use crate::connect::Foundation;
 use crate::fault::{code, unavailable};
+use crate::lane::Lane;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Config;
 use aws_sdk_sqs::types::QueueAttributeName;
 use ledger_engine::ports::{BellMessage, Bells, Outgoing, PortFault, PortResult, Queue, QueueName};
+use serde::Serialize;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::OnceCell;
 
 /// Messages of one receive.
 const RECEIVE_MAX: i32 = 10;
@@ -21,15 +25,50 @@ pub struct SqsQueue {
     endpoint: Option<String>,
     urls: Arc<Queues>,
     client: Arc<OnceLock<Client>>,
+    lane: Arc<OnceCell<Option<Lane>>>,
+}
+
+/// A message as the service reads it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SendMessage<'a> {
+    queue_url: &'a str,
+    message_body: &'a str,
+    message_deduplication_id: &'a str,
+    message_group_id: &'a str,
 }
 
 impl SqsQueue {
     pub(crate) fn new(foundation: Foundation, endpoint: Option<String>, urls: Queues) -> Self {
-        Self { foundation, endpoint, urls: Arc::new(urls), client: Arc::new(OnceLock::new()) }
+        Self {
+            foundation,
+            endpoint,
+            urls: Arc::new(urls),
+            client: Arc::new(OnceLock::new()),
+            lane: Arc::new(OnceCell::new()),
+        }
     }
 
     fn client(&self) -> &Client {
         self.client.get_or_init(|| self.foundation.sqs(self.endpoint.as_deref()))
+    }
+
+    /// The short way, for sending.
+    async fn lane(&self) -> Option<&Lane> {
+        self.lane.get_or_init(|| self.foundation.sqs_lane(self.endpoint.as_deref())).await.as_ref()
+    }
+
+    /// Sends by the SDK alone: all tries, or those that a lane leaves.
+    async fn sdk_send(&self, queue_url: &str, message: &Outgoing, after: Option<&Lane>) -> PortResult<()> {
+        let call = self.client().send_message().queue_url(queue_url).message_body(&message.body);
+        let call = call.message_group_id(&message.group).message_deduplication_id(&message.deduplication);
+        let mut call = call.customize();
+        if let Some(lane) = after {
+            let (retries, limits) = lane.leaves().await;
+            call = call.config_override(Config::builder().retry_config(retries).timeout_config(limits));
+        }
+        call.send().await.map_err(|error| unavailable("SendMessage", &error))?;
+        Ok(())
     }
 
     fn maybe_url(&self, queue: QueueName) -> Option<&str> {
@@ -50,10 +89,20 @@ impl SqsQueue {
 impl Queue for SqsQueue {
     /// One SendMessage.
     async fn send(&self, message: &Outgoing) -> PortResult<()> {
-        let call = self.client().send_message().queue_url(self.url(message.queue)?);
-        let call = call.message_group_id(&message.group).message_deduplication_id(&message.deduplication);
-        call.message_body(&message.body).send().await.map_err(|error| unavailable("SendMessage", &error))?;
-        Ok(())
+        let queue_url = self.url(message.queue)?;
+        let body = serde_json::to_vec(&SendMessage {
+            queue_url,
+            message_body: &message.body,
+            message_deduplication_id: &message.deduplication,
+            message_group_id: &message.group,
+        });
+        let (Some(lane), Ok(body)) = (self.lane().await, body) else {
+            return Box::pin(self.sdk_send(queue_url, message, None)).await;
+        };
+        match lane.call("AmazonSQS.SendMessage", body).await {
+            Some(answer) if answer.status().is_success() => Ok(()),
+            _ => Box::pin(self.sdk_send(queue_url, message, Some(lane))).await,
+        }
     }
 
     /// No call.

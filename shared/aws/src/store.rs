@@ -9,26 +9,38 @@ mod table;
 mod tenants;
 
 use crate::config::Tables;
+use crate::connect::Foundation;
 use crate::item::{Item, Row, from_maybe, number, text, to_item};
+use crate::lane::Lane;
 use crate::write::Write;
 use ledger_engine::ports::{PortResult, PushWant};
 use ledger_wire::rows::{ROW_VERSION, RunRow, keys};
 use std::sync::Arc;
 use table::{One, Table, Transacted, key};
+use tokio::sync::OnceCell;
 
 /// The store: every port that reads or writes rows, on DynamoDB.
 ///
-/// Each method says how many calls it makes where nothing goes wrong. What goes wrong costs more: the SDK tries an
-/// unanswered call up to three times, a transaction conflict is tried again up to five times.
+/// Each method says how many calls it makes where nothing goes wrong. What goes wrong costs more: an unanswered
+/// call is tried up to three times, a transaction conflict is tried again up to five times.
 #[derive(Clone, Debug)]
 pub struct DynamoStore {
     client: aws_sdk_dynamodb::Client,
+    foundation: Foundation,
+    endpoint: Option<String>,
+    lane: Arc<OnceCell<Option<Lane>>>,
     tables: Arc<Tables>,
 }
 
 impl DynamoStore {
-    pub(crate) fn new(client: aws_sdk_dynamodb::Client, tables: Tables) -> Self {
-        Self { client, tables: Arc::new(tables) }
+    pub(crate) fn new(foundation: Foundation, endpoint: Option<String>, tables: Tables) -> Self {
+        let client = foundation.dynamodb(endpoint.as_deref());
+        Self { client, foundation, endpoint, lane: Arc::new(OnceCell::new()), tables: Arc::new(tables) }
+    }
+
+    /// The short way, for transactions.
+    async fn lane(&self) -> Option<&Lane> {
+        self.lane.get_or_init(|| self.foundation.dynamodb_lane(self.endpoint.as_deref())).await.as_ref()
     }
 
     /// One row, strongly consistent. One GetItem.

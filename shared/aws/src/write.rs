@@ -9,6 +9,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
 };
 use ledger_engine::ports::PortFault;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -138,6 +140,89 @@ impl Write {
     }
 }
 
+/// A transaction as the service reads it: what the SDK would make of the same writes.
+///
+/// # Errors
+/// Where a value is of a type that this build doesn't know.
+pub(crate) fn transaction(writes: &[Write], token: &str) -> serde_json::Result<Vec<u8>> {
+    serde_json::to_vec(&Transaction { transact_items: writes, client_request_token: token })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Transaction<'a> {
+    transact_items: &'a [Write],
+    client_request_token: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Part<'a> {
+    table_name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<Fields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<Fields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    update_expression: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition_expression: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression_attribute_names: Option<HashMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression_attribute_values: Option<Fields<'a>>,
+    return_values_on_condition_check_failure: &'static str,
+}
+
+impl Serialize for Write {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (kind, item, key, change) = match &self.action {
+            Action::Put(item) => ("Put", Some(item), None, None),
+            Action::Update(key, change) => ("Update", None, Some(key), Some(change.as_ref())),
+            Action::Delete(key) => ("Delete", None, Some(key), None),
+            Action::Check(key) => ("ConditionCheck", None, Some(key), None),
+        };
+        let part = Part {
+            table_name: &self.table,
+            item: item.map(Fields),
+            key: key.map(Fields),
+            update_expression: change,
+            condition_expression: self.condition.as_deref(),
+            expression_attribute_names: self.names(),
+            expression_attribute_values: (!self.values.is_empty()).then_some(Fields(&self.values)),
+            return_values_on_condition_check_failure: "ALL_OLD",
+        };
+        serializer.collect_map([(kind, part)])
+    }
+}
+
+/// Attributes as the service reads them.
+struct Fields<'a>(&'a HashMap<String, AttributeValue>);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Field(value))))
+    }
+}
+
+/// One of them.
+struct Field<'a>(&'a AttributeValue);
+
+impl Serialize for Field<'_> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds; rows use these")]
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            AttributeValue::S(text) => serializer.collect_map([("S", text)]),
+            AttributeValue::N(number) => serializer.collect_map([("N", number)]),
+            AttributeValue::Bool(bool) => serializer.collect_map([("BOOL", bool)]),
+            AttributeValue::Null(null) => serializer.collect_map([("NULL", null)]),
+            AttributeValue::M(fields) => serializer.collect_map([("M", Fields(fields))]),
+            AttributeValue::L(list) => serializer.collect_map([("L", list.iter().map(Field).collect::<Vec<_>>())]),
+            _ => Err(S::Error::custom("a type that rows don't have")),
+        }
+    }
+}
+
 fn not_built(error: BuildError) -> PortFault {
     PortFault::Inconsistent(format!("request not built: {error}"))
 }
@@ -156,6 +241,12 @@ pub(crate) fn names<'a>(texts: impl Iterator<Item = &'a str>) -> Option<HashMap<
 mod tests {
     use super::*;
     use crate::item::number;
+    use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItems, TransactWriteItemsInput};
+    use aws_smithy_runtime_api::client::interceptors::context::Input;
+    use aws_smithy_runtime_api::client::runtime_plugin::RuntimePlugin;
+    use aws_smithy_runtime_api::client::ser_de::{SerializeRequest, SharedRequestSerializer};
+    use aws_smithy_types::config_bag::ConfigBag;
+    use serde_json::Value;
 
     #[test]
     fn names_are_found_in_condition_and_change() {
@@ -169,6 +260,48 @@ mod tests {
         assert_eq!(found, ["a", "pk", "state_key", "until"]);
         assert!(names.iter().all(|(token, name)| token.strip_prefix('#') == Some(name)));
         assert_eq!(write.values().unwrap().len(), 2);
+    }
+
+    /// What the SDK would send.
+    fn by_the_sdk(writes: &[Write], token: &str) -> Value {
+        let parts = writes.iter().cloned().map(Write::into_part).collect::<Result<_, _>>().unwrap();
+        let input = TransactWriteItemsInput::builder().set_transact_items(Some(parts)).client_request_token(token);
+        let layer = TransactWriteItems::new().config().unwrap();
+        let writer = layer.load::<SharedRequestSerializer>().unwrap();
+        let request = writer.serialize_input(Input::erase(input.build().unwrap()), &mut ConfigBag::base()).unwrap();
+        serde_json::from_slice(request.body().bytes().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_transaction_reads_as_the_sdks() {
+        let fields = || {
+            Item::from([
+                ("text".to_owned(), AttributeValue::S("a \"quoted\" line\n\u{1f}\u{e9}\u{1f600}".to_owned())),
+                ("number".to_owned(), number(-5)),
+                ("bool".to_owned(), AttributeValue::Bool(true)),
+                ("null".to_owned(), AttributeValue::Null(true)),
+                ("list".to_owned(), AttributeValue::L(vec![number(1), AttributeValue::L(vec![])])),
+                ("map".to_owned(), AttributeValue::M(Item::from([("in".to_owned(), number(1))]))),
+            ])
+        };
+        let writes = [
+            Write::put("t", fields()),
+            Write::put("t", Item::new()).only_if("attribute_not_exists(#pk)"),
+            Write::update("u", fields(), "SET #a = :one")
+                .only_if("#b < :map")
+                .with("one", number(1))
+                .with("map", AttributeValue::M(fields())),
+            Write::delete("t", fields()).only_if("#a = :one").with("one", number(1)),
+            Write::check("t", fields()).only_if("attribute_exists(#pk)"),
+        ];
+        let ours: Value = serde_json::from_slice(&transaction(&writes, "token").unwrap()).unwrap();
+        assert_eq!(ours, by_the_sdk(&writes, "token"));
+    }
+
+    #[test]
+    fn a_type_that_rows_do_not_have_is_left_to_the_sdk() {
+        let item = Item::from([("set".to_owned(), AttributeValue::Ss(vec!["a".to_owned()]))]);
+        assert!(transaction(&[Write::put("t", item)], "token").is_err());
     }
 
     #[test]

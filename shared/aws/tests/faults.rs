@@ -2,11 +2,8 @@
 //! throttling, late replies, unprocessed keys.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers")]
 
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
@@ -20,7 +17,7 @@ use ledger_wire::rows::{
     keys,
 };
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,6 +34,7 @@ enum Answer {
 struct Asked {
     operation: String,
     body: Value,
+    headers: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
@@ -45,15 +43,9 @@ struct Script {
     asked: Mutex<Vec<Asked>>,
 }
 
-/// An HTTP client that answers from a script and, at its end, with an empty success.
+/// A connector that answers from a script and, at its end, with an empty success.
 #[derive(Clone, Debug, Default)]
 struct Scripted(Arc<Script>);
-
-impl HttpClient for Scripted {
-    fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(self.clone())
-    }
-}
 
 impl HttpConnector for Scripted {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
@@ -62,6 +54,7 @@ impl HttpConnector for Scripted {
         self.0.asked.lock().unwrap().push(Asked {
             operation: target.split('.').next_back().unwrap_or_default().to_owned(),
             body: body.unwrap_or_default(),
+            headers: request.headers().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         });
         let answer = self.0.answers.lock().unwrap().pop_front().unwrap_or(Answer::Json(200, json!({})));
         match answer {
@@ -78,14 +71,14 @@ impl Scripted {
     fn aws(&self) -> Aws {
         let mut config = Config::from_lookup(&|name| match name {
             "AWS_REGION" => Some("eu-west-1".to_owned()),
-            "AWS_SESSION_TOKEN" | "AWS_ENDPOINT_URL" | "LEDGER_EXTRA_CA_FILE" => None,
+            "AWS_ENDPOINT_URL" | "LEDGER_EXTRA_CA_FILE" => None,
             _ if name.starts_with("AWS_ENDPOINT_URL_") => None,
             _ => Some(name.to_lowercase()),
         })
         .unwrap();
         config.timeouts.attempt = Duration::from_millis(40);
         config.timeouts.operation = Duration::from_millis(400);
-        Aws::with_http_client(&config, self.clone())
+        Aws::with_connector(&config, self.clone())
     }
 
     fn new(answers: impl IntoIterator<Item = Answer>) -> Self {
@@ -310,14 +303,62 @@ async fn operations_make_one_call_but_for_a_page_of_runs() {
     assert_eq!(calls([entry], async |aws| aws.store().runs("t", None, 10).await).await, ["Query", "BatchGetItem"]);
 }
 
-#[tokio::test]
-async fn queues_make_one_call() {
-    let message = Outgoing {
+fn message() -> Outgoing {
+    Outgoing {
         queue: QueueName::Work(Event::InvoiceCreated),
         group: "g".to_owned(),
         deduplication: "d".to_owned(),
         body: "{}".to_owned(),
-    };
+    }
+}
+
+/// The first try of a hot call doesn't go through the SDK, which would take the service's answer apart in the same way.
+#[tokio::test]
+async fn the_short_way_signs_what_the_services_read() {
+    let script = Scripted::default();
+    script.aws().queue().send(&message()).await.unwrap();
+    script.store().progress(&progress()).await.unwrap();
+    let asked = script.asked();
+    let queue_url = "queue_invoice_created_url";
+    let body =
+        json!({"QueueUrl": queue_url, "MessageBody": "{}", "MessageDeduplicationId": "d", "MessageGroupId": "g"});
+    assert_eq!(asked[0].body, body);
+    for (asked, service) in asked.iter().zip(["sqs", "dynamodb"]) {
+        assert_eq!(asked.headers["user-agent"], concat!("ledger/", env!("CARGO_PKG_VERSION")), "the SDK's");
+        assert_eq!(asked.headers["x-amz-security-token"], "aws_session_token");
+        assert_eq!(asked.headers["content-type"], "application/x-amz-json-1.0");
+        let day = &asked.headers["x-amz-date"][..8];
+        let scope = format!("AWS4-HMAC-SHA256 Credential=aws_access_key_id/{day}/eu-west-1/{service}/aws4_request, ");
+        let signed = "SignedHeaders=content-type;host;x-amz-date;x-amz-security-token;x-amz-target, Signature=";
+        assert!(asked.headers["authorization"].starts_with(&format!("{scope}{signed}")), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_short_way_does_not_get_is_left_to_the_sdk() {
+    let trouble =
+        [fault("ThrottlingException"), Answer::Json(500, json!({})), Answer::Json(503, json!({})), Answer::Never];
+    for first in trouble {
+        let script = Scripted::new([first.clone(), Answer::Json(500, json!({}))]);
+        assert_eq!(script.aws().queue().send(&message()).await, Ok(()), "{first:?}");
+        let asked = script.asked();
+        assert_eq!(asked.len(), 3, "{first:?}");
+        assert!(asked.iter().all(|it| it.body == asked[0].body), "{first:?}");
+        let script = Scripted::new([first.clone(), Answer::Json(500, json!({}))]);
+        assert_eq!(script.store().progress(&progress()).await, Ok(Written::Done), "{first:?}");
+        let asked = script.asked();
+        assert_eq!(asked.len(), 3, "{first:?}");
+        assert!(asked.iter().all(|it| it.body == asked[0].body), "{first:?}");
+        let script = Scripted::new(vec![first; 10]);
+        let answer = tokio::time::timeout(Duration::from_secs(2), script.store().progress(&progress())).await.unwrap();
+        assert!(matches!(answer, Err(PortFault::Unavailable(_))));
+        assert_eq!(script.asked().len(), 3);
+    }
+}
+
+#[tokio::test]
+async fn queues_make_one_call() {
+    let message = message();
     assert_eq!(calls([], async |aws| aws.queue().send(&message).await).await, ["SendMessage"]);
     assert_eq!(
         calls([], async |aws| aws.queue().give_back(QueueName::Work(Event::InvoiceCreated), "r", 5).await).await,
@@ -622,7 +663,7 @@ async fn every_read_of_a_table_is_consistent() {
 async fn a_queue_that_is_not_configured_is_said() {
     let script = Scripted::default();
     let config = Config::from_lookup(&|name| (!name.starts_with("QUEUE_")).then(|| name.to_lowercase())).unwrap();
-    let queue = Aws::with_http_client(&config, script.clone()).queue();
+    let queue = Aws::with_connector(&config, script.clone()).queue();
     assert!(!queue.has(QueueName::Work(Event::InvoiceCreated)));
     assert!(matches!(queue.depth().await, Err(PortFault::Unavailable(_))));
     assert!(script.operations().is_empty());

@@ -3,15 +3,19 @@
 use super::DynamoStore;
 use crate::fault::{code, unavailable};
 use crate::item::{Item, text, text_of};
+use crate::lane::{Lane, refusal};
 use crate::senses::SystemChance;
-use crate::write::{Action, Write, names};
+use crate::write::{Action, Write, names, transaction};
+use aws_sdk_dynamodb::Config;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::transact_write_items::{TransactWriteItems, TransactWriteItemsError};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    AttributeValue, CancellationReason, KeysAndAttributes, ReturnValuesOnConditionCheckFailure,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use ledger_engine::ports::{Chance, PortFault, PortResult};
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -26,6 +30,8 @@ const LONGEST_PAUSE_MS: u64 = 200;
 const BATCH_KEYS: usize = 100;
 /// Characters of a request token.
 const TOKEN_CHARACTERS: usize = 36;
+
+type TransactionError = SdkError<TransactWriteItemsError, HttpResponse>;
 
 /// One of the tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,19 +188,10 @@ impl DynamoStore {
         leading: bool,
     ) -> PortResult<Contended> {
         const OPERATION: &str = "TransactWriteItems";
-        let parts: Vec<TransactWriteItem> = writes.into_iter().map(Write::into_part).collect::<PortResult<_>>()?;
         let mut token = token.map_or_else(|| SystemChance.uuid(), str::to_owned);
         for nth in 0..=CONFLICT_RETRIES {
-            let answer = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(parts.clone()))
-                .client_request_token(request_token(&token, nth))
-                .send()
-                .await;
-            let error = match answer {
-                Ok(_) => return Ok(Contended::Judged(Transacted::Done)),
-                Err(error) => error,
+            let Err(error) = self.try_transaction(&writes, &request_token(&token, nth)).await? else {
+                return Ok(Contended::Judged(Transacted::Done));
             };
             match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
@@ -214,6 +211,42 @@ impl DynamoStore {
             }
         }
         Ok(Contended::Conflict)
+    }
+
+    /// One transaction in as many tries as the SDK would make: the first on the short way, the others by the SDK.
+    async fn try_transaction(&self, writes: &[Write], token: &str) -> PortResult<Result<(), TransactionError>> {
+        use TransactWriteItemsError::{IdempotentParameterMismatchException, TransactionCanceledException};
+        let (Some(lane), Ok(body)) = (self.lane().await, transaction(writes, token)) else {
+            return Box::pin(self.sdk_transaction(writes, token, None)).await;
+        };
+        if let Some(answer) = lane.call("DynamoDB_20120810.TransactWriteItems", body).await {
+            if answer.status().is_success() {
+                return Ok(Ok(()));
+            }
+            if let Some(error @ (TransactionCanceledException(_) | IdempotentParameterMismatchException(_))) =
+                refusal(&TransactWriteItems::new(), &answer)
+            {
+                return Ok(Err(SdkError::service_error(error, answer)));
+            }
+        }
+        Box::pin(self.sdk_transaction(writes, token, Some(lane))).await
+    }
+
+    /// The same by the SDK alone: all tries, or those that a lane leaves.
+    async fn sdk_transaction(
+        &self,
+        writes: &[Write],
+        token: &str,
+        after: Option<&Lane>,
+    ) -> PortResult<Result<(), TransactionError>> {
+        let parts = writes.iter().cloned().map(Write::into_part).collect::<PortResult<Vec<_>>>()?;
+        let call = self.client.transact_write_items().set_transact_items(Some(parts)).client_request_token(token);
+        let mut call = call.customize();
+        if let Some(lane) = after {
+            let (retries, limits) = lane.leaves().await;
+            call = call.config_override(Config::builder().retry_config(retries).timeout_config(limits));
+        }
+        Ok(call.send().await.map(|_| ()))
     }
 
     /// Writes one row. Conditions are never checked alone.
