@@ -439,10 +439,13 @@ impl Executor<'_> {
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
-        if (200..300).contains(&reply.status) {
+        let action = self.dialect.classify(reply, true).action;
+        // A provider may refuse inside a success (Xero API docs, summarizeErrors). Anything else about a success is not
+        // a verdict of `classify`'s.
+        if (200..300).contains(&reply.status) && action != Action::Refused {
             return Verdict::Applied;
         }
-        match self.dialect.classify(reply, true).action {
+        match action {
             Action::Later { .. } | Action::Refused | Action::Reconnect => Verdict::NotApplied,
             Action::Doubtful | Action::Broken => Verdict::InDoubt,
         }
