@@ -95,7 +95,7 @@ static XERO: House = House {
         name: "v2",
         provider: Provider::Xero,
         rules: BookRules {
-            rounding: Rounding { unit_price_places: 2, amount_places_max: 4, tax: TaxRounding::Computed },
+            rounding: Rounding { unit_price_places: 2, amount_places_max: 2, tax: TaxRounding::Computed },
             exchange: ExchangeRates::Ours,
             tax_codes: false,
             contact_per_currency: false,

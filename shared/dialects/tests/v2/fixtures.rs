@@ -110,14 +110,14 @@ pub(crate) fn shop_invoice(rows: &[&str], totals: &str) -> Invoice {
 }
 
 pub(crate) fn settings() -> Settings {
-    let least = Settings::least("Europe/London", pounds(), &here("~/v2/categories/001"), &here("~/v2/categories/002"));
+    let gbp = Currency::parse("GBP").unwrap();
+    let least = Settings::least("Europe/London", gbp, &here("~/v2/categories/001"), &here("~/v2/categories/002"));
     Settings { sales_tax_rates: ["20", "5", "0"].map(decimal).to_vec(), number_prefix: "MAG-".to_owned(), ..least }
 }
 
 pub(crate) fn mapped(invoice: &Invoice, settings: &Settings) -> SalesInvoice {
-    let rules = &DIALECT.profile().rules;
-    let number = mapping::invoice_number(settings, &invoice.increment_id, rules);
-    mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), rules).unwrap()
+    let number = mapping::invoice_number(settings, &invoice.increment_id, &DIALECT.profile().rules);
+    mapping::sales_invoice(invoice, settings, &number, CONTACT, &BTreeMap::new(), &DIALECT.profile().rules).unwrap()
 }
 
 /// 2 × 10.00 and 20 % tax: 24.00.

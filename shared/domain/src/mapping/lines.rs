@@ -126,7 +126,20 @@ fn document_line(line: &ProvedLine, described: &Described<'_>, destined: &Destin
         unit_price: line.unit_price,
         tax_rate: line.tax_rate,
         tax: line.tax,
-        tax_code: destined.tax_code(line.tax_rate)?,
+        tax_code: match line.source {
+            // These are no sale: where the settings name a code for what is outside of tax, it is theirs. A rate of nothing
+            // is a kind of sale to a tax office, and accounts for rounding or gift cards take no such code.
+            Source::Unexplained | Source::Rounding if place.default_tax_code().is_some() => {
+                place.default_tax_code().map(str::to_owned)
+            }
+            Source::Row(_)
+            | Source::UntaxedDiscount(_)
+            | Source::Shipping
+            | Source::AdjustmentRefund
+            | Source::AdjustmentFee
+            | Source::Unexplained
+            | Source::Rounding => destined.tax_code(line.tax_rate)?,
+        },
         category,
         item_type: item_type.map(str::to_owned),
         supply: settings.supply_of_item_type(item_type),

@@ -7,6 +7,7 @@ use crate::canonical::{Invoice, PaymentInfo};
 use crate::code::Code;
 use crate::document::{Allocation, Bank, CreditNote, ExchangeRate, Payment, Refund};
 use crate::fault::Fault;
+use crate::proof::places_of;
 use crate::settings::Settings;
 use jiff::Timestamp;
 
@@ -77,7 +78,7 @@ pub fn payment(
     let currency = &invoice.currency;
     let rate = exchange_rate(currency, invoice.website_id, invoice.base_to_order_rate, settings, rules.exchange)?;
     let transaction = info.transaction.as_deref().map(tidy).filter(|transaction| !transaction.is_empty());
-    let amount = amount.rounded(currency.places());
+    let amount = amount.rounded(places_of(&rules.rounding, currency));
     Ok(Payment {
         reference: payment_reference(invoice_number, rules),
         transaction,
@@ -107,7 +108,7 @@ pub fn allocation(
         invoice: invoice_provider_id.to_owned(),
         contact: note.contact.clone(),
         dated_on: note.dated_on,
-        amount: amount.rounded(note.currency.places()),
+        amount: amount.rounded(places_of(&rules.rounding, &note.currency)),
         currency: note.currency.clone(),
         exchange_rate: note.exchange_rate,
     }
@@ -129,7 +130,7 @@ pub fn refund(
     rules: &BookRules,
 ) -> Result<Refund, Fault> {
     let account = account_of(settings, method, website_id, store_id)?;
-    let amount = amount.rounded(note.currency.places());
+    let amount = amount.rounded(places_of(&rules.rounding, &note.currency));
     Ok(Refund {
         reference: refund_reference(&note.number, rules),
         credit_note: credit_note_provider_id.to_owned(),

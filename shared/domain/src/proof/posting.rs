@@ -154,11 +154,13 @@ fn beyond_rounding(ground: &Ground<'_>, total: Amount, difference: Decimal) -> F
 }
 
 /// The most that a rounding line may carry. Rounding alone can move each line by a penny: half of one where the book
-/// rounds its tax, half where the shop carries a remainder. So a penny for each line is explained whatever the merchant
-/// allows, and a merchant may allow more, for shops that round by piece.
+/// rounds its tax, half where the shop carries a remainder; and the total itself by half of one. So that much is explained
+/// whatever the merchant allows, and a merchant may allow more, for shops that round by piece.
 fn allowance(lines: usize, places: u32, limit: Decimal) -> Option<Decimal> {
     let minor_unit = Decimal::try_new(1, places).ok()?;
-    Some(minor_unit.max(SHOP_PENNY).checked_mul(Decimal::from(lines))?.max(limit))
+    let unit = minor_unit.max(SHOP_PENNY);
+    let half = unit.checked_div(Decimal::TWO)?;
+    Some(unit.checked_mul(Decimal::from(lines))?.checked_add(half)?.max(limit))
 }
 
 /// The shop's taxes rounded so that they come to the rounded sum, for a book that is told them; `None` for one that

@@ -22,6 +22,9 @@ const HALF_PENNY: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 /// Row, discount and compensation of a partial invoice are each shared out with a carried remainder, so that a net
 /// can be this far from the one that its tax was computed on.
 const NET_DRIFT: Decimal = Decimal::from_parts(3, 0, 0, false, 2);
+/// Remainders that reach a row's tax in an order of a few invoices and refunds: the order's own, and one of each time that it
+/// was shared out before.
+const REMAINDERS: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
 /// Places of the shop's own rounding.
 const SHOP_PLACES: u32 = 2;
 /// Rows of pennies whose rate is chosen anew to explain a total; more of them are a guess.
@@ -111,7 +114,7 @@ struct Fit {
     taxed: Decimal,
     /// Exact discount tax compensation.
     compensation: Decimal,
-    /// Only understood as tax rounded by the piece.
+    /// Only understood as tax rounded by the piece, or shared out many times: a looser fit.
     by_piece: bool,
 }
 
@@ -458,23 +461,27 @@ fn reconsider(fits: &mut [Fit], candidates: &[Vec<Fit>], mut left: Decimal) -> O
 fn candidates_of(part: &Part, mode: Mode, rates: &[Decimal]) -> Option<Vec<Fit>> {
     let mut by_row = Vec::new();
     let mut by_piece = Vec::new();
+    let mut by_part = Vec::new();
     for rate in rates {
         let fit = fit(part, mode, *rate)?;
         // No shop taxes less than nothing; a rate that would have it so belongs to a discount without compensation.
         if !part.gross.is_sign_negative() && fit.taxed < -NET_DRIFT {
             continue;
         }
-        if fit.deviation <= row_tolerance(*rate)? {
+        if fit.deviation <= row_tolerance(*rate, Decimal::ONE)? {
             by_row.push(fit);
         } else if rounded_by_piece(part)? && fit.deviation <= piece_tolerance(part, *rate)? {
             by_piece.push(Fit { by_piece: true, ..fit });
+        } else if fit.deviation <= row_tolerance(*rate, REMAINDERS)? {
+            by_part.push(Fit { by_piece: true, ..fit });
         }
     }
-    if by_row.is_empty() && by_piece.is_empty() && part.tax.is_zero() && rates.iter().any(Decimal::is_zero) {
+    let none = by_row.is_empty() && by_piece.is_empty() && by_part.is_empty();
+    if none && part.tax.is_zero() && rates.iter().any(Decimal::is_zero) {
         // A discount beyond the net price, in shops that discount the price with tax: untaxed, and less than nothing.
         by_row.push(fit(part, mode, Decimal::ZERO)?);
     }
-    Some(if by_row.is_empty() { by_piece } else { by_row })
+    Some([by_row, by_piece, by_part].into_iter().find(|found| !found.is_empty()).unwrap_or_default())
 }
 
 fn fit(part: &Part, mode: Mode, rate: Decimal) -> Option<Fit> {
@@ -490,13 +497,15 @@ fn fit(part: &Part, mode: Mode, rate: Decimal) -> Option<Fit> {
     Some(Fit { rate, deviation: part.tax.checked_sub(exact)?.abs(), taxed, compensation, by_piece: false })
 }
 
-/// How far a row's tax can be from the exact one: a penny by the remainder that total-based calculation carries from
-/// row to row, and the tax on what the net itself is off by. A rate of nothing gives exactly nothing.
-fn row_tolerance(rate: Decimal) -> Option<Decimal> {
+/// How far a row's tax can be from the exact one: a penny by the remainder that total-based calculation carries from row
+/// to row, one more for each time that a part of the order was invoiced or refunded, and the tax on what the net itself is
+/// off by. A rate of nothing gives exactly nothing.
+fn row_tolerance(rate: Decimal, remainders: Decimal) -> Option<Decimal> {
     if rate.is_zero() {
         return Some(LAST_PLACE);
     }
-    PENNY.checked_add(NET_DRIFT.checked_mul(rate)?.checked_div(HUNDRED)?)
+    let carried = PENNY.checked_mul(remainders)?;
+    carried.checked_add(NET_DRIFT.checked_mul(rate)?.checked_div(HUNDRED)?)
 }
 
 /// Unit-based calculation rounds the tax of one piece, and its price with it, and multiplies.
@@ -508,13 +517,14 @@ fn piece_tolerance(part: &Part, rate: Decimal) -> Option<Decimal> {
     part.quantity.checked_mul(each)?.checked_add(LAST_PLACE)
 }
 
-/// True where the tax is a whole number of pennies a piece.
+/// True where the tax is a whole number of pennies a piece, but for the remainders of sharing it out.
 fn rounded_by_piece(part: &Part) -> Option<bool> {
     if part.quantity <= Decimal::ZERO {
         return Some(false);
     }
     let each = crate::amount::round_half_away(part.tax.checked_div(part.quantity)?, SHOP_PLACES);
-    Some(each.checked_mul(part.quantity)?.checked_sub(part.tax)?.abs() <= LAST_PLACE)
+    let carried = PENNY.checked_mul(REMAINDERS)?;
+    Some(each.checked_mul(part.quantity)?.checked_sub(part.tax)?.abs() <= carried)
 }
 
 /// Which of the rates that fit it was: none for an untaxed net, else the nearest, the proven ones first.
