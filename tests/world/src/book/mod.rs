@@ -29,8 +29,8 @@ pub use spec::{
 };
 
 use crate::clock::Clock;
-use crate::desk::{self, Log};
-use crate::server::{Reply, Server};
+use crate::desk::{self, Keeper as _, Log};
+use crate::server::{Answer, Reply, Request, Server};
 use crate::statement::Statement;
 use store::{Kind, Store};
 
@@ -215,6 +215,12 @@ impl Book {
     /// When the book refuses it.
     pub fn seeds(&self, seed: &Seed) -> anyhow::Result<Value> {
         faults::seed(&mut self.core.store(), seed)
+    }
+
+    /// Answers a request without door, log or faults: for tests of many documents in one process.
+    #[must_use]
+    pub fn obeys(&self, request: &Request) -> Answer {
+        self.core.store().obey(request)
     }
 
     /// Sets a fault for the next requests that match.

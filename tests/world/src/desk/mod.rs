@@ -146,6 +146,12 @@ macro_rules! desk_methods {
             self.core.store().desk().clock.clone()
         }
 
+        /// Answers a request without door, log or faults: for tests of many documents in one process.
+        #[must_use]
+        pub fn obeys(&self, request: &$crate::server::Request) -> $crate::server::Answer {
+            self.core.store().obey(request)
+        }
+
         /// Sets a fault for the next requests that match.
         pub fn faults(&self, fault: $crate::desk::FaultSpec) {
             self.core.store().desk().faults.push(fault);
