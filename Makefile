@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 python ?= python3
 stack := $(python) infra/local/stack.py
+# Documents per dialect for `make conformance`.
+CASES ?= 2000
 # Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
 PARAMS ?=
 
@@ -39,6 +41,10 @@ sweep: ## Run the local stack's sweeper once, now
 .PHONY: test
 test: ## Every check and test, on a stack of their own
 	@$(python) infra/local/suite.py
+
+.PHONY: conformance
+conformance: ## Hold every dialect to its word; `make conformance CASES=100000` takes more documents of shops
+	@cargo run --quiet --release --package ledger-conformance -- $(CASES)
 
 .PHONY: bench
 bench: ship ## Measure what ships, next to a program that does nothing
