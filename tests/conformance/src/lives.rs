@@ -67,6 +67,8 @@ pub enum Fate {
     Refused(&'static str),
     /// In the book to the penny if the binding names an account for what the parts don't explain, else refused.
     NeedsAccount,
+    /// What the shop says has more than one meaning: in the book to the penny, or refused as unexplained.
+    Ambiguous,
 }
 
 /// One order's life.
@@ -166,7 +168,7 @@ impl Lives {
             let json = self.shop.canonical("creditmemo", id).context("a memo that is not there")?;
             let mut raised = raised(RaisedKind::Memo, json, of.map(|(_, json)| json))?;
             if !tax.tax_after_discount && raised.fate == Fate::Posted && hides_a_discount(&raised)? {
-                raised.fate = Fate::NeedsAccount;
+                raised.fate = Fate::Ambiguous;
             }
             if strange && strangely_taxed(&raised)? {
                 raised.fate = Fate::Refused("tax_rate_unmapped");

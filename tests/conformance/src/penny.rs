@@ -8,6 +8,7 @@ use ledger_dialects::Start;
 use ledger_domain::amount::{Amount, Currency, round_half_away};
 use ledger_domain::book::TaxRounding;
 use ledger_domain::canonical::{Invoice, PaymentInfo};
+use ledger_domain::code::Code;
 use ledger_domain::document::{CreditNote, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::mapping;
@@ -107,12 +108,17 @@ fn live(stage: &Stage, life: &Life, known: &mut Known, tally: &mut Tally, due: &
         let fate = match raised.fate {
             Fate::NeedsAccount if has_account => Fate::Posted,
             Fate::NeedsAccount => Fate::Refused("unexplained_difference"),
-            fate @ (Fate::Posted | Fate::Refused(_)) => fate,
+            fate @ (Fate::Posted | Fate::Refused(_) | Fate::Ambiguous) => fate,
         };
         let key = format!("{:x}{at:02x}", life.seed);
         match (carry(&drive, settings, raised, known, &key), fate) {
-            (Ok(posted), Fate::Posted) => due.push(Due { life: life.seed, raised: raised.clone(), posted }),
+            (Ok(posted), Fate::Posted | Fate::Ambiguous) => {
+                due.push(Due { life: life.seed, raised: raised.clone(), posted })
+            }
             (Err(Failed::Fault(fault)), Fate::Refused(code)) if fault.code.as_str() == code => {
+                tally.refused = tally.refused.saturating_add(1);
+            }
+            (Err(Failed::Fault(fault)), Fate::Ambiguous) if fault.code == Code::UnexplainedDifference => {
                 tally.refused = tally.refused.saturating_add(1);
             }
             (Ok(_), fate) => tally.fails(life.seed, raised, &format!("posted, not {fate:?}")),
@@ -131,9 +137,8 @@ fn carry(
     key: &str,
 ) -> Result<Posted, Failed> {
     let rules = &drive.dialect.profile().rules;
-    let unreadable = |error: magento::ShopAnswerError| {
-        Failed::from(Fault::refused(ledger_domain::code::Code::ShopAnswerUnreadable, error.to_string()))
-    };
+    let unreadable =
+        |error: magento::ShopAnswerError| Failed::from(Fault::refused(Code::ShopAnswerUnreadable, error.to_string()));
     let none = BTreeMap::new();
     let invoice = match (raised.kind, &raised.invoice_json) {
         (RaisedKind::Invoice, _) => Some(magento::invoice(raised.json.as_bytes()).map_err(unreadable)?),
@@ -156,7 +161,7 @@ fn carry(
             let number = mapping::invoice_number(settings, &invoice.increment_id, rules);
             mapping::sales_invoice(invoice, settings, &number, contact, &none, rules).map(Document::Invoice)
         }
-        (None, None) => Err(Fault::broken(ledger_domain::code::Code::Unexpected, "neither invoice nor memo")),
+        (None, None) => Err(Fault::broken(Code::Unexpected, "neither invoice nor memo")),
     };
     // Proven before anything is sent, as the engine does.
     build("")?;
