@@ -19,11 +19,14 @@ use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::gateway::{ProxyRequest, ProxyResponse};
 use ledger_engine::wire::message::{PushMessage, RunMessage};
 use ledger_engine::wire::rows::{BindingRow, PushRow, RunRow, TenantRow};
-use ledger_engine::wire::settings::SettingsV1;
+use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_http::{Http, HttpConfig};
-use ledger_world::book::{Book, BookOptions};
+use ledger_world::accounting::{AccountingBook, AccountingOptions};
+use ledger_world::book::{Book, BookOptions, House};
 use ledger_world::clock::Clock as WorldClock;
+use ledger_world::sage::{SageBook, SageOptions, bank_account, ledger_account};
 use ledger_world::shop::{ClientVersion, Shop, ShopOptions};
+use ledger_world::statement::Statement;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -158,18 +161,65 @@ impl Ledger {
     }
 }
 
+/// The API that a world's book speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spoken {
+    /// Xero's `v2`.
+    #[default]
+    V2,
+    /// FreeAgent's.
+    Freeagent,
+    /// Xero's public Accounting API.
+    Accounting,
+    /// Sage Accounting's.
+    Sage,
+}
+
+impl Spoken {
+    /// Every dialect.
+    pub const ALL: [Self; 4] = [Self::V2, Self::Freeagent, Self::Accounting, Self::Sage];
+
+    const fn provider(self) -> &'static str {
+        match self {
+            Self::V2 | Self::Accounting => "xero",
+            Self::Freeagent => "freeagent",
+            Self::Sage => "sage_accounting",
+        }
+    }
+
+    const fn dialect(self) -> &'static str {
+        match self {
+            Self::V2 => "v2",
+            Self::Freeagent => "freeagent",
+            Self::Accounting => "accounting",
+            Self::Sage => "sage",
+        }
+    }
+}
+
+/// A book outside the v2 family.
+pub enum Other {
+    /// Xero's public Accounting API.
+    Accounting(AccountingBook),
+    /// Sage Accounting.
+    Sage(SageBook),
+}
+
 /// A shop, a book, and Ledger between them.
 pub struct World {
     /// The shop.
     pub shop: Shop,
-    /// The book.
+    /// The book, where it is one of the v2 family; nobody's where it is not.
     pub book: Book,
+    /// The book, where it is not of that family.
+    pub other: Option<Other>,
     /// Ledger.
     pub ledger: Arc<Ledger>,
     /// The tenant.
     pub tenant: String,
     /// Its binding.
     pub binding: String,
+    provider: &'static str,
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
     tenants_table: String,
@@ -193,6 +243,8 @@ pub struct WorldOptions {
     pub timers: Option<fn(&mut Timers)>,
     /// The methods `stripe_payments` and `trade_credit` have a bank account.
     pub banks: bool,
+    /// What the book speaks.
+    pub spoken: Spoken,
 }
 
 impl World {
@@ -223,10 +275,26 @@ impl World {
         let clock = SimulatedClock::standing_at(MORNING_MS);
         let seconds = clock.clone();
         let world_clock = WorldClock::from_function(move || seconds.now_ms().div_euclid(1_000));
-        let shop =
-            Shop::start(ShopOptions { clock: world_clock.clone(), client: options.client, ..ShopOptions::default() })
-                .await?;
-        let book = Book::start(BookOptions { clock: world_clock, ..BookOptions::default() }).await?;
+        let shop = Shop::start(ShopOptions {
+            clock: world_clock.clone(),
+            client: options.client,
+            providers: vec![options.spoken.provider().to_owned()],
+            ..ShopOptions::default()
+        })
+        .await?;
+        let house = if options.spoken == Spoken::Freeagent { House::Freeagent } else { House::V2 };
+        let book = Book::start(BookOptions { clock: world_clock.clone(), house, ..BookOptions::default() }).await?;
+        let other = match options.spoken {
+            Spoken::V2 | Spoken::Freeagent => None,
+            Spoken::Accounting => {
+                let open = AccountingOptions { clock: world_clock, ..AccountingOptions::default() };
+                Some(Other::Accounting(AccountingBook::start(open).await?))
+            }
+            Spoken::Sage => {
+                let open = SageOptions { clock: world_clock, ..SageOptions::default() };
+                Some(Other::Sage(SageBook::start(open).await?))
+            }
+        };
 
         let trip = Arc::new(Trip::default());
         let mut timers = Timers::default();
@@ -245,11 +313,33 @@ impl World {
             trip,
             memory: Mutex::default(),
         });
-        let (tenant, binding) = pair(&ledger, &shop, &book, &name, &options).await?;
+        let (tenant, binding) = pair(&ledger, &shop, &book, other.as_ref(), &name, &options).await?;
         let (url, door) = open_door(Arc::clone(&ledger)).await?;
         shop.pair_directly(&tenant, API_KEY, &url);
         ledger.clock.advance(1_000);
-        Ok(Some(Self { shop, book, ledger, tenant, binding, tables, runs_table, tenants_table, door }))
+        Ok(Some(Self {
+            shop,
+            book,
+            other,
+            ledger,
+            tenant,
+            binding,
+            provider: options.spoken.provider(),
+            tables,
+            runs_table,
+            tenants_table,
+            door,
+        }))
+    }
+
+    /// What the book holds, whatever it speaks.
+    #[must_use]
+    pub fn holds(&self) -> Statement {
+        match &self.other {
+            None => self.book.statement(),
+            Some(Other::Accounting(book)) => book.statement(),
+            Some(Other::Sage(book)) => book.statement(),
+        }
     }
 
     /// The shop tells of something now, past its outbox: that keeps one row for all edits of an entity.
@@ -268,7 +358,7 @@ impl World {
             path_parameters: Some(
                 [("tenant", self.tenant.clone()), ("event", event.to_owned())].into_iter().map(some).collect(),
             ),
-            query_string_parameters: Some([("provider", "xero".to_owned())].into_iter().map(some).collect()),
+            query_string_parameters: Some([("provider", self.provider.to_owned())].into_iter().map(some).collect()),
             headers: Some(
                 [("Authorization", token), ("Idempotency-Key", format!("{event}:{id}"))]
                     .into_iter()
@@ -589,6 +679,7 @@ async fn pair(
     ledger: &Ledger,
     shop: &Shop,
     book: &Book,
+    other: Option<&Other>,
     name: &str,
     options: &WorldOptions,
 ) -> anyhow::Result<(String, String)> {
@@ -600,9 +691,18 @@ async fn pair(
             api_key: SecretString::from(API_KEY),
         })
         .await?;
-    let mut settings = settings(book);
+    // The books outside the family have one organisation each, so that worlds share it: their tables are their own.
+    let (base_url, organisation, mut settings, account) = match other {
+        None => (book.url(), name.to_owned(), settings(book), book.url_of("bank_accounts", "1")),
+        Some(Other::Accounting(book)) => (book.url(), book.tenant(), coded(&ACCOUNTING), "090".to_owned()),
+        Some(Other::Sage(book)) => {
+            let ids = [ledger_account(4_000), ledger_account(4_910)];
+            let named = CodedSettings { income: &ids[0], shipping: &ids[1], ..SAGE };
+            let settings = SettingsV1 { purchase_category: Some(ledger_account(5_000)), ..coded(&named) };
+            (book.url(), book.business(), settings, bank_account(1_200))
+        }
+    };
     if options.banks {
-        let account = book.url_of("bank_accounts", "1");
         settings.payment_methods =
             ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
     }
@@ -612,16 +712,45 @@ async fn pair(
     let binding = operate
         .add_binding(&NewBinding {
             tenant: tenant.tenant.clone(),
-            provider: "xero".to_owned(),
-            dialect: "v2".to_owned(),
-            base_url: book.url(),
-            organisation: name.to_owned(),
+            provider: options.spoken.provider().to_owned(),
+            dialect: options.spoken.dialect().to_owned(),
+            base_url,
+            organisation,
             web_name: None,
             token: SecretString::from(BOOK_TOKEN),
             settings,
         })
         .await?;
     Ok((tenant.tenant, binding.binding))
+}
+
+/// What a book with tax codes calls things.
+struct CodedSettings<'a> {
+    income: &'a str,
+    shipping: &'a str,
+    taxes: [(&'a str, &'a str); 3],
+}
+
+const ACCOUNTING: CodedSettings<'static> = CodedSettings {
+    income: "200",
+    shipping: "205",
+    taxes: [("20", "OUTPUT2"), ("5", "RROUTPUT"), ("0", "ZERORATEDOUTPUT")],
+};
+const SAGE: CodedSettings<'static> =
+    CodedSettings { income: "", shipping: "", taxes: [("20", "GB_STANDARD"), ("5", "GB_LOWER"), ("0", "GB_ZERO")] };
+
+fn coded(named: &CodedSettings<'_>) -> SettingsV1 {
+    let rule = |(rate, code): (&str, &str)| TaxRuleV1 { rate: rate.to_owned(), country: None, code: code.to_owned() };
+    SettingsV1 {
+        time_zone: "Europe/London".to_owned(),
+        book_currency: "GBP".to_owned(),
+        book_country: Some("GB".to_owned()),
+        tax_map: named.taxes.map(rule).to_vec(),
+        income_category: named.income.to_owned(),
+        shipping_category: named.shipping.to_owned(),
+        invoice_number_prefix: Some("MAG-".to_owned()),
+        ..SettingsV1::default()
+    }
 }
 
 /// Settings that fit the book's defaults.

@@ -307,7 +307,7 @@ pub(super) fn product(product: &Product, item: Item, context: &Context, pricing:
     if purchase.is_none() && item != Item::Service {
         return Err(Fault::refused(
             Code::SettingsInvalid,
-            "The book wants an account for purchases with each product: set default_purchase_ledger_account_id.",
+            "The book wants an account for purchases with each product: set purchase_category.",
         ));
     }
     let body = ProductBody {

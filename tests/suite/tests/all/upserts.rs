@@ -1,7 +1,7 @@
 //! Customers and products: made, brought up to date, left alone.
 
 use anyhow::{Context, ensure};
-use ledger_suite::world::{World, WorldOptions};
+use ledger_suite::world::{Spoken, World, WorldOptions};
 use ledger_world::book::Seed;
 use ledger_world::shop::{Address, CustomerEdit, CustomerSpec, ItemSpec, OrderSpec, ProductSpec};
 use serde_json::json;
@@ -147,5 +147,36 @@ async fn products_go_to_the_book_where_the_settings_say_so() -> anyhow::Result<(
     ensure!(products.len() == 1 && products[0].price == "17.99", "{products:?}");
     let chip = world.shop.chip("product", mug).context("no chip")?;
     ensure!(chip.sync_status == "synced", "the chip is {}", chip.sync_status);
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stock_moves_towards_the_shops() -> anyhow::Result<()> {
+    let options = WorldOptions {
+        spoken: Spoken::Sage,
+        settings: Some(|settings| {
+            settings.sync_products = Some(true);
+            settings.sync_stock = Some(true);
+        }),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    let mug = world.shop.saves_product(ProductSpec::simple("MUG", "Mug", "15.99").stocked(118));
+    world.settles().await?;
+    world.ended("product.upserted", mug, "succeeded", None).await?;
+    let stock = |world: &World| world.holds().products.first().and_then(|product| product.stock.clone());
+    ensure!(stock(&world).as_deref() == Some("118"), "{:?}", world.holds());
+    world.ledger.clock.advance(60_000);
+    world.shop.stocks(mug, 100)?;
+    world.tells("product.upserted", mug).await?;
+    world.settles().await?;
+    world.ended("product.upserted", mug, "succeeded", None).await?;
+    ensure!(stock(&world).as_deref() == Some("100"), "{:?}", world.holds());
+    world.ledger.clock.advance(60_000);
+    world.tells("product.upserted", mug).await?;
+    world.settles().await?;
+    world.ended("product.upserted", mug, "skipped", Some("superseded")).await?;
+    let book = world.holds();
+    ensure!(book.products.len() == 1 && book.stock_movements.len() == 2, "{book:?}");
     world.is_clean()
 }
