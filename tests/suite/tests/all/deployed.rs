@@ -15,7 +15,7 @@ use ledger_suite::trip::Side;
 use ledger_suite::world::API_KEY;
 use ledger_world::book::{Book, BookFault, BookOptions, FaultSpec};
 use ledger_world::runtime_api::{LambdaFunction, LambdaOptions};
-use ledger_world::shop::{Shop, ShopOptions, jwt};
+use ledger_world::shop::{Address, ItemSpec, OrderSpec, Shop, ShopOptions, jwt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -138,7 +138,13 @@ async fn what_fails_twice_is_done_within_two_sweeps() -> anyhow::Result<()> {
     let Some(deployed) = Deployed::start("twice").await? else { return Ok(()) };
     let fault = BookFault::RateLimited { retry_after: Some(1) };
     deployed.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, fault));
-    let invoice = deployed.shop.raises("b2b-on-terms")?;
+    // Of a guest and not paid yet: one event alone, so that nobody else takes the book or the faults.
+    let address = Address::british("1 High Street", "London", "N1 7AA");
+    let order = OrderSpec::for_guest("sam@example.com", "Sam", "Lee", address)
+        .item(ItemSpec::simple("MUG", "Mug", 1, "19.99").taxed(20))
+        .paid_by("trade_credit");
+    let order = deployed.shop.places(&order)?;
+    let invoice = deployed.shop.invoices(&order)?;
     deployed.shop.ticks().await;
     for failures in 1..=2 {
         until("the attempt failed", LIMIT, || async {

@@ -1,10 +1,11 @@
 //! What becomes of money: payments, credit notes, what is set off and what is paid back, in every order.
 
 use anyhow::{Context, ensure};
+use futures::future::join_all;
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::QueueName;
 use ledger_suite::world::{Spoken, World, WorldOptions};
-use ledger_world::shop::{Address, ItemSpec, MemoSpec, OrderSpec};
+use ledger_world::shop::{Address, CustomerSpec, ItemSpec, MemoSpec, OrderSpec};
 
 async fn world(banks: bool) -> anyhow::Result<Option<World>> {
     World::start(WorldOptions { banks, ..WorldOptions::default() }).await
@@ -229,6 +230,44 @@ async fn three_partial_refunds_come_to_the_whole() -> anyhow::Result<()> {
     ensure!(moved(&world) == (1, 0, 3), "{statement:?}");
     ensure!(statement.refunds.iter().all(|refund| refund.amount == "15.99"), "{statement:?}");
     ensure!(statement.credit_notes.iter().all(|note| note.outstanding == "0.00"), "{statement:?}");
+    world.is_clean()
+}
+
+/// Orders of one new customer, each with its invoice, its payment and a refund.
+const ORDERS_AT_ONCE: usize = 17;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_workers_at_once_make_one_contact_of_one_new_customer() -> anyhow::Result<()> {
+    let world = world!(true);
+    let jane = CustomerSpec::new("jane@example.com", "Jane", "Doe").billed_to(Address::british(
+        "1 High Street",
+        "London",
+        "N1 7AA",
+    ));
+    let jane = world.shop.customers().register(jane)?;
+    let mut memos = Vec::new();
+    for _ in 0..ORDERS_AT_ONCE {
+        let order =
+            OrderSpec::for_customer(jane).item(ItemSpec::simple("MUG", "Mug", 3, "15.99")).paid_by("stripe_payments");
+        let (order, invoice) = sells(&world, &order)?;
+        memos.push(world.shop.refunds(&MemoSpec::of_invoice(order, invoice).only("MUG", 1))?);
+    }
+    world.ticks().await;
+    world.ticks().await;
+    let messages: Vec<_> =
+        world.ledger.queue.take().into_iter().filter(|it| matches!(it.queue, QueueName::Work(_))).collect();
+    ensure!(messages.len() > 50, "only {} workers", messages.len());
+    for outcome in join_all(messages.iter().map(|message| world.handles(message))).await {
+        outcome?;
+    }
+    world.settles().await?;
+    for memo in memos {
+        world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    }
+    let statement = world.holds();
+    let told = (statement.contacts.len(), statement.invoices.len(), statement.credit_notes.len());
+    ensure!(told == (1, ORDERS_AT_ONCE, ORDERS_AT_ONCE), "{told:?}");
+    ensure!(moved(&world) == (ORDERS_AT_ONCE, 0, ORDERS_AT_ONCE), "{:?}", moved(&world));
     world.is_clean()
 }
 
