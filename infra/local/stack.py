@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import dataclasses
 import hashlib
 import io
 import json
@@ -22,6 +23,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -42,8 +44,38 @@ REGION = "eu-west-1"
 ACCOUNT = "000000000000"
 BUCKET = "ledger-deployments"
 OPERATOR = "ledger-operator"
-# What `up` starts besides the engine, and under which name its address is written down.
-STAND_INS = {"shop": "SHOP_URL", "book": "BOOK_URL"}
+
+
+@dataclasses.dataclass(frozen=True)
+class StandIn:
+    """What `up` starts besides the engine: a program, and under which name its address is written down."""
+
+    program: str
+    variable: str
+    arguments: tuple[str, ...] = ()
+    # Takes the id of the organisation whose book it is. A book that is started anew counts its documents from 1 again,
+    # so it gets another one: what the stack remembers of the last one is not true of this.
+    organisation: str | None = None
+
+
+def shop(provider: str, variable: str) -> StandIn:
+    """A shop with one provider's module, which tells of products too."""
+    return StandIn("world-shop", variable, ("--provider", provider, "--catalogue-watcher", provider))
+
+
+# A shop to a dialect: two dialects are of one provider, and a shop sends an event to a provider once.
+STAND_INS = {
+    "shop": shop("xero", "SHOP_URL"),
+    "book": StandIn("world-book", "BOOK_URL"),
+    "shop-accounting": shop("xero", "SHOP_ACCOUNTING_URL"),
+    "book-accounting": StandIn("world-accounting", "BOOK_ACCOUNTING_URL", organisation="--tenant"),
+    "shop-sage": shop("sage_accounting", "SHOP_SAGE_URL"),
+    "book-sage": StandIn("world-sage", "BOOK_SAGE_URL", organisation="--business"),
+    "shop-freeagent": shop("freeagent", "SHOP_FREEAGENT_URL"),
+    # Without the real one's limits: a sixth demo within a minute would have to wait for the next.
+    "book-freeagent": StandIn("world-freeagent", "BOOK_FREEAGENT_URL",
+                              ("--requests-per-minute", "0", "--requests-per-hour", "0")),
+}
 # Where only these differ from the defaults, everything else behaves as it would on AWS.
 LOCAL_PARAMETERS = {
     "AllowPrivateAddresses": "true",
@@ -120,7 +152,7 @@ class Stack:
             state = self.folder / "engine"
             # The engine writes its state when it ends in peace; of one that did not, nothing whole is left.
             if not self.ended_in_peace.exists():
-                # A shop and a book that remember what the stack does not would contradict it.
+                # Shops and books that remember what the stack does not would contradict it.
                 for name in STAND_INS:
                     processes.stop(self.records / f"{name}.json")
                 shutil.rmtree(state, ignore_errors=True)
@@ -296,35 +328,49 @@ class Stack:
     # ------------------------------------------------------------ stand-ins
 
     def start_stand_ins(self, binaries: Path) -> dict[str, str]:
-        """Starts what plays the shop and the book; one whose program was rebuilt is started anew."""
-        addresses = {}
-        for name, variable in STAND_INS.items():
-            program = binaries / f"world-{name}"
+        """Starts what plays shops and books; one whose program was rebuilt is started anew."""
+        remembered = read_env(self.env_file)
+        starting = {}
+        for name, stand_in in STAND_INS.items():
+            program = binaries / stand_in.program
             if not program.exists():
                 say(f"    {program} is not built: no {name}")
                 continue
-            record = self.records / f"{name}.json"
-            version = str(program.stat().st_mtime_ns)
-            running = processes.find(record)
+            version = " ".join([str(program.stat().st_mtime_ns), *stand_in.arguments])
+            running = processes.find(self.records / f"{name}.json")
             if running is not None and running["version"] != version:
-                processes.stop(record)
+                processes.stop(self.records / f"{name}.json")
                 running = None
-            if running is None:
-                with step(f"starting the {name}"):
-                    log = self.logs / f"{name}.log"
-                    remembered = read_env(self.env_file).get(variable, "")
-                    port = remembered.rpartition(":")[2] if remembered else str(free_port())
-                    command = [str(program), "--listen", f"127.0.0.1:{port}"]
-                    environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
-                    log.unlink(missing_ok=True)
-                    processes.start(record, command, environment, log, version=version)
-                    wait_for(lambda: listening(log) is not None, 20, f"the {name}", log,
-                             lambda: processes.find(record) is not None)
-            address = listening(self.logs / f"{name}.log")
+            starting[name] = None if running else version
+        new = [name for name, version in starting.items() if version]
+        if new:
+            with step(f"starting {', '.join(new)}"):
+                for name in new:
+                    self.start_stand_in(name, binaries, starting[name], remembered)
+                for name in new:
+                    wait_for(lambda name=name: listening(self.logs / f"{name}.log") is not None, 20, f"the {name}",
+                             self.logs / f"{name}.log",
+                             lambda name=name: processes.find(self.records / f"{name}.json") is not None)
+        addresses = {}
+        for name in starting:
+            log = self.logs / f"{name}.log"
+            address = listening(log)
             if address is None or not answers(f"{address}/_control/health"):
-                sys.exit(f"the {name} does not answer; see {self.logs / f'{name}.log'}")
-            addresses[variable] = address
+                sys.exit(f"the {name} does not answer; see {log}")
+            addresses[STAND_INS[name].variable] = address
         return addresses
+
+    def start_stand_in(self, name: str, binaries: Path, version: str, remembered: dict[str, str]) -> None:
+        stand_in = STAND_INS[name]
+        address = remembered.get(stand_in.variable, "")
+        port = address.rpartition(":")[2] if address else str(free_port())
+        command = [str(binaries / stand_in.program), "--listen", f"127.0.0.1:{port}", *stand_in.arguments]
+        if stand_in.organisation:
+            command += [stand_in.organisation, uuid.uuid4().hex]
+        log = self.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        processes.start(self.records / f"{name}.json", command, environment, log, version=version)
 
     # ------------------------------------------------------------ commands
 
@@ -382,10 +428,10 @@ class Stack:
         for name in ("engine", *STAND_INS):
             entry = processes.find(self.records / f"{name}.json")
             running += entry is not None
-            print(f"{name:8} {'pid ' + str(entry['pid']) if entry else 'not running'}")
+            print(f"{name:15} {'pid ' + str(entry['pid']) if entry else 'not running'}")
         if self.engine is not None:
             described = self.describe()
-            print(f"{'stack':8} {described['StackStatus'] if described else 'not deployed'}")
+            print(f"{'stack':15} {described['StackStatus'] if described else 'not deployed'}")
         return 0 if running else 1
 
     def sweep(self) -> int:
@@ -500,7 +546,7 @@ def main() -> int:
     up.add_argument("--binaries", type=Path, default=ROOT / "target" / "debug", help="where the stand-ins were built")
     up.add_argument("--params", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of the template")
     up.add_argument("--port", type=int, help="the engine's port; a free one by default")
-    up.add_argument("--no-world", action="store_true", help="start no shop and no book")
+    up.add_argument("--no-world", action="store_true", help="start no shops and no books")
     down = commands.add_parser("down", help="stop everything that up started")
     down.add_argument("--keep-state", action="store_true", help="a later up goes on where this ended")
     commands.add_parser("restart", help="end the engine and start it again on its state")
