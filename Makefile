@@ -18,11 +18,11 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: up ## Watch documents travel from a shop into a book, on the local stack
+demo: up ## Watch documents travel from shops into four books, on the local stack
 	@target/debug/ledger-demo
 
 .PHONY: up
-up: build-local ## Start the local stack, or bring it to the newest code, and pair its shop
+up: build-local ## Start the local stack, or bring it to the newest code, and pair its shops
 	@$(stack) up --params $(PARAMS)
 	@target/debug/ledger-demo --pair-only
 

@@ -1,7 +1,7 @@
 //! Six invoices, each with the end that it should come to.
 
-use crate::pairing::MISCONFIGURED_WEBSITE;
-use crate::strangers::{Invoice, Shop};
+use crate::places::MISCONFIGURED_WEBSITE;
+use crate::strangers::{Chip, Invoice, Shop};
 use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::timeline::Moment;
@@ -97,7 +97,7 @@ impl Case {
             Origin::Order(order) => shop.sells(&order()).await?,
         };
         let currency = shop.currency(invoice.id).await?;
-        let chip = shop.chip(invoice.id).await?.sync_status;
+        let chip = shop.chip("invoice", invoice.id).await?.sync_status;
         let note = format!("{} {currency}, chip {chip}", money(invoice.grand_total));
         let seen = vec![Moment::new(at, "invoice raised in the shop", note)];
         Ok(Story { title: self.title, end: self.end, invoice, currency, seen })
@@ -108,6 +108,18 @@ impl Case {
 pub(crate) fn money(mut figure: Decimal) -> String {
     figure.rescale(figure.scale().max(2));
     figure.to_string()
+}
+
+/// A chip as the shop shows it.
+pub(crate) fn shown(chip: &Chip) -> String {
+    let (mark, word) = match chip.sync_status.as_str() {
+        "synced" => ("✓", "Synced"),
+        "skipped" => ("–", "Skipped"),
+        "failed" => ("✗", "Failed"),
+        _ => ("…", "Pending"),
+    };
+    let why = chip.skip_reason.as_ref().or(chip.error_code.as_ref()).or(chip.provider_reference.as_ref());
+    format!("{mark} {word} {}", why.cloned().unwrap_or_default()).trim_end().to_owned()
 }
 
 fn of_misconfigured_website() -> OrderSpec {

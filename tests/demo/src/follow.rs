@@ -1,8 +1,10 @@
 //! Follows invoices from the shop's outbox to the chip in its grid.
 
-use crate::cases::{CASES, End, Story, money};
+use crate::cases::{CASES, End, Story, money, shown};
+use crate::delivery;
 use crate::pairing::Paired;
 use crate::strangers::{Book, Chip, Shop};
+use anyhow::Context;
 use ledger_aws::SystemClock;
 use ledger_aws::engine::operate::RunDetail;
 use ledger_aws::engine::ports::Clock;
@@ -14,9 +16,6 @@ use std::collections::BTreeMap;
 const LOOK_MS: u64 = 50;
 /// Looks at a run whose chip has turned.
 const LOOKS_MAX: u32 = 20;
-/// What needs longer than this has lost a message: the sweeper is asked to look, in milliseconds. It would come by
-/// itself every minute.
-const SWEEP_AFTER_MS: u64 = 15_000;
 
 /// An invoice at the end of its way, or at the end of our patience.
 pub(crate) struct Followed {
@@ -44,48 +43,46 @@ struct Delivered {
 }
 
 /// Raises each invoice, has the shop's cron deliver it, and follows all of them to their ends.
-pub(crate) async fn follow(
-    stack: &Stack,
-    shop: &Shop,
-    book: &Book,
-    paired: &Paired,
-    limit_seconds: u64,
-    stack_name: &str,
-) -> anyhow::Result<Vec<Followed>> {
-    let limit_ms = i64::try_from(limit_seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
-    let until = SystemClock.now_ms().saturating_add(limit_ms);
-    let mut others: BTreeMap<String, u32> = BTreeMap::new();
+pub(crate) async fn follow(stack: &Stack, paired: &Paired, until: i64) -> anyhow::Result<Vec<Followed>> {
+    let (shop, book) = (&paired.place.shop, &paired.place.book);
+    let mut others = Vec::new();
     let mut under_way = Vec::new();
     for case in &CASES {
         let delivered = deliver(shop, case.raise(shop).await?, until, &mut others).await?;
         let watch = tokio::spawn(watch(shop.clone(), delivered.story.invoice.id, until));
         under_way.push((delivered, watch));
     }
-    if !others.is_empty() {
-        let others = others.iter().map(|(event, count)| format!("{count} {event}")).collect::<Vec<_>>().join(", ");
-        output::print(&format!("Taken besides, and held until this version has a worker for them: {others}"));
-    }
     let mut followed = Vec::new();
-    for (number, (delivered, mut watch)) in (1_u32..).zip(under_way) {
-        let (chip, seen_at) = loop {
-            tokio::select! {
-                watched = &mut watch => break watched??,
-                () = SystemClock.sleep_ms(SWEEP_AFTER_MS) => sweep(stack_name).await,
-            }
-        };
+    for (number, (delivered, watch)) in (1_u32..).zip(under_way) {
+        let (chip, seen_at) = watch.await??;
+        // The run of the payment, delivered beside it, may have turned the chip first.
+        delivery::ended(stack, &delivered.run_id, until).await?;
         let detail = settled(stack, &delivered.run_id).await?;
         let title = delivered.story.title;
         let (text, end) = tell(book, delivered.story, &detail, chip, &paired.prefix, seen_at).await?;
         output::print(&format!("\n{number} of {}: {title}\n{text}", CASES.len()));
         followed.push(end);
     }
+    output::print(&format!("\nDelivered besides: {}", besides(stack, &others, until).await?));
     Ok(followed)
 }
 
+/// What became of the runs that came along: customers, and payments of what was paid at once.
+async fn besides(stack: &Stack, runs: &[String], until: i64) -> anyhow::Result<String> {
+    let mut ends: BTreeMap<String, u32> = BTreeMap::new();
+    for run in runs {
+        let run = delivery::ended(stack, run, until).await?.run;
+        let why = run.code.filter(|_| run.state != "succeeded").map(|code| format!(" ({code})")).unwrap_or_default();
+        let count = ends.entry(format!("{} {}{why}", run.event, run.state)).or_default();
+        *count = count.saturating_add(1);
+    }
+    Ok(ends.iter().map(|(end, count)| format!("{count} × {end}")).collect::<Vec<_>>().join(", "))
+}
+
 /// Waits until the shop's chip is no longer pending, or until then; and when it was seen.
-async fn watch(shop: Shop, invoice: u64, until: i64) -> anyhow::Result<(Chip, i64)> {
+async fn watch(shop: Shop, invoice: i64, until: i64) -> anyhow::Result<(Chip, i64)> {
     loop {
-        let chip = shop.chip(invoice).await?;
+        let chip = shop.chip("invoice", invoice).await?;
         let now = SystemClock.now_ms();
         if chip.sync_status != "pending" || now >= until {
             return Ok((chip, now));
@@ -107,48 +104,21 @@ async fn settled(stack: &Stack, run_id: &str) -> anyhow::Result<RunDetail> {
     }
 }
 
-/// Ticks the shop's cron until an invoice is delivered; `others` counts what else was.
-async fn deliver(
-    shop: &Shop,
-    mut story: Story,
-    until: i64,
-    others: &mut BTreeMap<String, u32>,
-) -> anyhow::Result<Delivered> {
+/// Has the shop's cron deliver an invoice; `others` are the runs of what went with it.
+async fn deliver(shop: &Shop, mut story: Story, until: i64, others: &mut Vec<String>) -> anyhow::Result<Delivered> {
     let key = format!("invoice.created:{}", story.invoice.id);
-    loop {
-        let at = SystemClock.now_ms();
-        anyhow::ensure!(at < until, "the ledger does not take the shop's deliveries");
-        let sent = shop.ticks().await?;
-        let took = SystemClock.now_ms().saturating_sub(at);
-        for other in sent.iter().filter(|sent| sent.idempotency_key != key && sent.is_good()) {
-            let count = others.entry(other.event_name.clone()).or_default();
-            *count = count.saturating_add(1);
+    let mut run_id = None;
+    for it in delivery::deliver(shop, std::slice::from_ref(&key), until).await? {
+        if it.sent.idempotency_key != key {
+            others.extend(it.sent.run_id());
+            continue;
         }
-        anyhow::ensure!(!sent.is_empty(), "the shop's outbox has no {key}");
-        // A full outbox takes several ticks.
-        let Some(sent) = sent.iter().find(|sent| sent.idempotency_key == key) else { continue };
-        let status = sent.status.map_or_else(|| sent.body.clone(), |status| status.to_string());
-        story.seen.push(Moment::new(at, "the shop's cron delivers", status).taking(took));
-        if let Some(run_id) = sent.run_id().filter(|_| sent.is_good()) {
-            return Ok(Delivered { story, run_id });
-        }
-        let refused = sent.status.is_some_and(|status| (400..500).contains(&status));
-        anyhow::ensure!(!refused, "the ledger refuses {key}: {:?} {}", sent.status, sent.body);
-        // The shop would try again after its backoff; a watcher doesn't want to wait for that.
-        shop.requeues(sent.outbox_id).await?;
-        SystemClock.sleep_ms(LOOK_MS.saturating_mul(10)).await;
+        let status = it.sent.status.map_or_else(|| it.sent.body.clone(), |status| status.to_string());
+        story.seen.push(Moment::new(it.at, "the shop's cron delivers", status).taking(it.took));
+        run_id = it.sent.run_id();
     }
-}
-
-/// Asks the local stack's sweeper to look now. Where that can't be, its schedule brings it within a minute.
-async fn sweep(stack_name: &str) {
-    let name = stack_name.strip_prefix("ledger-").unwrap_or("default");
-    let mut command = tokio::process::Command::new("python3");
-    command.args(["infra/local/stack.py", "--name", name, "sweep"]);
-    match command.output().await {
-        Ok(swept) => output::print(&format!("Swept: {}", String::from_utf8_lossy(&swept.stdout).trim())),
-        Err(error) => output::complain(&format!("not swept: {error}")),
-    }
+    let run_id = run_id.with_context(|| format!("no run of {key}"))?;
+    Ok(Delivered { story, run_id })
 }
 
 /// The story as text, and how it ended.
@@ -198,22 +168,8 @@ async fn tell(
     Ok((text, Followed { title: story.title, number, shop_total, book_total, state, chip, took_ms, wrong }))
 }
 
-fn shown(chip: &Chip) -> String {
-    let (mark, word) = match chip.sync_status.as_str() {
-        "synced" => ("✓", "Synced"),
-        "skipped" => ("–", "Skipped"),
-        "failed" => ("✗", "Failed"),
-        _ => ("…", "Pending"),
-    };
-    let why = chip.skip_reason.as_ref().or(chip.error_code.as_ref()).or(chip.provider_reference.as_ref());
-    format!("{mark} {word} {}", why.cloned().unwrap_or_default()).trim_end().to_owned()
-}
-
-/// A table of all, and the verdict.
-pub(crate) fn summary(followed: &[Followed], tenant: &str, took_ms: i64) -> String {
-    let seconds = |milliseconds: i64| {
-        format!("{}.{} s", milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000).div_euclid(100))
-    };
+/// A table of all, and what is wrong.
+pub(crate) fn summary(followed: &[Followed], took_ms: i64) -> String {
     let row = |it: &Followed| {
         vec![
             it.title.to_owned(),
@@ -243,7 +199,10 @@ pub(crate) fn summary(followed: &[Followed], tenant: &str, took_ms: i64) -> Stri
     } else {
         wrong.join("\n")
     };
-    format!(
-        "\n{table}\n\n{verdict}\n\nLook for yourself:\n  target/debug/ledger dead-letters list\n  target/debug/ledger runs list --tenant {tenant}"
-    )
+    format!("\n{table}\n\n{verdict}")
+}
+
+/// Milliseconds as seconds.
+pub(crate) fn seconds(milliseconds: i64) -> String {
+    format!("{}.{} s", milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000).div_euclid(100))
 }

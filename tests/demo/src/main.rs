@@ -1,13 +1,19 @@
 //! `ledger-demo`: what `make demo` runs against the local stack.
 //!
-//! It pairs the stand-in shop with a tenant, raises six invoices, lets the shop's cron deliver them, follows each until
-//! the shop shows what became of it, and compares the totals of shop and book to the penny. It ends with 0 only where
-//! each invoice came to the end that it should.
+//! It pairs four stand-in shops, each bound to a book of another dialect. Then it raises six invoices in the first, lets
+//! the shop's cron deliver them, follows each until the shop shows what became of it, and compares the totals of shop and
+//! book to the penny. Then one order lives in each dialect, from the customer's account to the refund of all that was
+//! paid, and what the book holds in the end is compared with the shop. It ends with 0 only where everything came to the
+//! end that it should.
 
 mod cases;
+mod compare;
+mod delivery;
 mod follow;
 mod http;
+mod life;
 mod pairing;
+mod places;
 mod strangers;
 mod variables;
 
@@ -16,12 +22,12 @@ use clap::Parser;
 use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::{Stack, output};
+use pairing::Paired;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use strangers::{Book, Shop};
 use variables::Variables;
 
-/// How long all invoices together may take, in seconds.
+/// How long each part may take, in seconds.
 const LIMIT_SECONDS: u64 = 60;
 
 /// Watch documents travel from a shop into a book, on the local stack.
@@ -31,13 +37,13 @@ struct Arguments {
     /// The stack's environment file, as `make up` writes it.
     #[arg(long, value_name = "FILE", default_value = ".local/stack.env")]
     stack_env: PathBuf,
-    /// Only pair the shop with a tenant, unless it is paired already.
+    /// Only pair each shop with a tenant, unless it is paired already.
     #[arg(long)]
     pair_only: bool,
-    /// Pair with a new tenant even if the shop is paired.
+    /// Pair with new tenants even if the shops are paired.
     #[arg(long)]
     fresh: bool,
-    /// Seconds that the invoices may take.
+    /// Seconds that each part may take.
     #[arg(long, value_name = "SECONDS", default_value_t = LIMIT_SECONDS)]
     limit: u64,
 }
@@ -58,17 +64,51 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<bool> {
     let began = SystemClock.now_ms();
     let mut variables = Variables::read(&arguments.stack_env).context("is the stack up? `make up` starts it")?;
     let stack = Stack::open(&|name| variables.get(name))?;
-    let shop = Shop::at(&variables.need("SHOP_URL")?);
-    let book = Book::at(&variables.need("BOOK_URL")?);
-    let paired = pairing::pair(&stack, &shop, &book, &mut variables, arguments.fresh).await?;
-    if paired.fresh || arguments.pair_only {
+    let paired = pairing::pair_all(&stack, &mut variables, arguments.fresh).await?;
+    for paired in paired.iter().filter(|paired| paired.fresh || arguments.pair_only) {
         output::print(&paired.told());
     }
     if arguments.pair_only {
         return Ok(true);
     }
     let name = variables.get("LEDGER_STACK").unwrap_or_default();
-    let followed = follow::follow(&stack, &shop, &book, &paired, arguments.limit, &name).await?;
-    output::print(&follow::summary(&followed, &paired.tenant, SystemClock.now_ms().saturating_sub(began)));
-    Ok(followed.iter().all(follow::Followed::is_good))
+    let limit_ms = i64::try_from(arguments.limit.saturating_mul(1_000)).unwrap_or(i64::MAX);
+    tokio::select! {
+        shown = show(&stack, &paired, limit_ms, began) => shown,
+        never = delivery::sweeps(&name) => match never {},
+    }
+}
+
+/// Six invoices in the first dialect, then an order's life in each.
+async fn show(stack: &Stack, paired: &[Paired], limit_ms: i64, began: i64) -> anyhow::Result<bool> {
+    let [v2, accounting, sage, freeagent] = paired else { anyhow::bail!("there are {} shops", paired.len()) };
+    let until = || SystemClock.now_ms().saturating_add(limit_ms);
+    let followed = follow::follow(stack, v2, until()).await?;
+    output::print(&follow::summary(&followed, SystemClock.now_ms().saturating_sub(began)));
+
+    output::print(
+        "\nOne order lives in every dialect at once: bought, paid by card, refunded in part, refunded to the end.",
+    );
+    let (mark, until) = (format!("{:x}", began.div_euclid(1_000)), until());
+    let live = |paired| life::live(stack, paired, &mark, until);
+    let (v2, accounting, sage, freeagent) = tokio::try_join!(live(v2), live(accounting), live(sage), live(freeagent))?;
+    let lives = [v2, accounting, sage, freeagent];
+    for lived in &lives {
+        output::print(&lived.told());
+        for wrong in lived.wrongs() {
+            output::print(&format!("WRONG: {}: {wrong}", lived.title()));
+        }
+    }
+    let good = lives.iter().filter(|lived| lived.wrongs().is_empty()).count();
+    let took = follow::seconds(SystemClock.now_ms().saturating_sub(began));
+    output::print(&if good == lives.len() {
+        format!("\nAs it should be: in {good} dialects shop and book say the same to the penny; {took} in all.")
+    } else {
+        format!("\nWRONG: in {good} of {} dialects only shop and book say the same; {took} in all.", lives.len())
+    });
+    output::print("\nLook for yourself:\n  target/debug/ledger dead-letters list");
+    for paired in paired {
+        output::print(&format!("  target/debug/ledger runs list --tenant {}", paired.tenant));
+    }
+    Ok(good == lives.len() && followed.iter().all(follow::Followed::is_good))
 }

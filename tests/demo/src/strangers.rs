@@ -1,8 +1,10 @@
-//! The stand-in shop and book, by their control APIs.
+//! The stand-in shops and books, by their control APIs.
 
 use crate::http;
+use crate::places::Speech;
 use anyhow::Context;
-use ledger_world::shop::{OrderSpec, WebsiteSpec};
+use ledger_world::shop::{CustomerSpec, MemoSpec, OrderSpec, ProductSpec, WebsiteSpec};
+use ledger_world::statement::Statement;
 use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -11,8 +13,19 @@ use serde_json::{Value, json};
 /// An invoice as the shop knows it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Invoice {
-    pub(crate) id: u64,
+    pub(crate) id: i64,
     pub(crate) increment_id: String,
+    #[serde(deserialize_with = "figure")]
+    pub(crate) grand_total: Decimal,
+}
+
+/// An invoice or a credit memo in the shop's own grid.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Sale {
+    pub(crate) entity_type: String,
+    pub(crate) id: i64,
+    pub(crate) increment_id: String,
+    pub(crate) currency: String,
     #[serde(deserialize_with = "figure")]
     pub(crate) grand_total: Decimal,
 }
@@ -21,6 +34,7 @@ pub(crate) struct Invoice {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Chip {
     pub(crate) sync_status: String,
+    pub(crate) provider_entity_id: Option<String>,
     pub(crate) provider_reference: Option<String>,
     pub(crate) skip_reason: Option<String>,
     pub(crate) error_code: Option<String>,
@@ -30,7 +44,6 @@ pub(crate) struct Chip {
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Sent {
     pub(crate) outbox_id: i64,
-    pub(crate) event_name: String,
     pub(crate) idempotency_key: String,
     pub(crate) status: Option<u16>,
     pub(crate) body: String,
@@ -65,15 +78,22 @@ fn read<T: DeserializeOwned>(value: Value) -> anyhow::Result<T> {
     serde_json::from_value(value).context("the stand-in answers in another shape than it did")
 }
 
-/// The shop.
+/// A shop.
 #[derive(Clone, Debug)]
 pub(crate) struct Shop {
     pub(crate) url: String,
+    provider: &'static str,
+}
+
+/// The id of what was made.
+fn id_of(answer: &Value) -> anyhow::Result<i64> {
+    answer.get("id").and_then(Value::as_i64).context("what was made has no id")
 }
 
 impl Shop {
-    pub(crate) fn at(url: &str) -> Self {
-        Self { url: url.to_owned() }
+    /// The shop at an address, with that provider's module.
+    pub(crate) fn at(url: &str, provider: &'static str) -> Self {
+        Self { url: url.to_owned(), provider }
     }
 
     async fn control(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
@@ -100,13 +120,44 @@ impl Shop {
     }
 
     pub(crate) async fn sells(&self, order: &OrderSpec) -> anyhow::Result<Invoice> {
-        let placed = self.control("POST", "orders", Some(serde_json::to_value(order)?)).await?;
-        let order_id = placed.get("id").and_then(Value::as_i64).context("the placed order has no id")?;
+        let order_id = self.takes(order).await?;
+        self.invoices(order_id).await
+    }
+
+    /// A customer opens an account.
+    pub(crate) async fn registers(&self, customer: &CustomerSpec) -> anyhow::Result<i64> {
+        id_of(&self.control("POST", "customers", Some(serde_json::to_value(customer)?)).await?)
+    }
+
+    /// A product is saved.
+    pub(crate) async fn saves(&self, product: &ProductSpec) -> anyhow::Result<i64> {
+        id_of(&self.control("POST", "products", Some(serde_json::to_value(product)?)).await?)
+    }
+
+    /// An order is placed.
+    pub(crate) async fn takes(&self, order: &OrderSpec) -> anyhow::Result<i64> {
+        id_of(&self.control("POST", "orders", Some(serde_json::to_value(order)?)).await?)
+    }
+
+    /// All that is left of an order is invoiced.
+    pub(crate) async fn invoices(&self, order_id: i64) -> anyhow::Result<Invoice> {
         read(self.control("POST", "invoices", Some(json!({"order_id": order_id}))).await?)
     }
 
+    /// Money is given back.
+    pub(crate) async fn refunds(&self, memo: &MemoSpec) -> anyhow::Result<i64> {
+        id_of(&self.control("POST", "memos", Some(serde_json::to_value(memo)?)).await?)
+    }
+
+    /// What the shop's own grid says of an invoice or a credit memo.
+    pub(crate) async fn sale(&self, entity: &str, id: i64) -> anyhow::Result<Sale> {
+        let sales: Vec<Sale> = read(self.control("GET", "sales", None).await?)?;
+        let sale = sales.into_iter().find(|sale| sale.entity_type == entity && sale.id == id);
+        sale.with_context(|| format!("the shop's grids have no {entity} {id}"))
+    }
+
     /// The currency that an invoice is in.
-    pub(crate) async fn currency(&self, invoice: u64) -> anyhow::Result<String> {
+    pub(crate) async fn currency(&self, invoice: i64) -> anyhow::Result<String> {
         let document = self.control("GET", &format!("canonical/invoice/{invoice}"), None).await?;
         document.get("currency").and_then(Value::as_str).map(str::to_owned).context("an invoice without currency")
     }
@@ -122,12 +173,13 @@ impl Shop {
         self.control("POST", &format!("outbox/{outbox_id}/requeue"), None).await.map(drop)
     }
 
-    pub(crate) async fn chip(&self, invoice: u64) -> anyhow::Result<Chip> {
-        read(self.control("GET", &format!("chip/invoice/{invoice}?provider=xero"), None).await?)
+    pub(crate) async fn chip(&self, entity: &str, id: i64) -> anyhow::Result<Chip> {
+        let provider = self.provider;
+        read(self.control("GET", &format!("chip/{entity}/{id}?provider={provider}"), None).await?)
     }
 }
 
-/// The book.
+/// A book.
 #[derive(Clone, Debug)]
 pub(crate) struct Book {
     pub(crate) url: String,
@@ -143,10 +195,23 @@ impl Book {
         http::send(&self.url, "POST", "/_control/tokens", &[], Some(&tokens)).await?.good("tokens").map(drop)
     }
 
-    pub(crate) async fn knows(&self, token: &str) -> anyhow::Result<bool> {
+    /// The organisation that a token is for, `Some(None)` where the book doesn't say; `None` where it doesn't know the
+    /// token.
+    pub(crate) async fn organisation(&self, speech: Speech, token: &str) -> anyhow::Result<Option<Option<String>>> {
         let authorization = format!("Bearer {token}");
         let headers = [("Authorization", authorization.as_str())];
-        Ok(http::send(&self.url, "GET", "/v2/company", &headers, None).await?.status == 200)
+        let answer = http::send(&self.url, "GET", speech.greeting(), &headers, None).await?;
+        let named = match speech {
+            Speech::V2 | Speech::Freeagent => None,
+            Speech::Accounting => answer.body.pointer("/0/tenantId"),
+            Speech::Sage => answer.body.pointer("/$items/0/id"),
+        };
+        Ok((answer.status == 200).then(|| named.and_then(Value::as_str).map(str::to_owned)))
+    }
+
+    /// What the book holds.
+    pub(crate) async fn statement(&self) -> anyhow::Result<Statement> {
+        read(http::send(&self.url, "GET", "/_control/statement", &[], None).await?.good("statement")?)
     }
 
     pub(crate) async fn invoices(&self, reference: &str) -> anyhow::Result<Vec<BookInvoice>> {
