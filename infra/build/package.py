@@ -35,7 +35,7 @@ def logical_id(folder: str) -> str:
 
 
 def build(architecture: str) -> None:
-    """Four calls of `sam build` come here one after another; cargo finds nothing to do from the second on."""
+    """A call of `sam build` for each function comes here, one after another; cargo finds nothing to do from the second on."""
     binaries = tools.ensure("ship")
     environment = dict(os.environ, PATH=f"{binaries}{os.pathsep}{os.environ['PATH']}")
     command = ["cargo", "lambda", "build", "--release", "--locked", "--lambda-dir", str(SHIPPED)]

@@ -58,7 +58,9 @@ static PROFILE: Profile = Profile {
         lines_max: 500,
         payment_terms_in_days: 30,
     },
-    settle_seconds: 0,
+    // A create in doubt is sent again under its key. Only where it would not be the same any more is it looked for, and then
+    // its absence has to last: a request that timed out may still be on its way.
+    settle_seconds: 120,
     // The same `idempotency_id` gives one record and the same answer (Sage Accounting API guides, idempotency).
     replay: Replay::Always,
     calls_per_minute: 180,

@@ -143,8 +143,8 @@ impl Carry<'_, '_> {
             };
             return Ok(There::InBook(InBook { posted, number, contact }));
         }
-        // What has begun is finished, whatever policy says by now.
-        if row.is_none()
+        // What may be in the book is finished, whatever policy says by now.
+        if !is_begun(row.as_ref())
             && let Some(code) = policy::leaves_out_invoice(&self.settings.policy, invoice)
         {
             return Ok(There::LeftOut(code));
@@ -186,7 +186,7 @@ impl Carry<'_, '_> {
             There::LeftOut(code) => return Ok(Done::Skipped(code)),
         };
         let begun = self.state_of(&key);
-        if begun.is_none() {
+        if !is_begun(begun.as_ref()) {
             // How the invoice stands is asked of the book, which knows: somebody may have approved it there.
             let policy = policy::leaves_out_payment(self.settings, invoice, info);
             if let Some(code) = policy.filter(|code| *code != Code::InvoiceNotApproved) {
@@ -264,7 +264,7 @@ impl Carry<'_, '_> {
         let numbered = numbered(self.keys.credit_note.as_ref())?.clone();
         let store_id = self.store_id().or_else(|| invoice.map(|invoice| invoice.store_id));
         let row = self.state_of(&numbered.key);
-        if row.is_none() {
+        if !is_begun(row.as_ref()) {
             if let Some(code) = policy::leaves_out_credit_memo(&self.settings.policy, memo, store_id) {
                 return Ok(Done::Skipped(code));
             }

@@ -285,10 +285,21 @@ impl Executor<'_> {
         }
     }
 
-    /// Sends a create in doubt again, byte for byte and under its key; `None` where the bytes would be others by now.
+    /// Sends a create in doubt again, byte for byte and under its key; `None` where the bytes would be others by now, and
+    /// where the repetition is refused: that says nothing of the first send, which has to be looked for.
     async fn sent_again(&mut self, wanted: &Wanted, row: &XrefRow) -> Result<Option<Posted>, Ended> {
         self.in_doubt = true;
-        self.carry_out_as(wanted, Start::Fresh, row.epoch, None, Some(row)).await
+        match self.carry_out_as(wanted, Start::Fresh, row.epoch, None, Some(row)).await {
+            Err(Ended::Fault(fault)) if fault.action == Action::Refused && self.is_still_doubtful(wanted) => {
+                self.in_doubt = true;
+                Ok(None)
+            }
+            ended => ended,
+        }
+    }
+
+    fn is_still_doubtful(&self, wanted: &Wanted) -> bool {
+        self.row_of(wanted).is_some_and(|row| row.state == "reserved" && row.doubtful)
     }
 
     /// Ends doubt: adopts what is found, or believes the absence once the settle time is over.

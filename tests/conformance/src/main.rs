@@ -45,6 +45,10 @@ async fn main() -> anyhow::Result<ExitCode> {
         for told in &tally.told {
             output::line(&format!("    {told}"));
         }
+        if tally.refused.saturating_mul(100) > tally.cases.saturating_mul(penny::REFUSED_PERCENT_MAX) {
+            failed = failed.saturating_add(1);
+            output::line(&format!("    more than {} in a hundred are refused", penny::REFUSED_PERCENT_MAX));
+        }
         all = all.saturating_add(tally.cases);
         failed = failed.saturating_add(tally.failed);
     }

@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 
 /// Lives that one shop and one book see before fresh ones are opened, so that nothing grows slow.
 const LIVES_PER_BOOK: u64 = 100;
+/// Of a hundred documents, the most that may be refused, all of them foretold.
+pub const REFUSED_PERCENT_MAX: u64 = 5;
 /// Failures that are told.
 const TOLD_MAX: usize = 12;
 

@@ -5,8 +5,6 @@ use ledger_conformance::penny;
 
 /// Documents per dialect.
 const CASES: u64 = 500;
-/// Of a hundred documents, the most that may be refused, all of them foretold.
-const REFUSED_PERCENT_MAX: u64 = 5;
 
 #[tokio::test]
 async fn what_the_shop_counted_is_what_every_book_shows() {
@@ -15,6 +13,9 @@ async fn what_the_shop_counted_is_what_every_book_shows() {
         assert_eq!(tally.told, Vec::<String>::new(), "{name}");
         assert_eq!((tally.failed, tally.posted + tally.refused), (0, tally.cases), "{name}");
         assert!(tally.moved > CASES / 4, "{name}: {tally:?}");
-        assert!(tally.cases >= CASES && tally.refused * 100 <= tally.cases * REFUSED_PERCENT_MAX, "{name}: {tally:?}");
+        assert!(
+            tally.cases >= CASES && tally.refused * 100 <= tally.cases * penny::REFUSED_PERCENT_MAX,
+            "{name}: {tally:?}"
+        );
     }
 }
