@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow, SettingsRow, TenantRow,
-    TokenRow, XrefRow, keys,
+    AgendaRow, AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow, SettingsRow,
+    TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ rows! {
     SettingsRow => "settings",
     LeaseRow => "lease",
     AttentionRow => "attention",
+    AgendaRow => "agenda",
 }
 
 impl Row for XrefRow {

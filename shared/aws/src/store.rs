@@ -1,5 +1,6 @@
 //! The three tables.
 
+mod agenda;
 mod attempts;
 mod deliveries;
 mod operations;

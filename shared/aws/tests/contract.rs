@@ -5,6 +5,8 @@
 //! says that it was skipped. What a local engine never does (conflicts, throttling) is in `faults.rs`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
 
+#[path = "contract/agenda.rs"]
+mod agenda;
 #[path = "contract/attempts.rs"]
 mod attempts;
 #[path = "contract/deliveries.rs"]

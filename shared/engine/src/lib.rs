@@ -14,6 +14,7 @@ pub mod ports;
 pub mod post;
 pub mod push;
 pub mod shop;
+pub mod signin;
 pub mod sweep;
 pub mod tenants;
 pub mod worker;

@@ -3,6 +3,12 @@
 //! Every write names what it saw (a generation, a claim, a revision) and does nothing where that is no longer so. Every
 //! read is strongly consistent unless it says otherwise.
 
+mod agenda;
+mod issuer;
+
+pub use agenda::Agenda;
+pub use issuer::IssuerKeys;
+
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;

@@ -28,7 +28,7 @@ impl Book for HttpBook {
                     dialects::Method::Put => Method::PUT,
                 },
                 url,
-                bearer: call.token.expose_secret(),
+                bearer: Some(call.token.expose_secret()),
                 headers: &call.call.headers,
                 body: call.call.body.clone(),
                 timeout_ms: call.timeout_ms,

@@ -25,7 +25,8 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 pub(crate) struct Outbound<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    pub(crate) bearer: &'a str,
+    /// The token to send; none where the route wants none.
+    pub(crate) bearer: Option<&'a str>,
     /// Further headers, names in lower case.
     pub(crate) headers: &'a [(&'static str, String)],
     pub(crate) body: Option<String>,
@@ -38,10 +39,13 @@ pub(crate) async fn exchange(client: &Client, outbound: Outbound<'_>) -> Result<
     if outbound.timeout_ms == 0 {
         return Err(TransportFault::NotSent("no time left".to_owned()));
     }
-    let mut bearer = HeaderValue::try_from(format!("Bearer {}", outbound.bearer))
-        .map_err(|_| TransportFault::NotSent("the token can't be sent".to_owned()))?;
-    bearer.set_sensitive(true);
-    let mut request = client.request(outbound.method, outbound.url).header(AUTHORIZATION, bearer).header(ACCEPT, JSON);
+    let mut request = client.request(outbound.method, outbound.url).header(ACCEPT, JSON);
+    if let Some(token) = outbound.bearer {
+        let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
+            .map_err(|_| TransportFault::NotSent("the token can't be sent".to_owned()))?;
+        bearer.set_sensitive(true);
+        request = request.header(AUTHORIZATION, bearer);
+    }
     for (name, value) in outbound.headers {
         request = request.header(*name, value);
     }

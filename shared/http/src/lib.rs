@@ -13,12 +13,14 @@
 mod address;
 mod book;
 mod exchange;
+mod issuer;
 mod shop;
 mod target;
 #[cfg(test)]
 mod tests;
 
 pub use book::HttpBook;
+pub use issuer::HttpIssuer;
 pub use shop::HttpShop;
 
 use address::{CheckedResolver, Lookup, Reach, SystemLookup};
@@ -130,6 +132,12 @@ impl Http {
     #[must_use]
     pub fn shop(&self) -> HttpShop {
         HttpShop { http: self.clone() }
+    }
+
+    /// The keys that an issuer of operators' tokens publishes at this address.
+    #[must_use]
+    pub fn issuer(&self, keys_url: &str) -> HttpIssuer {
+        HttpIssuer { http: self.clone(), keys_url: keys_url.to_owned() }
     }
 
     /// Requests to books.

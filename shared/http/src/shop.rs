@@ -34,7 +34,7 @@ impl Shop for HttpShop {
             Outbound {
                 method: if call.body.is_some() { Method::POST } else { Method::GET },
                 url,
-                bearer: &token,
+                bearer: Some(&token),
                 headers: &[],
                 body: call.body.clone(),
                 timeout_ms: call.timeout_ms,

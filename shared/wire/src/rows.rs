@@ -1,6 +1,10 @@
 //! Rows of the three tables. Moments are milliseconds since 1970 unless the name says otherwise; `expires_at` is in
 //! seconds because DynamoDB's TTL reads it.
 
+mod agenda;
+
+pub use agenda::AgendaRow;
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the rows that this build writes.
@@ -505,6 +509,14 @@ pub mod keys {
     pub const LEASE: &str = "lease";
     /// Partition key of what the sweeper asks after.
     pub const ATTENTION: &str = "attention";
+    /// Partition key of what the sweeper does at a later time.
+    pub const AGENDA: &str = "agenda";
+
+    /// Sort key of an entry of the agenda: its time first, in milliseconds.
+    #[must_use]
+    pub fn agenda(at: i64, kind: &str, owner: &str) -> String {
+        format!("{at:013}#{kind}#{owner}")
+    }
 
     /// Sort key of an attempt.
     #[must_use]

@@ -1,0 +1,20 @@
+use crate::stack::{NOW, Stack};
+use ledger_engine::ports::Agenda;
+use ledger_wire::rows::AgendaRow;
+
+#[tokio::test]
+async fn what_is_due_comes_in_the_order_of_its_time() {
+    let Some(stack) = Stack::new().await else { return };
+    let [late, now, early, next] =
+        [("silence", NOW - 1), ("keep_alive", NOW), ("keep_alive", 7), ("reference", NOW + 1)]
+            .map(|(kind, at)| AgendaRow::new(kind, "b-1", at));
+    for row in [&late, &now, &early, &next, &early] {
+        stack.store.agenda_put(row).await.unwrap();
+    }
+    assert_eq!(stack.store.agenda_due(NOW, 10).await, Ok(vec![early.clone(), late.clone(), now.clone()]));
+    assert_eq!(stack.store.agenda_due(NOW, 1).await, Ok(vec![early.clone()]));
+    stack.store.agenda_remove(&early).await.unwrap();
+    stack.store.agenda_remove(&early).await.unwrap();
+    assert_eq!(stack.store.agenda_due(NOW, 10).await, Ok(vec![late, now]));
+    stack.end().await;
+}
