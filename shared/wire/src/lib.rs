@@ -3,6 +3,7 @@
 //! Unknown fields of others are tolerated; unknown fields of our own settings are refused. Rows carry a version `v`;
 //! a reader of a newer version refuses to guess.
 
+pub mod api;
 pub mod gateway;
 pub mod magento;
 pub mod message;

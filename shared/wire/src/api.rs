@@ -1,0 +1,21 @@
+//! What operators and the command line say to the API and are told, as JSON. Every key of an answer is always there; what
+//! is unknown is null. Moments are ISO 8601 in UTC. Requests are our own: an unknown field is refused.
+
+mod diagnostics;
+mod failure;
+mod runs;
+mod tenants;
+
+pub use diagnostics::{
+    IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, RetryRequest, RetryResponse, SyncStatus,
+    SyncType,
+};
+pub use failure::{Failure, FieldFailure};
+pub use runs::{Attempt, Cause, Causes, Chip, Run, RunDetail, Runs, Step};
+pub use tenants::{Binding, Bindings, Me, Tenant, Tenants};
+
+/// A moment of a row, in milliseconds since 1970, as text.
+#[must_use]
+pub fn moment(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds).map_or_else(|_| milliseconds.to_string(), |it| format!("{it:.3}"))
+}

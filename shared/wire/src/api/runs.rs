@@ -1,0 +1,306 @@
+//! Runs, as operators see them.
+
+use super::moment;
+use crate::rows::{AttemptRow, PushRow, RunRow, StepRow};
+use ledger_domain::code::Code;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+fn remedy(code: Option<&str>) -> Option<String> {
+    code.and_then(Code::parse).map(|code| code.remedy().to_owned())
+}
+
+/// A run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Run {
+    /// Its id.
+    pub run: String,
+    /// `queued`, `running`, `waiting`, `held`, `succeeded`, `skipped` or `dead_lettered`.
+    pub state: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// Its binding.
+    pub binding: String,
+    /// Provider key.
+    pub provider: String,
+    /// The book; null while the binding has none.
+    pub book: Option<String>,
+    /// Event name.
+    pub event: String,
+    /// Id of the entity in the shop.
+    pub magento_id: u64,
+    /// Its number in the shop.
+    pub increment_id: Option<String>,
+    /// Website.
+    pub website_id: u32,
+    /// Store.
+    pub store_id: u32,
+    /// The delivery's idempotency key.
+    pub idempotency_key: String,
+    /// Counts re-openings.
+    pub generation: u32,
+    /// Counts attempts.
+    pub attempt: u32,
+    /// Attempts that failed since the run was opened.
+    pub failures: u32,
+    /// Code of the latest outcome or fault.
+    pub code: Option<String>,
+    /// Who can do something about it: `merchant`, `accountant`, `operator` or `ledger`.
+    pub owner: Option<String>,
+    /// One sentence for a person.
+    pub message: Option<String>,
+    /// What to do about the code.
+    pub remedy: Option<String>,
+    /// The document's id in the book.
+    pub provider_id: Option<String>,
+    /// Its human reference there.
+    pub provider_reference: Option<String>,
+    /// True where the book's total could not be read.
+    pub total_unverified: bool,
+    /// When the shop says that it happened.
+    pub occurred_at: String,
+    /// When the delivery arrived.
+    pub received_at: String,
+    /// Last change.
+    pub updated_at: String,
+    /// When the sweeper looks at it next.
+    pub due_at: Option<String>,
+    /// Since when it is held.
+    pub held_since: Option<String>,
+}
+
+impl Run {
+    /// As a row says.
+    #[must_use]
+    pub fn of(row: &RunRow) -> Self {
+        Self {
+            run: row.run_id.clone(),
+            state: row.state.clone(),
+            tenant: row.tenant.clone(),
+            binding: row.binding.clone(),
+            provider: row.provider.clone(),
+            book: Some(row.book.clone()).filter(|book| !book.is_empty()),
+            event: row.event.clone(),
+            magento_id: row.magento_id,
+            increment_id: row.increment_id.clone(),
+            website_id: row.website_id,
+            store_id: row.store_id,
+            idempotency_key: row.idempotency_key.clone(),
+            generation: row.generation,
+            attempt: row.attempt,
+            failures: row.failures,
+            code: row.code.clone(),
+            owner: row.owner.clone(),
+            message: row.message.clone(),
+            remedy: remedy(row.code.as_deref()),
+            provider_id: row.provider_id.clone(),
+            provider_reference: row.provider_reference.clone(),
+            total_unverified: row.total_unverified,
+            occurred_at: row.occurred_at.clone(),
+            received_at: moment(row.received_at),
+            updated_at: moment(row.updated_at),
+            due_at: row.due_at.map(moment),
+            held_since: row.held_since.map(moment),
+        }
+    }
+}
+
+/// A page of runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Runs {
+    /// The runs, newest first.
+    pub runs: Vec<Run>,
+    /// Where the next page begins; null on the last.
+    pub next: Option<String>,
+}
+
+/// A run with everything that is known of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunDetail {
+    /// The run.
+    pub run: Run,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// Its entity's chip.
+    pub chip: Option<Chip>,
+    /// Where a person sees the document in the book.
+    pub link: Option<String>,
+}
+
+/// An attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Attempt {
+    /// Its number.
+    pub attempt: u32,
+    /// The run's generation.
+    pub generation: u32,
+    /// When it began.
+    pub started_at: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: i64,
+    /// `succeeded`, `skipped`, `later`, `doubtful`, `held`, `refused` or `broken`.
+    pub outcome: String,
+    /// Its code.
+    pub code: Option<String>,
+    /// One sentence for a person.
+    pub message: Option<String>,
+    /// What to do about the code.
+    pub remedy: Option<String>,
+    /// HTTP status of the other side's answer.
+    pub status: Option<u16>,
+    /// The provider's code.
+    pub provider_code: Option<String>,
+    /// The field that it names.
+    pub field: Option<String>,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// The provider's own words; may name a buyer, so it goes nowhere else.
+    pub provider_text: Option<String>,
+    /// Version of the settings.
+    pub settings_version: u32,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Attempt {
+    /// As a row says.
+    #[must_use]
+    pub fn of(row: &AttemptRow) -> Self {
+        let evidence = row.evidence.clone().unwrap_or_default();
+        Self {
+            attempt: row.attempt,
+            generation: row.generation,
+            started_at: moment(row.started_at),
+            duration_ms: row.duration_ms,
+            outcome: row.outcome.clone(),
+            code: row.code.clone(),
+            message: row.message.clone(),
+            remedy: remedy(row.code.as_deref()),
+            status: evidence.status,
+            provider_code: evidence.provider_code,
+            field: evidence.field,
+            request_id: evidence.request_id,
+            provider_text: evidence.provider_text,
+            settings_version: row.settings_version,
+            steps: row.steps.iter().map(Step::of).collect(),
+        }
+    }
+}
+
+/// A step of an attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Step {
+    /// What was done.
+    pub label: String,
+    /// Milliseconds after the attempt's start.
+    pub at_ms: i64,
+    /// How long it took, in milliseconds.
+    pub took_ms: i64,
+    /// HTTP status of the answer; null where none came.
+    pub status: Option<u16>,
+    /// Id in the book that came of it.
+    pub provider_id: Option<String>,
+    /// Total in the book.
+    pub total: Option<String>,
+}
+
+impl Step {
+    fn of(row: &StepRow) -> Self {
+        Self {
+            label: row.label.clone(),
+            at_ms: row.at_ms,
+            took_ms: row.took_ms,
+            status: row.status,
+            provider_id: row.provider_id.clone(),
+            total: row.total.clone(),
+        }
+    }
+}
+
+/// What the shop shows of an entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Chip {
+    /// `invoice`, `creditmemo`, `customer` or `product`.
+    pub entity_type: String,
+    /// Id of the entity in the shop.
+    pub magento_id: u64,
+    /// What the shop was told last: `synced`, `skipped` or `failed`.
+    pub chip: Option<String>,
+    /// True where the shop knows the latest.
+    pub up_to_date: bool,
+    /// When it was told.
+    pub pushed_at: Option<String>,
+    /// When the sweeper tells it again.
+    pub due_at: Option<String>,
+    /// Pushes that failed in a row.
+    pub failures: u32,
+    /// Code of the latest failure.
+    pub code: Option<String>,
+}
+
+impl Chip {
+    /// As a row says.
+    #[must_use]
+    pub fn of(row: &PushRow) -> Self {
+        Self {
+            entity_type: row.entity_type.clone(),
+            magento_id: row.magento_id,
+            chip: row.chip.clone(),
+            up_to_date: row.pushed == row.wanted,
+            pushed_at: row.pushed_at.map(moment),
+            due_at: row.due_at.map(moment),
+            failures: row.failures,
+            code: row.code.clone(),
+        }
+    }
+}
+
+/// Runs that stand still for the same reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cause {
+    /// Its code.
+    pub code: String,
+    /// Who can do something about it.
+    pub owner: Option<String>,
+    /// How many.
+    pub runs: u64,
+    /// Since when the oldest stands still.
+    pub oldest: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// Runs that stand still, by cause.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Causes {
+    /// The causes, the most frequent first.
+    pub causes: Vec<Cause>,
+    /// The runs, oldest first within a binding.
+    pub runs: Vec<Run>,
+}
+
+impl Causes {
+    /// Of these runs.
+    #[must_use]
+    pub fn of(rows: &[RunRow]) -> Self {
+        let mut by_code: BTreeMap<(&str, Option<&str>), (u64, i64)> = BTreeMap::new();
+        for row in rows {
+            let since = row.held_since.unwrap_or(row.updated_at);
+            let (runs, oldest) =
+                by_code.entry((row.code.as_deref().unwrap_or_default(), row.owner.as_deref())).or_insert((0, since));
+            *runs = runs.saturating_add(1);
+            *oldest = since.min(*oldest);
+        }
+        let cause = |((code, owner), (runs, oldest)): ((&str, Option<&str>), (u64, i64))| Cause {
+            code: code.to_owned(),
+            owner: owner.map(str::to_owned),
+            runs,
+            oldest: moment(oldest),
+            remedy: remedy(Some(code)),
+        };
+        let mut causes: Vec<Cause> = by_code.into_iter().map(cause).collect();
+        causes.sort_by_key(|cause| std::cmp::Reverse(cause.runs));
+        Self { causes, runs: rows.iter().map(Run::of).collect() }
+    }
+}
