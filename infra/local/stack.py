@@ -1,6 +1,6 @@
 """The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
 
-    stack.py [--name NAME] up | down | restart | status | sweep | env | run -- COMMAND…
+    stack.py [--name NAME] up | down | restart | status | sweep | token | env | run -- COMMAND…
 
 Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
 """
@@ -38,12 +38,15 @@ import botocore.config  # noqa: E402
 import botocore.exceptions  # noqa: E402
 
 import processes  # noqa: E402
+import signin  # noqa: E402
 import template as templates  # noqa: E402
 
 REGION = "eu-west-1"
 ACCOUNT = "000000000000"
 BUCKET = "ledger-deployments"
 OPERATOR = "ledger-operator"
+# The operator whose token `up` writes down.
+ADMINISTRATOR = "administrator"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -325,6 +328,16 @@ class Stack:
         kept.write_text(json.dumps(key), encoding="utf-8")
         return key["id"], key["secret"]
 
+    def url(self, outputs: dict[str, str]) -> str:
+        """Where the API is."""
+        return f"{self.endpoint}/restapis/{outputs['ApiId']}/live/_user_request_"
+
+    def token(self, user: str, groups: list[str]) -> str:
+        """An access token of an operator, made for it and signed in."""
+        outputs = self.outputs
+        password = signin.make_user(self.client("cognito-idp"), outputs["UserPoolId"], user, groups)
+        return signin.sign_in(self.endpoint, outputs["OidcClientId"], user, password)["access_token"]
+
     # ------------------------------------------------------------ stand-ins
 
     def start_stand_ins(self, binaries: Path) -> dict[str, str]:
@@ -377,13 +390,20 @@ class Stack:
     def up(self, functions: Path, binaries: Path, parameters: dict[str, str], port: int | None, world: bool) -> None:
         fresh = not self.deployed.exists()
         self.start_engine(port)
-        self.deploy(functions, parameters)
+        # The stack's own address is known once it has been deployed; on AWS each request tells it.
+        known = {"PublicUrl": self.url(self.outputs)} if self.describe() else {}
+        self.deploy(functions, known | parameters)
+        if not known and "PublicUrl" not in parameters:
+            self.deploy(functions, {"PublicUrl": self.url(self.outputs)} | parameters)
         outputs = self.outputs
         key_id, secret = self.operator(outputs)
         endpoint = self.endpoint
         values = {
             "LEDGER_STACK": self.stack,
-            "LEDGER_URL": f"{endpoint}/restapis/{outputs['ApiId']}/live/_user_request_",
+            "LEDGER_URL": self.url(outputs),
+            "OIDC_ISSUER": outputs["OidcIssuer"],
+            "OIDC_CLIENT_ID": outputs["OidcClientId"],
+            "OPERATOR_TOKEN": self.token(ADMINISTRATOR, ["admin"]),
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": REGION,
             "AWS_DEFAULT_REGION": REGION,
@@ -549,6 +569,9 @@ def main() -> int:
     up.add_argument("--no-world", action="store_true", help="start no shops and no books")
     down = commands.add_parser("down", help="stop everything that up started")
     down.add_argument("--keep-state", action="store_true", help="a later up goes on where this ended")
+    token = commands.add_parser("token", help="print an access token of an operator who is in these groups")
+    token.add_argument("user")
+    token.add_argument("groups", nargs="*", metavar="GROUP")
     commands.add_parser("restart", help="end the engine and start it again on its state")
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
@@ -573,6 +596,8 @@ def main() -> int:
                 stack.restart()
         case "status":
             return stack.status()
+        case "token":
+            print(stack.token(arguments.user, arguments.groups))
         case "sweep":
             return stack.sweep()
         case "env":

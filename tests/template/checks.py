@@ -28,7 +28,14 @@ Template = dict[str, Any]
 # ---------------------------------------------------------------- what is promised
 
 # Route → function and authorizer. The webhook verifies the shop's token itself.
-ROUTES = {("post", "/webhooks/magento/{tenant}/{event}"): ("WebhookFunction", None)}
+ROUTES = {
+    ("post", "/webhooks/magento/{tenant}/{event}"): ("WebhookFunction", None),
+    # The function checks operators' tokens and the module's itself.
+    **{(method, path): ("ApiFunction", None) for path, methods in {
+        "/v1/{proxy+}": ("get", "post", "put", "delete"), "/api/admin/{proxy+}": ("get", "post"),
+        "/oauth/{proxy+}": ("get", "post"), "/embed/{tenant}": ("get",), "/openapi.json": ("get",),
+    }.items() for method in methods},
+}
 
 # What the gateway answers by itself → status and whether it says when to come back. The shop's module gives up at the
 # first 4xx, so only what can never pass keeps one.
@@ -82,6 +89,15 @@ ENVIRONMENT = {
         "QUEUE_DEAD_LETTER_URL": "DeadLetterQueue",
     },
     "SweeperFunction": ALL_QUEUES,
+    "ApiFunction": _queues(*EVENTS, "PushSyncState") | {
+        "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
+        "PUBLIC_URL": "PublicUrl",
+        "OIDC_ISSUER": {"Fn::If": ["OwnUserPool", {"Fn::Sub": f"https://cognito-idp.${{AWS::Region}}.amazonaws.com/${{UserPool}}"},
+                                   {"Ref": "OidcIssuer"}]},
+        "OIDC_CLIENT_IDS": {"Fn::If": ["OwnUserPool", {"Ref": "UserPoolClient"}, {"Ref": "OidcClientIds"}]},
+        "OIDC_GROUPS_CLAIM": "OidcGroupsClaim",
+        "OIDC_KEYS_URL": "OidcKeysUrl",
+    },
 }
 
 # Function → timeout parameter and its default.
@@ -90,6 +106,7 @@ TIMEOUTS = {
     **{f"Worker{event}Function": ("WorkerTimeoutSeconds", 60) for event in EVENTS},
     "WorkerPushSyncStateFunction": ("WorkerTimeoutSeconds", 60),
     "SweeperFunction": ("SweeperTimeoutSeconds", 60),
+    "ApiFunction": ("ApiTimeoutSeconds", 29),
 }
 
 READ = {"dynamodb:GetItem", "dynamodb:Query"}
@@ -140,6 +157,17 @@ PERMISSIONS = {
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "DeadLetterQueue": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"},
         "SweeperLogGroup": LOG,
+    },
+    "ApiRole": {
+        "SyncRunsTable": ATTEMPT | {"dynamodb:DeleteItem"},
+        "SyncRunsTable/index/by_state": {"dynamodb:Query"},
+        "SyncRunsTable/index/by_tenant": {"dynamodb:Query"},
+        "EntityXrefTable": ATTEMPT | {"dynamodb:DeleteItem"},
+        "TenantsTable": ATTEMPT | {"dynamodb:DeleteItem"},
+        "Key": {"kms:Decrypt", "kms:Encrypt"},
+        **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
+        "PushSyncStateQueue": {"sqs:SendMessage"},
+        "ApiLogGroup": LOG,
     },
     "SweeperScheduleRole": {"SweeperFunction": {"lambda:InvokeFunction"}},
 }
@@ -207,10 +235,10 @@ THRESHOLDS = {
     "FunctionThrottlesThreshold": 0,
 }
 
-KEPT = {"SyncRunsTable", "EntityXrefTable", "TenantsTable", "Key"}
+KEPT = {"SyncRunsTable", "EntityXrefTable", "TenantsTable", "Key", "UserPool"}
 
 OUTPUTS = {
-    "ApiUrl", "ApiId", "SyncRunsTableName", "EntityXrefTableName", "TenantsTableName", "KeyId",
+    "ApiUrl", "ApiId", "OidcIssuer", "OidcClientId", "UserPoolId", "SyncRunsTableName", "EntityXrefTableName", "TenantsTableName", "KeyId",
     "AlarmTopicArn", *(f"{queue}Url" for queue in ALL_QUEUES.values()),
     *(f"{function}Name" for function in ENVIRONMENT),
     *(f"{function.removesuffix('Function')}LogGroupName" for function in ENVIRONMENT),
@@ -550,6 +578,25 @@ def check_alarm_topic(template: Template) -> None:
     equal((subscription.get("Condition"), subscription["Properties"]["Protocol"],
            referred(subscription["Properties"]["TopicArn"]), referred(subscription["Properties"]["Endpoint"])),
           ("HasAlarmEmail", "email", "AlarmTopic", "AlarmEmail"), "subscription")
+
+
+def check_sign_in(template: Template) -> None:
+    """Nobody makes an account for themselves, and the command line's codes are bound to it."""
+    pool = template["Resources"]["UserPool"]["Properties"]
+    equal(pool.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly"), True, "who makes accounts")
+    equal(pool.get("MfaConfiguration"), "OPTIONAL", "second factor")
+    assert pool.get("Policies", {}).get("PasswordPolicy", {}).get("MinimumLength", 0) >= 12, "passwords are too short"
+    client = template["Resources"]["UserPoolClient"]["Properties"]
+    equal((client.get("AllowedOAuthFlows"), client.get("GenerateSecret")), (["code"], False), "the client's flow")
+    equal(client.get("CallbackURLs"), [f"http://localhost:{port}/callback" for port in (8250, 8251, 8252)], "callbacks")
+    equal(client.get("ExplicitAuthFlows"), ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"], "flows without a page")
+    equal(client.get("TokenValidityUnits", {}).get("AccessToken"), "hours", "unit of a token's life")
+    equal(client.get("AccessTokenValidity"), 1, "an access token's life")
+    groups = resources(template, "AWS::Cognito::UserPoolGroup")
+    equal({group["Properties"]["GroupName"] for group in groups.values()}, {"admin", "operator", "viewer"}, "groups")
+    for name, resource in template["Resources"].items():
+        if resource["Type"].startswith("AWS::Cognito::"):
+            equal(resource.get("Condition"), "OwnUserPool", f"condition of {name}")
 
 
 def check_log_groups(template: Template) -> None:

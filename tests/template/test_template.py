@@ -217,6 +217,17 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
         "unencrypted": put(P("AlarmTopic", "KmsMasterKeyId"), None),
         "always subscribed": put("Resources/AlarmSubscription/Condition", None),
     },
+    checks.check_sign_in: {
+        "anybody signs up": put(P("UserPool", "AdminCreateUserConfig/AllowAdminCreateUserOnly"), False),
+        "short passwords": put(P("UserPool", "Policies/PasswordPolicy/MinimumLength"), 8),
+        "no second factor": put(P("UserPool", "MfaConfiguration"), "OFF"),
+        "tokens in addresses": put(P("UserPoolClient", "AllowedOAuthFlows"), ["implicit"]),
+        "another callback": put(P("UserPoolClient", "CallbackURLs/0"), "http://localhost:9000/callback"),
+        "passwords without a page": put(P("UserPoolClient", "ExplicitAuthFlows/0"), "ALLOW_USER_PASSWORD_AUTH"),
+        "long tokens": put(P("UserPoolClient", "TokenValidityUnits/AccessToken"), "days"),
+        "one more group": another("AWS::Cognito::UserPoolGroup", {"GroupName": "root"}),
+        "a pool beside another issuer": put("Resources/UserPool/Condition", None),
+    },
     checks.check_log_groups: {
         "kept for ever": put(P("SweeperLogGroup", "RetentionInDays"), None),
         "another's": put(P("WebhookFunction", "LoggingConfig/LogGroup"), {"Ref": "SweeperLogGroup"}),

@@ -1,8 +1,13 @@
 //! What operators do: make tenants and bindings, look at runs, try them again.
 
+pub mod diagnose;
+mod list;
+
+pub use list::{LIST_MAX, RunFilter};
+
 use crate::config::Timers;
 use crate::edges;
-use crate::ports::{Chance, Clock, Operations, PortFault, Queue, StateEntry, Vault};
+use crate::ports::{Chance, Clock, Operations, PortFault, Queue, Vault};
 use crate::tenants::context_of;
 use crate::tenants::{access_token_context, api_key_context};
 use ledger_dialects::Profile;
@@ -320,7 +325,11 @@ impl Operate<'_> {
         Ok(dialect.and_then(|dialect| dialect.link(kind, provider_id, &context_of(&binding))))
     }
 
-    async fn run_row(&self, run_id: &str) -> Result<RunRow, OperateError> {
+    /// A run's row.
+    ///
+    /// # Errors
+    /// That there is none.
+    pub async fn run_row(&self, run_id: &str) -> Result<RunRow, OperateError> {
         let id = RunId::parse(run_id).ok_or_else(|| invalid("run", "not a run id"))?;
         self.store.run(&keys::run(id.as_str())).await?.ok_or(OperateError::NotFound("run"))
     }
@@ -366,7 +375,7 @@ impl Operate<'_> {
     /// # Errors
     /// As the store.
     pub async fn dead_letters(&self) -> Result<Vec<RunRow>, OperateError> {
-        self.in_state(RunState::DeadLettered).await
+        self.standing_still(RunState::DeadLettered, None, DEAD_LETTERS_MAX).await
     }
 
     /// Held runs, oldest first within a binding.
@@ -374,26 +383,6 @@ impl Operate<'_> {
     /// # Errors
     /// As the store.
     pub async fn held(&self) -> Result<Vec<RunRow>, OperateError> {
-        self.in_state(RunState::Held).await
-    }
-
-    async fn in_state(&self, state: RunState) -> Result<Vec<RunRow>, OperateError> {
-        const PAGE: usize = 100;
-        let mut found = Vec::new();
-        let mut after: Option<StateEntry> = None;
-        loop {
-            let page = self.store.by_state(state.as_str(), "", after.as_ref(), PAGE).await?;
-            for entry in &page {
-                if let Some(run) = self.store.run(&entry.pk).await?
-                    && edges::state(&run) == state
-                {
-                    found.push(run);
-                }
-            }
-            if page.len() < PAGE || found.len() >= DEAD_LETTERS_MAX {
-                return Ok(found);
-            }
-            after = page.last().cloned();
-        }
+        self.standing_still(RunState::Held, None, DEAD_LETTERS_MAX).await
     }
 }

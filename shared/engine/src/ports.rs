@@ -388,7 +388,10 @@ pub trait Operations: Sweeps {
     /// Writes a tenant that must not exist.
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool>;
 
-    /// Writes a binding, its first settings and its token; the binding must not exist.
+    /// The tenant of a binding; `None` where there is no such binding.
+    async fn tenant_of(&self, binding: &str) -> PortResult<Option<String>>;
+
+    /// Writes a binding, its place, its first settings and its token; the binding must not exist.
     async fn add_binding(&self, binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> PortResult<bool>;
 
     /// Replaces a binding's row, if its status and settings version are as seen; false where not.

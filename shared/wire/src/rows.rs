@@ -2,8 +2,10 @@
 //! seconds because DynamoDB's TTL reads it.
 
 mod agenda;
+mod place;
 
 pub use agenda::AgendaRow;
+pub use place::BindingPlaceRow;
 
 use serde::{Deserialize, Serialize};
 
@@ -503,6 +505,8 @@ pub mod keys {
     pub const PUSH: &str = "push";
     /// Sort key of a tenant.
     pub const TENANT: &str = "tenant";
+    /// Sort key of a binding's place.
+    pub const PLACE: &str = "place";
     /// Sort key of a token.
     pub const TOKEN: &str = "token";
     /// Sort key of a lease.

@@ -74,6 +74,7 @@ forwarded!(Sweeps {
 });
 forwarded!(Operations {
     fn add_tenant(tenant: &TenantRow) -> bool;
+    fn tenant_of(binding: &str) -> Option<String>;
     fn add_binding(binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> bool;
     fn replace_binding(seen: &BindingRow, next: &BindingRow) -> bool;
     fn put_token(token: &TokenRow) -> ();

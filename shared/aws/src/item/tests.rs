@@ -298,6 +298,10 @@ fn agenda() -> AgendaRow {
     AgendaRow::new("keep_alive", "b-1", 1_800_000_000_000)
 }
 
+fn place() -> BindingPlaceRow {
+    BindingPlaceRow::new("b-1", "t-1")
+}
+
 /// An attribute as DynamoDB writes it, on one line.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds; rows use these")]
 fn shown(value: &AttributeValue) -> String {
@@ -355,6 +359,7 @@ mod rows {
     row!(settings_of_a_binding, SettingsRow, settings_row);
     row!(a_lease, LeaseRow, lease);
     row!(an_attention, AttentionRow, attention);
+    row!(the_place_of_a_binding, BindingPlaceRow, place);
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
 }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
-use ledger_wire::rows::{AttemptRow, BindingRow, SettingsRow, TenantRow, TokenRow, keys};
+use ledger_wire::rows::{AttemptRow, BindingPlaceRow, BindingRow, SettingsRow, TenantRow, TokenRow, keys};
 
 /// Runs of one page.
 const PAGE_RUNS_MAX: usize = 100;
@@ -42,11 +42,18 @@ impl Operations for DynamoStore {
         })
     }
 
+    /// One GetItem.
+    async fn tenant_of(&self, binding: &str) -> PortResult<Option<String>> {
+        let place: Option<BindingPlaceRow> = self.row(Table::Tenants, &keys::of_binding(binding), keys::PLACE).await?;
+        Ok(place.map(|place| place.tenant))
+    }
+
     /// One TransactWriteItems.
     async fn add_binding(&self, binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> PortResult<bool> {
         let item = to_item(binding)?;
         let writes = vec![
             Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
+            Write::put(&self.tables.tenants, to_item(&BindingPlaceRow::new(&binding.binding, &binding.tenant))?),
             Write::put(&self.tables.tenants, to_item(settings)?),
             Write::put(&self.tables.tenants, to_item(token)?),
         ];

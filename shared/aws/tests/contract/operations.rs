@@ -43,6 +43,8 @@ async fn a_tenant_is_read_with_its_bindings_in_order() {
     assert_eq!(tenancy.tenant, tenant("t"));
     assert_eq!(tenancy.bindings, ["b-1", "b-2", "b-3"].map(|id| binding("t", id)));
     assert_eq!(store.tenancy("u").await, Ok(None), "bindings alone are no tenant");
+    assert_eq!(store.tenant_of("u-1").await, Ok(Some("u".to_owned())));
+    assert_eq!(store.tenant_of("u-2").await, Ok(None));
     // What a later build keeps beside them is not ours to read.
     let key = [("pk", AttributeValue::S(keys::tenant("t"))), ("sk", AttributeValue::S("preview#1".to_owned()))];
     stack.put_raw(&stack.config.tables.tenants, &key).await;

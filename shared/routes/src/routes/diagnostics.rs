@@ -1,0 +1,56 @@
+//! Status, retry and resync for platform administrators. An organization's id is a binding's, a record's a run's.
+
+use crate::access::{Need, SignedIn};
+use crate::extract::{Body, Path};
+use crate::failure::Refusal;
+use crate::state::Api;
+use axum::Json;
+use axum::extract::State;
+use ledger_wire::api::{IntegrationStatus, RetryRequest, RetryResponse};
+use ledger_wire::rows::BindingRow;
+use std::sync::Arc;
+
+impl Api {
+    async fn integration(
+        &self,
+        caller: &SignedIn,
+        need: Need,
+        provider: &str,
+        organization: &str,
+    ) -> Result<BindingRow, Refusal> {
+        let binding = self.binding_for(caller, need, organization).await?;
+        if binding.provider == provider { Ok(binding) } else { Err(Refusal::not_found("integration")) }
+    }
+}
+
+/// How an integration fares.
+#[utoipa::path(get, path = "/api/admin/integrations/{provider}/{organization_id}/status", tag = "diagnostics",
+    security(("operator" = [])),
+    params(("provider" = String, Path, description = "`xero`, `sage_accounting` or `freeagent`"),
+        ("organization_id" = String, Path, description = "The binding")),
+    responses((status = 200, body = IntegrationStatus), Refusal))]
+pub(super) async fn status(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((provider, organization)): Path<(String, String)>,
+) -> Result<Json<IntegrationStatus>, Refusal> {
+    let binding = api.integration(&caller, Need::Look, &provider, &organization).await?;
+    Ok(Json(api.operate().integration_status(&binding).await?))
+}
+
+/// Tries records again; one that succeeded tells the shop its state again.
+#[utoipa::path(post, path = "/api/admin/integrations/{provider}/{organization_id}/retry", tag = "diagnostics",
+    security(("operator" = [])),
+    params(("provider" = String, Path, description = "`xero`, `sage_accounting` or `freeagent`"),
+        ("organization_id" = String, Path, description = "The binding")),
+    request_body = RetryRequest, responses((status = 200, body = RetryResponse), Refusal))]
+pub(super) async fn retry(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((provider, organization)): Path<(String, String)>,
+    Body(request): Body<RetryRequest>,
+) -> Result<Json<RetryResponse>, Refusal> {
+    let binding = api.integration(&caller, Need::Act, &provider, &organization).await?;
+    let records = request.record_ids.as_deref();
+    Ok(Json(api.operate().retry_records(&binding, request.sync_type, records).await?))
+}

@@ -1,0 +1,55 @@
+//! Shops and their bindings.
+
+use crate::access::{Need, SignedIn};
+use crate::extract::Path;
+use crate::failure::Refusal;
+use crate::state::Api;
+use axum::Json;
+use axum::extract::State;
+use ledger_wire::api::{Binding, Bindings, Me, Tenant};
+use std::sync::Arc;
+
+/// Who is signed in, and what they may.
+#[utoipa::path(get, path = "/v1/me", tag = "tenants", security(("operator" = [])), responses((status = 200, body = Me), Refusal))]
+pub(super) async fn me(caller: SignedIn) -> Json<Me> {
+    Json(Me {
+        subject: caller.0.subject.clone(),
+        role: caller.0.role.as_str().to_owned(),
+        tenants: caller.0.tenants().map(|tenants| tenants.iter().cloned().collect()),
+    })
+}
+
+/// A tenant with its bindings.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "tenants", security(("operator" = [])),
+    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Tenant), Refusal))]
+pub(super) async fn tenant(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(tenant): Path<String>,
+) -> Result<Json<Tenant>, Refusal> {
+    let tenancy = api.tenancy_for(&caller, Need::Look, &tenant).await?;
+    Ok(Json(Tenant::of(&tenancy.tenant, &tenancy.bindings)))
+}
+
+/// A tenant's bindings.
+#[utoipa::path(get, path = "/v1/tenants/{tenant}/bindings", tag = "tenants", security(("operator" = [])),
+    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Bindings), Refusal))]
+pub(super) async fn bindings(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(tenant): Path<String>,
+) -> Result<Json<Bindings>, Refusal> {
+    let tenancy = api.tenancy_for(&caller, Need::Look, &tenant).await?;
+    Ok(Json(Bindings { bindings: tenancy.bindings.iter().map(Binding::of).collect() }))
+}
+
+/// A binding.
+#[utoipa::path(get, path = "/v1/bindings/{binding}", tag = "tenants", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Binding), Refusal))]
+pub(super) async fn binding(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+) -> Result<Json<Binding>, Refusal> {
+    Ok(Json(Binding::of(&api.binding_for(&caller, Need::Look, &binding).await?)))
+}
