@@ -78,6 +78,11 @@ impl Ended {
 pub struct Location(String);
 
 impl Location {
+    #[cfg(test)]
+    pub(crate) fn test(url: &str) -> Self {
+        Self(url.to_owned())
+    }
+
     /// The whole address.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -47,12 +47,7 @@ async fn send(method: &str, url: &str, headers: &[(String, String)], body: &[u8]
         .unwrap_or_else(|_| Err(format!("Operation timed out after {} milliseconds", TOTAL.as_millis())))
 }
 
-async fn exchange(
-    method: &str,
-    url: &str,
-    headers: &[(String, String)],
-    body: &[u8],
-) -> Result<Answered, String> {
+async fn exchange(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answered, String> {
     let target = Target::of(url)?;
     let request = target.request(method, headers, body);
     let stream = tokio::time::timeout(CONNECT, TcpStream::connect((target.host.as_str(), target.port)))

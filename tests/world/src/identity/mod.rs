@@ -266,8 +266,7 @@ impl Identity {
     /// Takes a connection away; false if the token reaches none of that id.
     pub(crate) fn disconnects(&mut self, holder: &Holder, id: &str) -> bool {
         let before = self.connections.len();
-        self.connections
-            .retain(|it| !(it.id == id && it.client_id == holder.client_id && it.email == holder.email));
+        self.connections.retain(|it| !(it.id == id && it.client_id == holder.client_id && it.email == holder.email));
         self.connections.len() < before
     }
 
@@ -279,9 +278,10 @@ impl Identity {
         let Some(user) = self.users.get(&grant.email) else { return };
         let chosen = user.organisations.iter().filter(|it| grant.organisations.contains(&it.id));
         for organisation in chosen {
-            let known = self.connections.iter_mut().find(|it| {
-                it.tenant == organisation.id && it.client_id == grant.client_id && it.email == grant.email
-            });
+            let known = self
+                .connections
+                .iter_mut()
+                .find(|it| it.tenant == organisation.id && it.client_id == grant.client_id && it.email == grant.email);
             if let Some(known) = known {
                 known.auth_event.clone_from(&grant.id);
                 known.updated_at = now;

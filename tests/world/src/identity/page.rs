@@ -200,11 +200,17 @@ fn back(visit: &Visit, parameters: &[(&str, &str)]) -> Answer {
         location.push(if location.contains('?') { '&' } else { '?' });
         location.push_str(&format!("{name}={}", percent_encoded(value)));
     }
-    Answer::new(302, "text/html; charset=utf-8", "").with_header("location", location).with_header("cache-control", "no-store")
+    Answer::new(302, "text/html; charset=utf-8", "")
+        .with_header("location", location)
+        .with_header("cache-control", "no-store")
 }
 
 fn trouble(error: &str, sentence: &str) -> Answer {
-    html(400, "Sorry, something went wrong", &format!("<p>{}</p>\n<p>Error: <code>{error}</code></p>", escaped(sentence)))
+    html(
+        400,
+        "Sorry, something went wrong",
+        &format!("<p>{}</p>\n<p>Error: <code>{error}</code></p>", escaped(sentence)),
+    )
 }
 
 fn login(authority: Authority, transaction: &str, note: &str, status: u16) -> Answer {
@@ -217,14 +223,7 @@ fn login(authority: Authority, transaction: &str, note: &str, status: u16) -> An
     html(status, &format!("Log in to {}", name(authority)), &posting(authority, note, &form))
 }
 
-fn consent(
-    authority: Authority,
-    visit: &Visit,
-    user: &UserSpec,
-    transaction: &str,
-    note: &str,
-    status: u16,
-) -> Answer {
+fn consent(authority: Authority, visit: &Visit, user: &UserSpec, transaction: &str, note: &str, status: u16) -> Answer {
     let mut form = hidden(transaction, "consent");
     form.push_str(&format!("<p>The app <b>{}</b> asks for access", escaped(&visit.client_id)));
     if !visit.scopes.is_empty() {

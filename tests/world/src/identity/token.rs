@@ -40,9 +40,10 @@ pub(super) fn takes_back(identity: &mut Identity, request: &Request) -> Answer {
     let Some(token) = form.value("token").filter(|token| !token.is_empty()) else {
         return error(400, "invalid_request");
     };
-    let grant = identity.grants.iter().find(|grant| {
-        grant.client_id == app.client_id && grant.refresh.iter().any(|refresh| refresh.token == token)
-    });
+    let grant = identity
+        .grants
+        .iter()
+        .find(|grant| grant.client_id == app.client_id && grant.refresh.iter().any(|refresh| refresh.token == token));
     if let Some((id, email)) = grant.map(|grant| (grant.id.clone(), grant.email.clone())) {
         if identity.authority.is_xero() {
             // One refresh token stands for the person: all of the person's connections go.
@@ -144,9 +145,10 @@ fn refreshes(identity: &mut Identity, app: &AppSpec, form: &Form, now: i64) -> A
     let Some(sent) = form.value("refresh_token") else { return error(400, "invalid_request") };
     identity.refreshes.asked = identity.refreshes.asked.saturating_add(1);
     let authority = identity.authority;
-    let grant = identity.grants.iter_mut().find(|grant| {
-        grant.client_id == app.client_id && grant.refresh.iter().any(|refresh| refresh.token == sent)
-    });
+    let grant = identity
+        .grants
+        .iter_mut()
+        .find(|grant| grant.client_id == app.client_id && grant.refresh.iter().any(|refresh| refresh.token == sent));
     let Some(grant) = grant else {
         identity.refreshes.refused = identity.refreshes.refused.saturating_add(1);
         return error(400, "invalid_grant");
@@ -165,9 +167,8 @@ fn refreshes(identity: &mut Identity, app: &AppSpec, form: &Form, now: i64) -> A
         }
     }
     let good = grant.refresh.iter_mut().find(|refresh| refresh.token == sent).filter(|refresh| {
-        let in_time = refresh.replaced_at.is_none_or(|at| {
-            authority.is_xero() && now.saturating_sub(at) < GRACE_SECONDS
-        });
+        let in_time =
+            refresh.replaced_at.is_none_or(|at| authority.is_xero() && now.saturating_sub(at) < GRACE_SECONDS);
         refresh.expires_at > now && in_time
     });
     let Some(good) = good else {
@@ -209,11 +210,8 @@ fn issue(identity: &mut Identity, grant: &str, kept: Option<RefreshToken>, now: 
         Some(kept) => Some(kept),
         None if lasting => {
             let token = format!("{}{}", ambient::fresh_uuid(), ambient::fresh_uuid()).replace('-', "");
-            let fresh = RefreshToken {
-                token,
-                expires_at: now.saturating_add(authority.refresh_seconds()),
-                replaced_at: None,
-            };
+            let fresh =
+                RefreshToken { token, expires_at: now.saturating_add(authority.refresh_seconds()), replaced_at: None };
             grant.refresh.push(fresh.clone());
             Some(fresh)
         }

@@ -112,9 +112,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
     }
     // The other business is one that holds nothing.
     Some(match (request.method.as_str(), path) {
-        _ if !reached => {
-            error(403, "AuthorizationFailure", "You are not authorised to access this business", "")
-        }
+        _ if !reached => error(403, "AuthorizationFailure", "You are not authorised to access this business", ""),
         ("GET", [_]) => list(request, &[], |_: &Value| Value::Null),
         ("GET", _) => not_found(),
         _ => refused(&Mistakes::of("contact_id", "Record not found")),

@@ -124,6 +124,8 @@ pub(crate) async fn disconnect(core: &Core) -> bool {
     };
     let mut state = core.state();
     state.pairing = None;
+    state.key_agreed = None;
+    state.kept_health = None;
     state.connected.clear();
     state.pairing_codes.clear();
     acknowledged

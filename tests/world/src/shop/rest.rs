@@ -92,6 +92,9 @@ fn nothing() -> Answer {
 }
 
 pub(crate) async fn answer(core: &Core, request: &Request) -> Reply {
+    if core.state().unreachable {
+        return Reply::HangUp;
+    }
     let segments = request.segments();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let path = match names.as_slice() {
