@@ -28,10 +28,10 @@
 //! | `GET chips` | | `[{"entity_type","magento_entity_id","provider",…}]` |
 //! | `GET pushed` | | every accepted state, in order |
 //! | `POST pair` | `{"tenant_id","api_key","ledger_url"}` | `{"ok":true}` |
-//! | `POST disconnect` | | `{"acknowledged":true,"message":"…"}`: what the administrator is told |
-//! | `POST look` | `{"provider":"xero"}` | [`super::Health`]: asks the ledger for the tile, shows what was read |
+//! | `POST disconnect` | `{"provider":"xero"}`; none means all | `{"acknowledged":true,"message":"…"}`: what the administrator is told |
+//! | `POST look` | `{"provider":"xero"}`; the first module by default | [`super::Health`]: asks the ledger for the tile, shows what was read |
 //! | `POST ask` | `{"entity_type":"invoice","entity_id":"42"}` | [`super::EntityStatus`]: asks after an entity |
-//! | `POST pairing-code` | `{"provider":"xero"}` | `{"pairing_code":"…"}` |
+//! | `POST pairing-code` | `{"provider":"xero"}`; the first module by default | `{"pairing_code":"…"}`, 32 hexadecimal digits, good for 30 minutes |
 //! | `POST key` | `{"dropped":true}`, `{"drifted":true}` | `{"ok":true}`: no key; another one than the ledger has |
 //! | `POST reachable` | `{"reachable":false}` | `{"ok":true}`: nobody gets through to the REST interface |
 //! | `POST cache/flush` | | `{"ok":true}` |
@@ -115,10 +115,11 @@ async fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>>
     let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
     match (request.method.as_str(), path.as_slice()) {
         ("POST", ["cron"]) => Ok(Some(json!({"sent": cron::tick(core).await}))),
-        ("POST", ["disconnect"]) => disconnect(core).await,
+        ("POST", ["disconnect"]) => disconnect(core, request).await,
         ("POST", ["look"]) => {
             let body = request.json()?;
-            let provider = body.get("provider").and_then(Value::as_str).unwrap_or("xero");
+            let first = core.state().providers.first().cloned().unwrap_or_default();
+            let provider = body.get("provider").and_then(Value::as_str).unwrap_or(&first);
             Ok(Some(serde_json::to_value(health::look(core, provider).await)?))
         }
         ("POST", ["ask"]) => {
@@ -132,9 +133,14 @@ async fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>>
 }
 
 /// The button on the configuration page.
-async fn disconnect(core: &Core) -> anyhow::Result<Option<Value>> {
-    let was_connected = core.state().pairing.is_some();
-    let acknowledged = cron::disconnect(core).await;
+async fn disconnect(core: &Core, request: &Request) -> anyhow::Result<Option<Value>> {
+    let body = request.json()?;
+    let provider = body.get("provider").and_then(Value::as_str);
+    let was_connected = {
+        let state = core.state();
+        provider.map_or(!state.connected.is_empty(), |provider| state.connected.contains(provider))
+    };
+    let acknowledged = if was_connected { cron::disconnect(core, provider).await } else { true };
     let message = match (was_connected, acknowledged) {
         (false, _) => "Already disconnected.",
         (true, true) => "Disconnected. Byte8 Ledger acknowledged the revocation.",
@@ -302,7 +308,9 @@ fn sell(core: &Core, request: &Request, method: &str, path: &[&str], now: i64) -
         }
         ("POST", ["pairing-code"]) => {
             let body = request.json()?;
-            let provider = body.get("provider").and_then(Value::as_str).unwrap_or("xero");
+            let first = state.providers.first().cloned().unwrap_or_default();
+            let provider = body.get("provider").and_then(Value::as_str).unwrap_or(&first);
+            anyhow::ensure!(state.providers.iter().any(|known| known == provider), "no module of {provider} here");
             Ok(Some(json!({"pairing_code": pairing::show_code(state, provider, now)})))
         }
         ("POST", ["key"]) => {

@@ -84,7 +84,7 @@ pub struct EntityStatus {
 pub(crate) async fn look(core: &Core, provider: &str) -> Health {
     let (connected, kept, question) = {
         let state = core.state();
-        let connected = state.connected.contains(provider) && state.pairing.is_some();
+        let connected = state.connected.contains(provider);
         let kept = kept(&state, core.now());
         let question = question(core, &state, "/v1/tile/health");
         (connected, kept, question)

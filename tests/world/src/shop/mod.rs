@@ -311,7 +311,12 @@ impl Shop {
     /// Disconnects every provider, as the button does: tells the ledger, then forgets the tenant. True if the ledger
     /// acknowledged.
     pub async fn disconnects(&self) -> bool {
-        cron::disconnect(&self.core).await
+        cron::disconnect(&self.core, None).await
+    }
+
+    /// The same by one provider's button: the key that all modules share is gone, but the others don't know.
+    pub async fn disconnects_provider(&self, provider: &str) -> bool {
+        cron::disconnect(&self.core, Some(provider)).await
     }
 
     /// Loses its key: every token is refused until [`Shop::finds_key`], and nothing is sent.

@@ -632,6 +632,34 @@ async fn a_shop_may_drift_or_vanish() {
 }
 
 #[tokio::test]
+async fn one_button_silences_all_modules() {
+    let (server, got) = ledger(&[]).await;
+    let options = ShopOptions {
+        clock: Clock::standing_at(NOW),
+        providers: vec!["xero".to_owned(), "freeagent".to_owned()],
+        ..ShopOptions::default()
+    };
+    let shop = Shop::start(options).await.unwrap();
+    shop.pair_directly(TENANT, KEY, &server.url());
+    assert!(shop.disconnects_provider("xero").await);
+    assert_eq!(shop.looks("xero").await.status_block.state, "disconnected");
+    let other = shop.looks("freeagent").await;
+    assert_eq!((other.asked, other.status_block.label.as_str()), (None, "Waiting for ledger"), "it has nobody to ask");
+    assert_eq!(got.lock().unwrap().len(), 1);
+    shop.raises("zero-value").unwrap();
+    assert!(shop.outbox().is_empty());
+    let body = |code: String| json!({"pairing_code": code, "tenant_id": TENANT, "byte8_api_key": KEY, "ledger_base_url": server.url()});
+    let code = shop.shows_pairing_code("xero");
+    let pair = async |path: &str| post(&shop, &format!("/rest/V1/byte8/{path}"), &body(code.clone())).await.status;
+    assert_eq!(pair("setup/pair").await, 404, "Sage's module isn't here");
+    assert_eq!(pair("freeagent_accounting/setup/pair").await, 401, "another module's code");
+    assert_eq!(pair("xero_accounting/setup/pair").await, 200);
+    shop.raises("zero-value").unwrap();
+    let providers: Vec<Option<String>> = shop.outbox().into_iter().map(|row| row.provider).collect();
+    assert!(["xero", "freeagent"].iter().all(|name| providers.contains(&Some((*name).to_owned()))), "{providers:?}");
+}
+
+#[tokio::test]
 async fn the_control_api_makes_the_shop_look_and_ask() {
     let (server, _) = saying(200, json!({"tenant": {"magento_connection_status": "active"}})).await;
     let shop = shop().await;
@@ -656,6 +684,7 @@ async fn the_control_api_makes_the_shop_look_and_ask() {
     ] {
         assert_eq!(control(path, body).await, (200, json!({"ok": true})), "{path}");
     }
+    assert_eq!(control("pairing-code", json!({"provider": "freeagent"})).await.0, 422, "there is no such module");
     let (_, said) = control("disconnect", json!({})).await;
     assert_eq!(
         said,
