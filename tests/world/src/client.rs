@@ -19,19 +19,37 @@ const LONGEST_ANSWER: u64 = 16 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub(crate) struct Answered {
     pub(crate) status: u16,
+    /// Names in lower case.
+    pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
+}
+
+impl Answered {
+    /// The first header of that name, which is given in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
 }
 
 /// Sends a body and reads the answer; an error is what the shop writes down as a network error.
 pub(crate) async fn post(url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answered, String> {
-    tokio::time::timeout(TOTAL, exchange(url, headers, body))
+    send("POST", url, headers, body).await
+}
+
+/// Asks and reads the answer; an error as of [`post`].
+pub(crate) async fn get(url: &str, headers: &[(String, String)]) -> Result<Answered, String> {
+    send("GET", url, headers, &[]).await
+}
+
+async fn send(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answered, String> {
+    tokio::time::timeout(TOTAL, exchange(method, url, headers, body))
         .await
         .unwrap_or_else(|_| Err(format!("Operation timed out after {} milliseconds", TOTAL.as_millis())))
 }
 
-async fn exchange(url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answered, String> {
+async fn exchange(method: &str, url: &str, headers: &[(String, String)], body: &[u8]) -> Result<Answered, String> {
     let target = Target::of(url)?;
-    let request = target.request(headers, body);
+    let request = target.request(method, headers, body);
     let stream = tokio::time::timeout(CONNECT, TcpStream::connect((target.host.as_str(), target.port)))
         .await
         .map_err(|_| format!("Connection timed out after {} milliseconds", CONNECT.as_millis()))?
@@ -91,7 +109,9 @@ fn read_answer(received: &[u8]) -> Option<Answered> {
     } else {
         rest.to_vec()
     };
-    Some(Answered { status, body })
+    let headers = head.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
+    let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())).collect();
+    Some(Answered { status, headers, body })
 }
 
 fn unchunked(mut rest: &[u8]) -> Option<Vec<u8>> {
@@ -138,13 +158,18 @@ impl Target {
         Ok(Self { secure, host, port, authority: authority.to_owned(), path: path.to_owned() })
     }
 
-    fn request(&self, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
-        let mut head =
-            format!("POST {} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\nConnection: close\r\n", self.path, self.authority);
+    fn request(&self, method: &str, headers: &[(String, String)], body: &[u8]) -> Vec<u8> {
+        let mut head = format!("{method} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", self.path, self.authority);
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("accept")) {
+            head.push_str("Accept: */*\r\n");
+        }
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        if method != "GET" {
+            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+        }
+        head.push_str("\r\n");
         let mut request = head.into_bytes();
         request.extend_from_slice(body);
         request

@@ -3,6 +3,7 @@
 //! * [`shop`]: a Magento shop with the published accounting module, its money and its outbox.
 //! * [`book`]: a book of the `v2` family, by the rules of either house, strict and stateful, with faults on request.
 //! * [`accounting`]: a book that speaks Xero's Accounting API; [`sage`]: one that speaks Sage Accounting v3.1.
+//! * [`identity`]: the pages where a person lets an app into a book; [`browser`]: that person.
 //! * [`runtime_api`]: the Lambda Runtime API, driving a built function binary.
 //!
 //! They are written from what the real ones are known to do, never from what Ledger expects of them: this crate depends
@@ -13,10 +14,12 @@ pub mod accounting;
 mod ambient;
 pub mod amount;
 pub mod book;
+pub mod browser;
 mod client;
 pub mod clock;
 pub mod desk;
 mod fields;
+pub mod identity;
 pub mod program;
 pub mod runtime_api;
 pub mod sage;

@@ -57,6 +57,22 @@ impl Request {
             .next_back()
     }
 
+    /// The body as a form.
+    ///
+    /// # Errors
+    /// When it isn't called `application/x-www-form-urlencoded`.
+    pub fn form(&self) -> anyhow::Result<Form> {
+        let content_type = self.header("content-type").unwrap_or_default();
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        anyhow::ensure!(media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded"), "the body is not a form");
+        let body = String::from_utf8_lossy(&self.body);
+        let pairs = body.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (percent_decoded(&name.replace('+', " ")), percent_decoded(&value.replace('+', " ")))
+        });
+        Ok(Form(pairs.collect()))
+    }
+
     /// The body as JSON; an empty body is `null`.
     ///
     /// # Errors
@@ -86,6 +102,24 @@ impl Request {
     /// When it is something else.
     pub fn read_list<T: DeserializeOwned>(&self) -> anyhow::Result<Vec<T>> {
         if self.json()?.is_array() { self.read() } else { Ok(vec![self.read()?]) }
+    }
+}
+
+/// The fields of a form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form(Vec<(String, String)>);
+
+impl Form {
+    /// The first value of that name.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of that name, in order.
+    #[must_use]
+    pub fn values(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
     }
 }
 

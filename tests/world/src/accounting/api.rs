@@ -8,6 +8,7 @@ use super::spec::NotFoundBody;
 use super::store::{NIL, Remembered, Store, extend};
 use super::wire;
 use crate::fields::{Fields, fields_of, text};
+use crate::identity::{Admission, Holder, Organisation};
 use crate::server::{Answer, Request};
 
 /// How long a key is remembered, in seconds. Source: Xero API docs, idempotency.
@@ -43,8 +44,11 @@ pub(crate) fn answer(store: &mut Store, request: &Request) -> Answer {
 }
 
 fn connections(store: &mut Store, request: &Request, path: &[&str]) -> Answer {
-    if !store.desk.knows(request) {
-        return unauthorized(store);
+    match store.desk.admission(request) {
+        Admission::Given => {}
+        Admission::Held(holder) => return connections_of(store, request, path, &holder),
+        Admission::Expired(at) => return expired(store, at),
+        Admission::Unknown => return unauthorized(store),
     }
     match (request.method.as_str(), path) {
         ("GET", []) => {
@@ -65,6 +69,23 @@ fn connections(store: &mut Store, request: &Request, path: &[&str]) -> Answer {
         }
         _ => not_found(store),
     }
+}
+
+/// Those of whoever bears the token.
+fn connections_of(store: &mut Store, request: &Request, path: &[&str], holder: &Holder) -> Answer {
+    match (request.method.as_str(), path) {
+        ("GET", []) => {
+            let event = request.parameter("authEventId");
+            Answer::json(200, &store.desk.identity.shows_connections(holder, event.as_deref()))
+        }
+        ("DELETE", [id]) if store.desk.identity.disconnects(holder, id) => Answer::new(204, "application/json", ""),
+        _ => not_found(store),
+    }
+}
+
+fn expired(store: &Store, at: i64) -> Answer {
+    let moment = crate::clock::iso(at);
+    problem(store, 401, "Unauthorized", &format!("TokenExpired: token expired at {moment}"))
 }
 
 pub(crate) fn unauthorized(store: &Store) -> Answer {
@@ -122,14 +143,22 @@ fn scope_of(resource: &str) -> &'static str {
 
 /// What is asked of every request: a known token, the tenant, the scope, no more than so many.
 fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
-    if !store.desk.knows(request) {
-        return Some(unauthorized(store));
-    }
     let tenant = request.header("xero-tenant-id").unwrap_or_default();
-    if !store.connected || !tenant.eq_ignore_ascii_case(&store.options.tenant) {
+    let is_own = tenant.eq_ignore_ascii_case(&store.options.tenant);
+    let scope = scope_of(path.first()?);
+    let (reaches, may, other) = match store.desk.admission(request) {
+        Admission::Given => (store.connected && is_own, true, None),
+        Admission::Held(holder) => {
+            let reached = holder.organisation(tenant).cloned();
+            (reached.is_some(), holder.may(scope, request.method == "GET"), reached.filter(|_| !is_own))
+        }
+        Admission::Expired(at) => return Some(expired(store, at)),
+        Admission::Unknown => return Some(unauthorized(store)),
+    };
+    if !reaches {
         return Some(problem(store, 403, "Forbidden", "AuthenticationUnsuccessful"));
     }
-    if store.lacking_scopes.contains(scope_of(path.first()?)) {
+    if !may || store.lacking_scopes.contains(scope) {
         let answer = unauthorized(store);
         return Some(answer.with_header("www-authenticate", "Bearer error=\"insufficient_scope\""));
     }
@@ -153,7 +182,28 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
     if store.options.requests_per_minute.is_some_and(|limit| store.this_minute.1 > limit) {
         return Some(too_many("minute", until(60)));
     }
-    None
+    other.map(|organisation| elsewhere(store, request, path, &organisation))
+}
+
+/// What an organisation that holds nothing says.
+fn elsewhere(store: &mut Store, request: &Request, path: &[&str], organisation: &Organisation) -> Answer {
+    match (request.method.as_str(), path) {
+        ("GET", ["Organisation"]) => {
+            let mut shown = fields_of(store.organisation());
+            shown.insert("OrganisationID".to_owned(), json!(organisation.id));
+            for field in ["Name", "LegalName"] {
+                shown.insert(field.to_owned(), json!(organisation.name));
+            }
+            shown_list(store, request, "Organisations", vec![Value::Object(shown)])
+        }
+        ("GET", [name]) => shown_list(store, request, name, Vec::new()),
+        ("GET", _) => not_found(store),
+        _ => refused(10, "ValidationException", "Account code is not a valid code for this document", None),
+    }
+}
+
+fn shown_list(store: &mut Store, request: &Request, name: &str, list: Vec<Value>) -> Answer {
+    shown(request, 200, &Value::Object(store.envelope(name, list)))
 }
 
 fn with_limits(store: &Store, answer: Answer) -> Answer {

@@ -52,6 +52,10 @@ impl AccountingOptions {
     pub const REAL_CONCURRENT_LIMIT: u32 = 5;
     /// The tenant of the defaults.
     pub const TENANT: &str = "7f3c9a52-1d04-4b7e-9c11-0c5f6e2d8a10";
+    /// Another tenant that the person who is known from the start reaches; it holds nothing.
+    pub const OTHER_TENANT: &str = "2b9d1e77-6c40-4f0a-8d25-91e3b7c4a655";
+    /// Its name.
+    pub const OTHER_ORGANISATION: &str = "Another Trading Ltd";
 }
 
 impl Default for AccountingOptions {

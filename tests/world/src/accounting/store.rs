@@ -12,6 +12,7 @@ use crate::amount::{round, written};
 use crate::clock::iso;
 use crate::desk::Desk;
 use crate::fields::{Fields, text};
+use crate::identity::{Authority, Organisation};
 use crate::server::Answer;
 use crate::statement::{
     AllocationLine, BankLine, ContactLine, DocumentLine, PaymentLine, ProductLine, RefundLine, Statement,
@@ -158,7 +159,14 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new(options: AccountingOptions) -> Self {
-        let desk = Desk::new(options.clock.clone(), &options.tokens, options.latency_milliseconds);
+        let desk = Desk::new(
+            options.clock.clone(),
+            &options.tokens,
+            options.latency_milliseconds,
+            Authority::Accounting,
+            Organisation::new(&options.tenant, &options.organisation),
+            &[Organisation::new(AccountingOptions::OTHER_TENANT, AccountingOptions::OTHER_ORGANISATION)],
+        );
         let mut store = Self {
             switches: options.switches,
             desk,

@@ -9,6 +9,7 @@ use super::spec::{ForbiddenShape, House, REQUESTS_PER_MINUTE, Verdict};
 use super::store::{
     BankAccount, BankTransaction, Contact, Document, Explanation, Kind, Reconciliation, Stage, Store, decimal,
 };
+use crate::identity::Admission;
 use crate::server::{Answer, Request};
 
 /// Seconds of the window that the real one's limit counts, and what it asks for afterwards.
@@ -19,13 +20,27 @@ const TEST_REQUESTS_PER_MINUTE: u32 = 5;
 /// What the user may at least do to see people's addresses.
 const SEES_ADDRESSES: u8 = 3;
 
-/// Obeys a request.
+/// Obeys a request, of whoever bears its token.
 pub(crate) fn answer(store: &mut Store, request: &Request) -> Answer {
+    let Admission::Held(holder) = store.desk.admission(request) else { return obeyed(store, request) };
+    let level = store.permission_level;
+    store.permission_level = level.min(holder.permission_level);
+    store.acting = Some(holder);
+    let answer = obeyed(store, request);
+    store.acting = None;
+    store.permission_level = level;
+    answer
+}
+
+fn obeyed(store: &mut Store, request: &Request) -> Answer {
     let segments = request.segments();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let ["v2", path @ ..] = names.as_slice() else { return not_found() };
     if let Some(refusal) = door(store, request, path) {
         return refusal;
+    }
+    if store.is_elsewhere() {
+        return elsewhere(store, request, path);
     }
     let outcome = match (request.method.as_str(), path) {
         ("GET", path) => look(store, request, path),
@@ -41,6 +56,18 @@ pub(crate) fn answer(store: &mut Store, request: &Request) -> Answer {
         _ => Ok(not_found()),
     };
     outcome.unwrap_or_else(|refusal| refusal)
+}
+
+/// What a company that holds nothing says.
+fn elsewhere(store: &Store, request: &Request, path: &[&str]) -> Answer {
+    match (request.method.as_str(), path) {
+        ("GET", ["company" | "categories" | "account_locks"] | ["users", "me"]) => {
+            look(store, request, path).unwrap_or_else(|refusal| refusal)
+        }
+        ("GET", [collection]) => Answer::json(200, &json!({ *collection: [] })),
+        ("GET", _) => not_found(),
+        _ => refused(store.house(), &Mistakes::of("base", "is another company's")),
+    }
 }
 
 pub(crate) fn unauthorized() -> Answer {
@@ -92,7 +119,7 @@ fn bad_request(message: &str) -> Answer {
 
 /// What is asked of every request: a known token, a user agent, a user who may, no more than so many in so long.
 fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
-    if !store.desk.knows(request) {
+    if !matches!(store.desk.admission(request), Admission::Given | Admission::Held(_)) {
         return Some(unauthorized());
     }
     if request.header("user-agent").unwrap_or_default().is_empty() {

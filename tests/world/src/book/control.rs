@@ -17,6 +17,7 @@
 //! | `POST tokens` | `{"accept":["a"],"revoke":["b"]}` | `{"ok":true}` |
 //! | `GET switches`, `POST switches` | the fields of [`super::Switches`] that change | all of them |
 //! | `POST latency` | `{"milliseconds":50}` | `{"ok":true}` |
+//! | `… identity…` | | sign-in: the table at the head of `src/identity/control.rs` |
 //! | `POST reset` | | `{"ok":true}`: as it was opened, log included |
 
 use anyhow::Context as _;

@@ -30,6 +30,7 @@ pub use spec::{
 
 use crate::clock::Clock;
 use crate::desk::{self, Keeper as _, Log};
+use crate::identity::identity_methods;
 use crate::server::{Answer, Reply, Request, Server};
 use crate::statement::Statement;
 use store::{Kind, Store};
@@ -44,6 +45,8 @@ pub struct Book {
 pub(crate) type Core = desk::Core<Store>;
 
 impl Book {
+    identity_methods!();
+
     /// Opens a book.
     ///
     /// # Errors
@@ -220,7 +223,7 @@ impl Book {
     /// Answers a request without door, log or faults: for tests of many documents in one process.
     #[must_use]
     pub fn obeys(&self, request: &Request) -> Answer {
-        self.core.store().obey(request)
+        self.core.store().serves(request)
     }
 
     /// Sets a fault for the next requests that match.

@@ -9,6 +9,7 @@ use super::spec::{BookOptions, House, Seat, Switches};
 use crate::amount::round;
 use crate::clock::{date, iso};
 use crate::desk::Desk;
+use crate::identity::{Authority, BOOKKEEPER, Holder, Organisation};
 
 /// Categories the company begins with: group, code, description.
 const CATEGORIES: [(&str, &str, &str); 9] = [
@@ -27,6 +28,8 @@ pub(crate) const INCOME: &str = "income_categories";
 pub(crate) const ADMIN_EXPENSES: &str = "admin_expenses_categories";
 pub(crate) const COST_OF_SALES: &str = "cost_of_sales_categories";
 pub(crate) const GENERAL: &str = "general_categories";
+/// The id of the book's own company.
+pub(crate) const COMPANY: &str = "1";
 /// Accounts the company begins with.
 const BANK_ACCOUNTS: [(u64, &str, &str); 3] =
     [(1, "Current account", "GBP"), (2, "Card clearing", "GBP"), (3, "Euro account", "EUR")];
@@ -275,6 +278,8 @@ pub(crate) struct Store {
     pub(crate) switches: Switches,
     pub(crate) desk: Desk,
     pub(crate) permission_level: u8,
+    /// Who bears the token of the request that is being obeyed; nobody, if the control API gave it.
+    pub(crate) acting: Option<Holder>,
     /// The last day of the period that is closed.
     pub(crate) locked_until: Option<String>,
     pub(crate) contacts: BTreeMap<u64, Contact>,
@@ -318,7 +323,18 @@ impl Store {
         Self {
             base_url: String::new(),
             switches: options.switches,
-            desk: Desk::new(options.clock.clone(), &options.tokens, options.latency_milliseconds),
+            desk: Desk::new(
+                options.clock.clone(),
+                &options.tokens,
+                options.latency_milliseconds,
+                match options.house {
+                    House::V2 => Authority::V2,
+                    House::Freeagent => Authority::Freeagent,
+                },
+                Organisation::new(COMPANY, &options.company),
+                &[],
+            ),
+            acting: None,
             permission_level: options.permission_level,
             locked_until: None,
             contacts: BTreeMap::new(),
@@ -570,12 +586,23 @@ impl Store {
         self.locked_until.as_deref().is_some_and(|until| day <= until)
     }
 
+    /// The company that the token reaches: this book's, or another one that holds nothing.
+    fn reached(&self) -> Option<&Organisation> {
+        self.acting.as_ref()?.organisations.first()
+    }
+
+    /// Whether the token is for another company than this book's.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.acting.is_some() && self.reached().is_none_or(|company| company.id != COMPANY)
+    }
+
     pub(crate) fn company(&self) -> Value {
         let registered = self.options.sales_tax_registered;
+        let reached = self.reached();
         json!({
             "url": format!("{}/v2/company", self.base_url),
-            "id": 1,
-            "name": self.options.company,
+            "id": reached.and_then(|company| company.id.parse::<u64>().ok()).unwrap_or(1),
+            "name": reached.map_or(&self.options.company, |company| &company.name),
             "subdomain": "example-trading",
             "type": if self.options.seat == Seat::Elsewhere { "UniversalCompany" } else { "UkLimitedCompany" },
             "currency": self.options.currency,
@@ -596,7 +623,7 @@ impl Store {
             "url": self.url("users", 1),
             "first_name": "Book",
             "last_name": "Keeper",
-            "email": "bookkeeper@example.com",
+            "email": self.acting.as_ref().map_or(BOOKKEEPER, |holder| &holder.email),
             "hidden": false,
             "role": "Owner",
             "permission_level": self.permission_level,

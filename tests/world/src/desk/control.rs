@@ -12,6 +12,7 @@
 //! | `POST tokens` | `{"accept":["a"],"revoke":["b"]}` | `{"ok":true}` |
 //! | `GET switches`, `POST switches` | those that change | all of them |
 //! | `POST latency` | `{"milliseconds":50}` | `{"ok":true}` |
+//! | `… identity…` | | sign-in: the table at the head of `src/identity/control.rs` |
 //! | `POST reset` | | `{"ok":true}`: as it was opened, log included |
 
 use anyhow::Context as _;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Core, FaultSpec, Keeper, faults};
+use crate::identity;
 use crate::server::{Answer, Request};
 
 pub(crate) fn answer<K: Keeper>(core: &Core<K>, request: &Request) -> Answer {
@@ -81,6 +83,7 @@ fn handle<K: Keeper>(core: &Core<K>, request: &Request) -> anyhow::Result<Option
             store.sets_switches(switches)?;
             store.switches()?
         }
+        (_, ["identity", rest @ ..]) => return identity::control(store.desk(), request, rest),
         ("POST", ["latency"]) => {
             store.desk().latency_milliseconds =
                 request.json()?.get("milliseconds").and_then(Value::as_u64).context("milliseconds: how many?")?;

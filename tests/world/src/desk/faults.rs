@@ -95,6 +95,17 @@ impl BookFault {
         Self::Answer { status, body: None, content_type: None, apply }
     }
 
+    /// What a token endpoint says to a grant that is none.
+    #[must_use]
+    pub fn invalid_grant() -> Self {
+        Self::Answer {
+            status: 400,
+            body: Some("{\"error\":\"invalid_grant\"}".to_owned()),
+            content_type: Some("application/json".to_owned()),
+            apply: false,
+        }
+    }
+
     /// Its name, as in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -216,9 +227,9 @@ fn take(faults: &mut Vec<FaultSpec>, request: &Request) -> Option<BookFault> {
 }
 
 async fn meet<K: Keeper>(core: &Core<K>, request: &Request, fault: Option<BookFault>) -> Reply {
-    let obey = |apply: bool| apply.then(|| core.store().obey(request));
+    let obey = |apply: bool| apply.then(|| core.store().serves(request));
     match fault {
-        None => core.store().obey(request).into(),
+        None => core.store().serves(request).into(),
         Some(BookFault::RateLimited { retry_after }) => core.store().too_many(retry_after).into(),
         Some(BookFault::Answer { status, body, content_type, apply }) => {
             obey(apply);
@@ -234,7 +245,7 @@ async fn meet<K: Keeper>(core: &Core<K>, request: &Request, fault: Option<BookFa
         Some(BookFault::Slow { milliseconds, apply_first }) => {
             let early = obey(apply_first);
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-            early.unwrap_or_else(|| core.store().obey(request)).into()
+            early.unwrap_or_else(|| core.store().serves(request)).into()
         }
         Some(BookFault::Late { after_requests, status }) => {
             // The request that is being handled counts down too, once it is over.
@@ -275,12 +286,12 @@ fn count_down<K: Keeper>(store: &mut K) {
         left > 0
     });
     for request in due {
-        store.obey(&request);
+        store.serves(&request);
     }
 }
 
 /// Lets everything land that is still to come; returns the statuses nobody will see.
 pub(crate) fn release<K: Keeper>(store: &mut K) -> Vec<u16> {
     let late = std::mem::take(&mut store.desk().late);
-    late.into_iter().map(|write| store.obey(&write.request).status).collect()
+    late.into_iter().map(|write| store.serves(&write.request).status).collect()
 }

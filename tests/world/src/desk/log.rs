@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::ambient;
+use crate::identity;
 use crate::server::{Reply, Request};
 
 /// A request to the API.
@@ -74,7 +75,7 @@ impl Log {
             query: request.query.clone(),
             body: request.json().unwrap_or(Value::Null),
             idempotency_key: request.header("idempotency-key").map(str::to_owned),
-            is_write: request.method != "GET" && request.method != "HEAD",
+            is_write: request.method != "GET" && request.method != "HEAD" && !identity::is_path(&request.path),
             started,
             finished: None,
             started_at,

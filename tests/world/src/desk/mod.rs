@@ -20,6 +20,7 @@ pub(crate) use faults::{LateWrite, release};
 pub(crate) use log::Log;
 
 use crate::clock::Clock;
+use crate::identity::{self, Admission, Authority, Identity, Organisation};
 use crate::server::{Answer, Reply, Request};
 
 /// What the desk keeps for a book.
@@ -34,11 +35,22 @@ pub(crate) struct Desk {
     pub(crate) total_shift: Decimal,
     /// How many requests have arrived and aren't answered.
     pub(crate) under_way: u32,
+    /// Who may sign in, and what was granted to whom.
+    pub(crate) identity: Identity,
 }
 
 impl Desk {
-    pub(crate) fn new(clock: Clock, tokens: &[String], latency_milliseconds: u64) -> Self {
+    /// With an identity part that knows the book's own organisation and, reached by the same person, these others.
+    pub(crate) fn new(
+        clock: Clock,
+        tokens: &[String],
+        latency_milliseconds: u64,
+        authority: Authority,
+        own: Organisation,
+        others: &[Organisation],
+    ) -> Self {
         Self {
+            identity: Identity::new(authority, own, others),
             clock,
             tokens: tokens.iter().cloned().collect(),
             latency_milliseconds,
@@ -49,13 +61,18 @@ impl Desk {
         }
     }
 
-    /// Whether the request bears a token that is accepted.
-    pub(crate) fn knows(&self, request: &Request) -> bool {
-        request
+    /// What the token is that the request bears.
+    pub(crate) fn admission(&self, request: &Request) -> Admission {
+        let token = request
             .header("authorization")
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .is_some_and(|(_, token)| self.tokens.contains(token.trim()))
+            .map(|(_, token)| token.trim());
+        match token {
+            Some(token) if self.tokens.contains(token) => Admission::Given,
+            Some(token) => self.identity.admission(token, self.clock.now()),
+            None => Admission::Unknown,
+        }
     }
 }
 
@@ -68,6 +85,11 @@ pub(crate) trait Keeper: Send + 'static {
 
     /// Obeys a request to its API.
     fn obey(&mut self, request: &Request) -> Answer;
+
+    /// Obeys a request, to its identity part or its API.
+    fn serves(&mut self, request: &Request) -> Answer {
+        identity::answer(self.desk(), request).unwrap_or_else(|| self.obey(request))
+    }
 
     /// Is as it was opened.
     fn resets(&mut self);
@@ -140,6 +162,8 @@ impl<K: Keeper> Core<K> {
 /// Ways to watch and disturb a book that are the same for every book. Needs a field `core`.
 macro_rules! desk_methods {
     () => {
+        $crate::identity::identity_methods!();
+
         /// Its clock.
         #[must_use]
         pub fn clock(&self) -> $crate::clock::Clock {
@@ -149,7 +173,7 @@ macro_rules! desk_methods {
         /// Answers a request without door, log or faults: for tests of many documents in one process.
         #[must_use]
         pub fn obeys(&self, request: &$crate::server::Request) -> $crate::server::Answer {
-            self.core.store().obey(request)
+            self.core.store().serves(request)
         }
 
         /// Sets a fault for the next requests that match.

@@ -8,6 +8,7 @@ use super::rules::{self, Mistakes};
 use super::spec::Edition;
 use super::store::{Record, Remembered, Store, inverse, words};
 use crate::fields::{Fields, object, text};
+use crate::identity::Admission;
 use crate::server::{Answer, Request};
 
 const PAGE_SIZE: usize = 20;
@@ -32,7 +33,14 @@ pub(crate) fn answer(store: &mut Store, request: &Request) -> Answer {
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let ["v3.1", path @ ..] = names.as_slice() else { return Answer::new(404, "text/html", "<html>Not Found</html>") };
     let business = request.header("x-business").map(str::to_owned);
-    let business = business.or(store.options.lead_business.clone()).unwrap_or_else(|| store.options.business.clone());
+    let lead = || match store.desk.admission(request) {
+        Admission::Held(holder) => holder.organisations.first().map(|organisation| organisation.id.clone()),
+        Admission::Given | Admission::Expired(_) | Admission::Unknown => None,
+    };
+    let business = business
+        .or(store.options.lead_business.clone())
+        .or_else(lead)
+        .unwrap_or_else(|| store.options.business.clone());
     let answer = door(store, request, path, &business).unwrap_or_else(|| handle(store, request, path));
     let request_id = store.next_id();
     answer.with_header("x-business", business).with_header("x-request-id", request_id)
@@ -66,8 +74,15 @@ pub(crate) fn refused(mistakes: &Mistakes) -> Answer {
 
 /// What is asked of every request: a known token, a subscription, a business of the user, no more than so many.
 fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> Option<Answer> {
-    if !store.desk.knows(request) || !store.subscribed {
-        return Some(unauthorized(store));
+    let holder = match store.desk.admission(request) {
+        Admission::Given if store.subscribed => None,
+        Admission::Held(holder) if store.subscribed => Some(holder),
+        Admission::Given | Admission::Held(_) | Admission::Expired(_) | Admission::Unknown => {
+            return Some(unauthorized(store));
+        }
+    };
+    if request.method != "GET" && holder.as_ref().is_some_and(|holder| !holder.may("full_access", false)) {
+        return Some(error(403, "AuthorizationFailure", "The access token may only read", ""));
     }
     let now = store.now();
     let (minute, day) = (now.div_euclid(60), now.div_euclid(DAY_SECONDS));
@@ -88,14 +103,16 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
             return Some(too_many(until.filter(|_| store.switches.retry_after)));
         }
     }
-    if path == ["businesses"] || business == store.options.business {
+    let reached = match &holder {
+        Some(holder) => holder.organisation(business).is_some(),
+        None => [store.options.business.as_str(), super::SageOptions::OTHER_BUSINESS].contains(&business),
+    };
+    if path == ["businesses"] || (reached && business == store.options.business) {
         return None;
     }
     // The other business is one that holds nothing.
     Some(match (request.method.as_str(), path) {
-        _ if business != super::SageOptions::OTHER_BUSINESS => {
-            error(403, "AuthorizationFailure", "You are not authorised to access this business", "")
-        }
+        _ if !reached => error(403, "AuthorizationFailure", "You are not authorised to access this business", ""),
         ("GET", [_]) => list(request, &[], |_: &Value| Value::Null),
         ("GET", _) => not_found(),
         _ => refused(&Mistakes::of("contact_id", "Record not found")),
@@ -121,10 +138,13 @@ fn look(store: &Store, request: &Request, path: &[&str]) -> Answer {
     match path {
         ["businesses"] => {
             let business = |id: &str, name: &str| json!({"id": id, "displayed_as": name, "$path": format!("/businesses/{id}"), "name": name});
-            let all = [
-                business(&store.options.business, &store.options.name),
-                business(super::SageOptions::OTHER_BUSINESS, "Another Business Ltd"),
-            ];
+            let all: Vec<Value> = match store.desk.admission(request) {
+                Admission::Held(holder) => holder.organisations.iter().map(|it| business(&it.id, &it.name)).collect(),
+                Admission::Given | Admission::Expired(_) | Admission::Unknown => vec![
+                    business(&store.options.business, &store.options.name),
+                    business(super::SageOptions::OTHER_BUSINESS, super::SageOptions::OTHER_NAME),
+                ],
+            };
             list(request, &all, Value::clone)
         }
         ["financial_settings"] => Answer::json(200, &financial_settings(store)),

@@ -69,6 +69,8 @@ impl SageOptions {
     pub const BUSINESS: &str = "5a6eb0515e5500000000000000000001";
     /// The other business that the user can see.
     pub const OTHER_BUSINESS: &str = "5a6eb0515e5500000000000000000002";
+    /// Its name.
+    pub const OTHER_NAME: &str = "Another Business Ltd";
 }
 
 impl Default for SageOptions {

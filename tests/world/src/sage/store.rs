@@ -11,6 +11,7 @@ use crate::amount::{round, written};
 use crate::clock::iso;
 use crate::desk::Desk;
 use crate::fields::{Fields, figure, object, objects, text};
+use crate::identity::{Authority, Organisation};
 use crate::statement::{
     AllocationLine, BankLine, ContactLine, DocumentLine, PaymentLine, ProductLine, RefundLine, Statement, StockLine,
 };
@@ -128,7 +129,14 @@ impl Store {
     pub(crate) fn new(options: SageOptions) -> Self {
         Self {
             switches: options.switches,
-            desk: Desk::new(options.clock.clone(), &options.tokens, options.latency_milliseconds),
+            desk: Desk::new(
+                options.clock.clone(),
+                &options.tokens,
+                options.latency_milliseconds,
+                Authority::Sage,
+                Organisation::new(&options.business, &options.name),
+                &[Organisation::new(SageOptions::OTHER_BUSINESS, SageOptions::OTHER_NAME)],
+            ),
             tax_rates: chart::tax_rates(&options.country),
             records: Vec::new(),
             documents: Vec::new(),

@@ -28,9 +28,12 @@
 //! | `GET chips` | | `[{"entity_type","magento_entity_id","provider",…}]` |
 //! | `GET pushed` | | every accepted state, in order |
 //! | `POST pair` | `{"tenant_id","api_key","ledger_url"}` | `{"ok":true}` |
-//! | `POST disconnect` | | `{"acknowledged":true}` |
-//! | `POST pairing-code` | `{"provider":"xero"}` | `{"pairing_code":"…"}` |
-//! | `POST key` | `{"dropped":true}` | `{"ok":true}` |
+//! | `POST disconnect` | `{"provider":"xero"}`; none means all | `{"acknowledged":true,"message":"…"}`: what the administrator is told |
+//! | `POST look` | `{"provider":"xero"}`; the first module by default | [`super::Health`]: asks the ledger for the tile, shows what was read |
+//! | `POST ask` | `{"entity_type":"invoice","entity_id":"42"}` | [`super::EntityStatus`]: asks after an entity |
+//! | `POST pairing-code` | `{"provider":"xero"}`; the first module by default | `{"pairing_code":"…"}`, 32 hexadecimal digits, good for 30 minutes |
+//! | `POST key` | `{"dropped":true}`, `{"drifted":true}` | `{"ok":true}`: no key; another one than the ledger has |
+//! | `POST reachable` | `{"reachable":false}` | `{"ok":true}`: nobody gets through to the REST interface |
 //! | `POST cache/flush` | | `{"ok":true}` |
 //! | `POST sign` | `{"seconds_from_now":-30}` | `{"authorization":"Bearer …"}` |
 //! | `POST faults`, `DELETE faults` | [`ShopFaultSpec`] or a list | `{"ok":true}` |
@@ -45,7 +48,7 @@ use tokio::task::JoinSet;
 use super::spec::{
     CustomerEdit, CustomerSpec, InvoiceSpec, MemoSpec, OrderSpec, ProductSpec, ShopFaultSpec, WebsiteSpec,
 };
-use super::{Core, canonical, cron, pairing, presets, trade};
+use super::{Core, canonical, cron, health, pairing, presets, trade};
 use crate::server::{Answer, Request};
 
 pub(crate) async fn answer(core: &Core, request: &Request) -> Answer {
@@ -87,6 +90,20 @@ impl Default for DeliverRequest {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskRequest {
+    entity_type: String,
+    entity_id: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct KeyRequest {
+    dropped: Option<bool>,
+    drifted: Option<bool>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SignRequest {
@@ -98,11 +115,38 @@ async fn handle(core: &Core, request: &Request) -> anyhow::Result<Option<Value>>
     let path: Vec<&str> = segments.iter().skip(1).map(String::as_str).collect();
     match (request.method.as_str(), path.as_slice()) {
         ("POST", ["cron"]) => Ok(Some(json!({"sent": cron::tick(core).await}))),
-        ("POST", ["disconnect"]) => Ok(Some(json!({"acknowledged": cron::disconnect(core).await}))),
+        ("POST", ["disconnect"]) => disconnect(core, request).await,
+        ("POST", ["look"]) => {
+            let body = request.json()?;
+            let first = core.state().providers.first().cloned().unwrap_or_default();
+            let provider = body.get("provider").and_then(Value::as_str).unwrap_or(&first);
+            Ok(Some(serde_json::to_value(health::look(core, provider).await)?))
+        }
+        ("POST", ["ask"]) => {
+            let ask: AskRequest = request.read()?;
+            Ok(Some(serde_json::to_value(health::asks_after(core, &ask.entity_type, &ask.entity_id).await)?))
+        }
         ("POST", ["deliver", id]) => deliver(core, id.parse()?, request.read()?).await,
         ("GET", path) => look(core, request, path),
         (_, path) => act(core, request, path),
     }
+}
+
+/// The button on the configuration page.
+async fn disconnect(core: &Core, request: &Request) -> anyhow::Result<Option<Value>> {
+    let body = request.json()?;
+    let provider = body.get("provider").and_then(Value::as_str);
+    let was_connected = {
+        let state = core.state();
+        provider.map_or(!state.connected.is_empty(), |provider| state.connected.contains(provider))
+    };
+    let acknowledged = if was_connected { cron::disconnect(core, provider).await } else { true };
+    let message = match (was_connected, acknowledged) {
+        (false, _) => "Already disconnected.",
+        (true, true) => "Disconnected. Byte8 Ledger acknowledged the revocation.",
+        (true, false) => "Disconnected locally. Byte8 Ledger was unreachable; it will reconcile on its next poll.",
+    };
+    Ok(Some(json!({"acknowledged": acknowledged, "message": message})))
 }
 
 /// The same request, `times` over, `at_once` of them in flight.
@@ -264,16 +308,27 @@ fn sell(core: &Core, request: &Request, method: &str, path: &[&str], now: i64) -
         }
         ("POST", ["pairing-code"]) => {
             let body = request.json()?;
-            let provider = body.get("provider").and_then(Value::as_str).unwrap_or("xero");
+            let first = state.providers.first().cloned().unwrap_or_default();
+            let provider = body.get("provider").and_then(Value::as_str).unwrap_or(&first);
+            anyhow::ensure!(state.providers.iter().any(|known| known == provider), "no module of {provider} here");
             Ok(Some(json!({"pairing_code": pairing::show_code(state, provider, now)})))
         }
         ("POST", ["key"]) => {
-            state.key_dropped =
-                request.json()?.get("dropped").and_then(Value::as_bool).context("dropped: true or false?")?;
+            let key: KeyRequest = request.read()?;
+            state.key_dropped = key.dropped.unwrap_or(state.key_dropped);
+            if let Some(drifted) = key.drifted {
+                pairing::drift(state, drifted);
+            }
+            done()
+        }
+        ("POST", ["reachable"]) => {
+            let reachable = request.json()?.get("reachable").and_then(Value::as_bool);
+            state.unreachable = !reachable.context("reachable: true or false?")?;
             done()
         }
         ("POST", ["cache", "flush"]) => {
             state.burnt.clear();
+            state.kept_health = None;
             done()
         }
         ("POST", ["faults"]) => {

@@ -102,7 +102,10 @@ pub(crate) fn sign(core: &Core, seconds_from_now: i64) -> anyhow::Result<String>
 }
 
 /// Tells the ledger, then forgets the tenant whatever it said; rows that wait go to whoever is paired next.
-pub(crate) async fn disconnect(core: &Core) -> bool {
+///
+/// The key that the modules share goes either way. A provider's own button leaves the others believing they are
+/// connected, and they are again with the next pairing; without a provider all buttons are pressed.
+pub(crate) async fn disconnect(core: &Core, provider: Option<&str>) -> bool {
     let delivery = {
         let state = core.state();
         Pairing::of(&state).ok().map(|pairing| {
@@ -124,8 +127,18 @@ pub(crate) async fn disconnect(core: &Core) -> bool {
     };
     let mut state = core.state();
     state.pairing = None;
-    state.connected.clear();
-    state.pairing_codes.clear();
+    state.key_agreed = None;
+    state.kept_health = None;
+    match provider {
+        Some(provider) => {
+            state.connected.remove(provider);
+            state.pairing_codes.remove(provider);
+        }
+        None => {
+            state.connected.clear();
+            state.pairing_codes.clear();
+        }
+    }
     acknowledged
 }
 

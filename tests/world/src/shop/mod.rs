@@ -3,6 +3,7 @@
 mod canonical;
 mod control;
 mod cron;
+mod health;
 pub mod jwt;
 mod money;
 mod outbox;
@@ -26,6 +27,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 pub use cron::{Delivery, Sent};
+pub use health::{Asked, EntityStatus, Health, StatusBlock, Tile};
 pub use money::{TaxAlgorithm, TaxSettings};
 pub use spec::{
     Address, Capture, CustomerEdit, CustomerSpec, DiscountSpec, Guest, InvoiceSpec, ItemKind, ItemSpec, MemoSpec,
@@ -309,7 +311,12 @@ impl Shop {
     /// Disconnects every provider, as the button does: tells the ledger, then forgets the tenant. True if the ledger
     /// acknowledged.
     pub async fn disconnects(&self) -> bool {
-        cron::disconnect(&self.core).await
+        cron::disconnect(&self.core, None).await
+    }
+
+    /// The same by one provider's button: the key that all modules share is gone, but the others don't know.
+    pub async fn disconnects_provider(&self, provider: &str) -> bool {
+        cron::disconnect(&self.core, Some(provider)).await
     }
 
     /// Loses its key: every token is refused until [`Shop::finds_key`], and nothing is sent.
@@ -322,9 +329,37 @@ impl Shop {
         self.core.state().key_dropped = false;
     }
 
-    /// Flushes its cache, which forgets the tokens it has seen.
+    /// Has another key than the ledger, until [`Shop::finds_agreed_key`] or until it is paired again.
+    pub fn drifts_key(&self) {
+        pairing::drift(&mut self.core.state(), true);
+    }
+
+    /// Has the agreed key again.
+    pub fn finds_agreed_key(&self) {
+        pairing::drift(&mut self.core.state(), false);
+    }
+
+    /// Whether anybody gets through to its REST interface; what it sends itself still goes out.
+    pub fn is_reachable(&self, reachable: bool) {
+        self.core.state().unreachable = !reachable;
+    }
+
+    /// An administrator looks at a provider's pages: the tile and the status block, for which the module asks the ledger
+    /// unless it did within 30 seconds.
+    pub async fn looks(&self, provider: &str) -> Health {
+        health::look(&self.core, provider).await
+    }
+
+    /// The module asks the ledger after an entity.
+    pub async fn asks_after(&self, entity_type: &str, entity_id: &str) -> EntityStatus {
+        health::asks_after(&self.core, entity_type, entity_id).await
+    }
+
+    /// Flushes its cache, which forgets the tokens it has seen and what the ledger said of itself.
     pub fn flushes_cache(&self) {
-        self.core.state().burnt.clear();
+        let mut state = self.core.state();
+        state.burnt.clear();
+        state.kept_health = None;
     }
 
     /// One tick of cron: sends what is due, one row after another, and writes down what came of it.

@@ -23,6 +23,18 @@ fn set(state: &mut State, tenant_id: &str, api_key: &str, ledger_url: &str) {
         ledger_url: ledger_url.trim_end_matches('/').to_owned(),
     });
     state.key_dropped = false;
+    state.key_agreed = None;
+}
+
+/// The shop has another key than the ledger from now on, as after a restored configuration; or the agreed one again.
+pub(crate) fn drift(state: &mut State, drifted: bool) {
+    let Some(pairing) = &mut state.pairing else { return };
+    if drifted && state.key_agreed.is_none() {
+        let other = format!("byte8_lk_{}", fingerprint(&pairing.api_key));
+        state.key_agreed = Some(std::mem::replace(&mut pairing.api_key, other));
+    } else if !drifted && let Some(agreed) = state.key_agreed.take() {
+        pairing.api_key = agreed;
+    }
 }
 
 pub(crate) fn show_code(state: &mut State, provider: &str, now: i64) -> String {

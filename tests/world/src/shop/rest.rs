@@ -92,6 +92,9 @@ fn nothing() -> Answer {
 }
 
 pub(crate) async fn answer(core: &Core, request: &Request) -> Reply {
+    if core.state().unreachable {
+        return Reply::HangUp;
+    }
     let segments = request.segments();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let path = match names.as_slice() {
@@ -173,6 +176,10 @@ fn handle(core: &Core, request: &Request, route: Option<Route>, number: u64) -> 
 fn work(state: &mut State, request: &Request, route: Option<Route>, number: u64, now: i64) -> Result<Answer, Refusal> {
     let route = route.ok_or_else(Refusal::no_route)?;
     if let Route::Pair(provider) = route {
+        // A route comes with its module.
+        if !state.providers.iter().any(|installed| installed == provider) {
+            return Err(Refusal::no_route());
+        }
         pairing::present(state, provider, &body(request)?, now)?;
         return Ok(nothing());
     }

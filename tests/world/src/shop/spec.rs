@@ -656,7 +656,8 @@ pub enum ShopFault {
 /// A fault for the next requests to a route.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopFaultSpec {
-    /// `invoice`, `customer`, `creditmemo`, `payment`, `product`, `ping`, `payment-methods`, `sync-state`, or `*`.
+    /// `invoice`, `customer`, `creditmemo`, `payment`, `product`, `ping`, `payment-methods`, `sync-state`, `pair`,
+    /// or `*`.
     pub route: String,
     /// For how many requests; 1 by default.
     #[serde(default = "once")]

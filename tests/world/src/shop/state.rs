@@ -245,6 +245,12 @@ pub(crate) struct State {
     pub(crate) faults: Vec<ShopFaultSpec>,
     /// The key is gone: every token is refused.
     pub(crate) key_dropped: bool,
+    /// The key that was agreed on, while the shop has another.
+    pub(crate) key_agreed: Option<String>,
+    /// Nobody gets through to the REST interface.
+    pub(crate) unreachable: bool,
+    /// The ledger's last answer for the tile: for which tenant, what, and until when it is kept.
+    pub(crate) kept_health: Option<(String, Value, i64)>,
 }
 
 impl State {
@@ -272,6 +278,9 @@ impl State {
             requests: Vec::new(),
             faults: Vec::new(),
             key_dropped: false,
+            key_agreed: None,
+            unreachable: false,
+            kept_health: None,
         }
     }
 

@@ -440,6 +440,260 @@ async fn disconnecting_tells_the_ledger_and_forgets_it() {
     assert!(got.lock().unwrap()[1].path.starts_with("/webhooks/magento/another/"));
 }
 
+/// A ledger that answers everything with one status and body.
+async fn saying(status: u16, body: Value) -> (Server, Arc<Mutex<Vec<Request>>>) {
+    let got = Arc::new(Mutex::new(Vec::new()));
+    let keep = Arc::clone(&got);
+    let server = Server::start(SocketAddr::from(([127, 0, 0, 1], 0)), move |request| {
+        keep.lock().unwrap().push(request);
+        let answer = Answer::json(status, &body);
+        async move { answer.into() }
+    })
+    .await
+    .unwrap();
+    (server, got)
+}
+
+#[tokio::test]
+async fn what_the_ledger_says_of_itself_is_shown() {
+    let health = |magento: &str, binding: Value, sync: Value| json!({"tenant": {"magento_connection_status": magento}, "binding": binding, "sync": sync});
+    let active = json!({"status": "active", "region": "uk"});
+    let calm = json!({"pending_count": 0, "failed_24h": 0, "last_run_at": "2026-11-20T09:27:00Z"});
+    for (status, body, tile, headline, block, label) in [
+        (
+            200,
+            health("active", active.clone(), calm.clone()),
+            "connected",
+            "Connected to Sage (UK)",
+            "connected",
+            "Connected to Sage (UK)",
+        ),
+        (
+            200,
+            health("active", active.clone(), json!({"pending_count": 2})),
+            "warning",
+            "Connected to Sage (UK)",
+            "connected",
+            "Connected to Sage (UK)",
+        ),
+        (
+            200,
+            health("active", active.clone(), json!({"failed_24h": "1"})),
+            "error",
+            "Connected to Sage (UK)",
+            "connected",
+            "Connected to Sage (UK)",
+        ),
+        (
+            200,
+            health("active", json!({"status": "needs_reconnect"}), calm.clone()),
+            "error",
+            "Binding needs_reconnect",
+            "pending",
+            "Magento paired — Sage not connected yet",
+        ),
+        (
+            200,
+            health("active", json!({}), calm.clone()),
+            "warning",
+            "Finish setup at ledger.byte8.io",
+            "pending",
+            "Magento paired — Sage not connected yet",
+        ),
+        (
+            200,
+            health("pending", json!({}), json!({})),
+            "warning",
+            "Finish setup at ledger.byte8.io",
+            "pending",
+            "Waiting for ledger",
+        ),
+        (
+            200,
+            health("token_revoked", active.clone(), calm.clone()),
+            "error",
+            "Magento disconnected — re-pair required",
+            "token_revoked",
+            "Magento disconnected — re-pair required",
+        ),
+        (
+            200,
+            health("connected", active.clone(), calm.clone()),
+            "connected",
+            "Connected to Sage (UK)",
+            "unknown",
+            "Ledger unreachable",
+        ),
+        (
+            200,
+            health("unknown", active.clone(), calm.clone()),
+            "connected",
+            "Connected to Sage (UK)",
+            "unknown",
+            "Ledger unreachable",
+        ),
+        (200, json!({}), "unknown", "Ledger unreachable", "pending", "Waiting for ledger"),
+        (200, json!("fine"), "unknown", "Ledger unreachable", "pending", "Waiting for ledger"),
+        (
+            503,
+            health("active", active.clone(), calm.clone()),
+            "unknown",
+            "Ledger unreachable",
+            "pending",
+            "Waiting for ledger",
+        ),
+        (
+            401,
+            health("active", active.clone(), calm.clone()),
+            "unknown",
+            "Ledger unreachable",
+            "pending",
+            "Waiting for ledger",
+        ),
+    ] {
+        let (server, got) = saying(status, body.clone()).await;
+        let options = ShopOptions {
+            clock: Clock::standing_at(NOW),
+            providers: vec!["sage_accounting".to_owned()],
+            ..ShopOptions::default()
+        };
+        let shop = Shop::start(options).await.unwrap();
+        assert_eq!(shop.looks("sage_accounting").await.status_block.state, "disconnected");
+        shop.pair_directly(TENANT, KEY, &server.url());
+        let seen = shop.looks("sage_accounting").await;
+        let shown = seen.tile.unwrap();
+        assert_eq!((shown.state, shown.headline.as_str()), (tile, headline), "{status} {body}");
+        assert_eq!((seen.status_block.state, seen.status_block.label.as_str()), (block, label), "{status} {body}");
+        let got = got.lock().unwrap();
+        assert_eq!((got[0].method.as_str(), got[0].path.as_str()), ("GET", "/v1/tile/health"));
+        assert_eq!(got[0].header("accept"), Some("application/json"));
+        assert!(got[0].header("authorization").unwrap().starts_with("Bearer "));
+        assert_eq!(got[0].header("idempotency-key"), None);
+    }
+}
+
+#[tokio::test]
+async fn the_ledger_is_asked_at_most_every_thirty_seconds() {
+    let body = json!({"tenant": {"magento_connection_status": "active"}, "binding": {"status": "active"}});
+    let (server, got) = saying(200, body).await;
+    let shop = shop().await;
+    shop.pair_directly(TENANT, KEY, &server.url());
+    let seen = shop.looks("xero").await;
+    assert!(seen.asked.is_some() && seen.tile.is_none(), "Xero's module has no tile");
+    assert_eq!(seen.status_block.label, "Connected to Xero");
+    assert_eq!(seen.embed_url, Some(format!("{}/embed/{TENANT}", server.url())));
+    shop.clock().advance(29);
+    assert_eq!(shop.looks("xero").await.asked, None);
+    shop.clock().advance(1);
+    assert!(shop.looks("xero").await.asked.is_some());
+    shop.flushes_cache();
+    assert!(shop.looks("xero").await.asked.is_some());
+    assert_eq!(got.lock().unwrap().len(), 3);
+    let answer = shop.asks_after("invoice", "42").await;
+    assert_eq!(got.lock().unwrap()[3].query, "entity_type=invoice&entity_id=42");
+    assert_eq!((got.lock().unwrap()[3].path.as_str(), answer.asked.unwrap().status), ("/v1/status", Some(200)));
+    assert_eq!(answer.read.unwrap()["binding"]["status"], "active");
+    assert!(shop.disconnects().await);
+    let gone = shop.looks("xero").await;
+    assert_eq!((gone.asked, gone.status_block.state), (None, "disconnected"));
+    assert_eq!(shop.asks_after("invoice", "42").await.asked, None);
+    shop.pair_directly(TENANT, KEY, "http://127.0.0.1:9");
+    let alone = shop.looks("xero").await;
+    assert_eq!((alone.asked.unwrap().status, alone.status_block.label.as_str()), (None, "Waiting for ledger"));
+    assert_eq!(shop.asks_after("invoice", "42").await.read, None);
+}
+
+#[tokio::test]
+async fn a_shop_may_drift_or_vanish() {
+    let (server, got) = ledger(&[]).await;
+    let shop = shop().await;
+    shop.pair_directly(TENANT, KEY, &server.url());
+    let agreed = shop.signs(0).unwrap();
+    shop.drifts_key();
+    shop.drifts_key();
+    assert_eq!(get(&shop, "/rest/V1/byte8/ping").await.status, 401);
+    assert_eq!(shop.requests().last().unwrap().refused_because.as_deref(), Some("signature mismatch"));
+    shop.raises("zero-value").unwrap();
+    assert!(!shop.ticks().await.is_empty(), "it still sends, and signs with what it has");
+    let sent = got.lock().unwrap()[0].header("authorization").unwrap().trim_start_matches("Bearer ").to_owned();
+    let sign = |key: &str, token: &str| jwt::token(&jwt::outbound_key(key), &said(token.rsplit_once('.').unwrap().0));
+    assert_eq!(sign(KEY, &agreed), agreed);
+    assert_ne!(sign(KEY, &sent), sent);
+    shop.finds_agreed_key();
+    assert_eq!(get(&shop, "/rest/V1/byte8/ping").await.status, 200);
+    shop.drifts_key();
+    shop.pair_directly(TENANT, KEY, &server.url());
+    assert_eq!(get(&shop, "/rest/V1/byte8/ping").await.status, 200, "paired again");
+    shop.is_reachable(false);
+    let url = format!("{}/rest/V1/byte8/ping", shop.url());
+    assert!(call("GET", &url, &[], "").await.is_err());
+    shop.is_reachable(true);
+    assert_eq!(get(&shop, "/rest/V1/byte8/ping").await.status, 200);
+}
+
+#[tokio::test]
+async fn one_button_silences_all_modules() {
+    let (server, got) = ledger(&[]).await;
+    let options = ShopOptions {
+        clock: Clock::standing_at(NOW),
+        providers: vec!["xero".to_owned(), "freeagent".to_owned()],
+        ..ShopOptions::default()
+    };
+    let shop = Shop::start(options).await.unwrap();
+    shop.pair_directly(TENANT, KEY, &server.url());
+    assert!(shop.disconnects_provider("xero").await);
+    assert_eq!(shop.looks("xero").await.status_block.state, "disconnected");
+    let other = shop.looks("freeagent").await;
+    assert_eq!((other.asked, other.status_block.label.as_str()), (None, "Waiting for ledger"), "it has nobody to ask");
+    assert_eq!(got.lock().unwrap().len(), 1);
+    shop.raises("zero-value").unwrap();
+    assert!(shop.outbox().is_empty());
+    let body = |code: String| json!({"pairing_code": code, "tenant_id": TENANT, "byte8_api_key": KEY, "ledger_base_url": server.url()});
+    let code = shop.shows_pairing_code("xero");
+    let pair = async |path: &str| post(&shop, &format!("/rest/V1/byte8/{path}"), &body(code.clone())).await.status;
+    assert_eq!(pair("setup/pair").await, 404, "Sage's module isn't here");
+    assert_eq!(pair("freeagent_accounting/setup/pair").await, 401, "another module's code");
+    assert_eq!(pair("xero_accounting/setup/pair").await, 200);
+    shop.raises("zero-value").unwrap();
+    let providers: Vec<Option<String>> = shop.outbox().into_iter().map(|row| row.provider).collect();
+    assert!(["xero", "freeagent"].iter().all(|name| providers.contains(&Some((*name).to_owned()))), "{providers:?}");
+}
+
+#[tokio::test]
+async fn the_control_api_makes_the_shop_look_and_ask() {
+    let (server, _) = saying(200, json!({"tenant": {"magento_connection_status": "active"}})).await;
+    let shop = shop().await;
+    shop.pair_directly(TENANT, KEY, &server.url());
+    let control = async |path: &str, body: Value| {
+        let got = call("POST", &format!("{}/_control/{path}", shop.url()), &[], &body.to_string()).await.unwrap();
+        (got.status, serde_json::from_str::<Value>(&got.body).unwrap())
+    };
+    let (status, seen) = control("look", json!({"provider": "xero"})).await;
+    assert_eq!(
+        (status, &seen["asked"]["status"], &seen["status_block"]["state"]),
+        (200, &json!(200), &json!("pending"))
+    );
+    let (status, seen) = control("ask", json!({"entity_type": "invoice", "entity_id": "1"})).await;
+    assert_eq!((status, &seen["asked"]["status"]), (200, &json!(200)));
+    for (path, body) in [
+        ("key", json!({"drifted": true})),
+        ("key", json!({"drifted": false})),
+        ("key", json!({"dropped": false})),
+        ("reachable", json!({"reachable": false})),
+        ("reachable", json!({"reachable": true})),
+    ] {
+        assert_eq!(control(path, body).await, (200, json!({"ok": true})), "{path}");
+    }
+    assert_eq!(control("pairing-code", json!({"provider": "freeagent"})).await.0, 422, "there is no such module");
+    let (_, said) = control("disconnect", json!({})).await;
+    assert_eq!(
+        said,
+        json!({"acknowledged": true, "message": "Disconnected. Byte8 Ledger acknowledged the revocation."})
+    );
+    let (_, said) = control("disconnect", json!({})).await;
+    assert_eq!(said["message"], "Already disconnected.");
+}
+
 #[tokio::test]
 async fn a_registered_buyer_on_the_wire() {
     let shop = shop().await;
