@@ -1,0 +1,299 @@
+//! Modes, previews, jobs and cross-references: what operators do with the work of a binding.
+
+use crate::access::{Need, SignedIn};
+use crate::extract::{Body, Path, Query};
+use crate::failure::Refusal;
+use crate::state::Api;
+use axum::Json;
+use axum::extract::State;
+use ledger_engine::domain::document::Kind;
+use ledger_engine::domain::identity::Event;
+use ledger_engine::jobs::{JobKind, NewJob};
+use ledger_engine::preview::{SettleRequest as Settling, Shown};
+use ledger_engine::tenants::Mode;
+use ledger_wire::api::{
+    Binding, CrossReference, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs, ModeRequest,
+    NamedValue, ProvenTotal, ReasonRequest, Run, RunRequest, RunRequests, Runs, SettleRequest, Settled, moment,
+};
+use ledger_wire::rows::{JobRow, XrefRow};
+use serde::Deserialize;
+use std::sync::Arc;
+use utoipa::IntoParams;
+
+/// How long shop and book may be asked within a request, in milliseconds.
+const ASK_MS: i64 = 25_000;
+/// Runs of a page of previews.
+const PREVIEWS: usize = 100;
+
+/// Sets whether a binding posts (`live`), shows what it would post (`preview`) or waits (`paused`).
+#[utoipa::path(put, path = "/v1/bindings/{binding}/mode", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")), request_body = ModeRequest,
+    responses((status = 200, body = Binding), Refusal))]
+pub(super) async fn set_mode(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+    Body(request): Body<ModeRequest>,
+) -> Result<Json<Binding>, Refusal> {
+    let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let mode = Mode::parse(&request.mode)
+        .ok_or_else(|| Refusal::field("mode", "invalid", "one of preview, live, paused"))?;
+    Ok(Json(Binding::of(&api.operate().set_mode(&row.tenant, &row.binding, mode).await?)))
+}
+
+/// Where to go on.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct After {
+    /// The `next` of the page before.
+    after: Option<String>,
+}
+
+/// Runs that were planned and proven and wait for the binding to go live, oldest first.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/previews", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding"), After),
+    responses((status = 200, body = Runs), Refusal))]
+pub(super) async fn previews(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+    Query(which): Query<After>,
+) -> Result<Json<Runs>, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let page = api.operate().previews(Some(&row.binding), which.after.as_deref(), PREVIEWS).await?;
+    Ok(Json(Runs { runs: page.runs.iter().map(Run::of).collect(), next: page.next }))
+}
+
+fn named(pairs: &[(String, String)]) -> Vec<NamedValue> {
+    pairs.iter().map(|(name, value)| NamedValue { name: name.clone(), value: value.clone() }).collect()
+}
+
+fn requests(shown: &Shown) -> RunRequests {
+    let request = |it: &ledger_engine::preview::ShownRequest| RunRequest {
+        kind: it.kind.to_owned(),
+        label: it.label.to_owned(),
+        creates: it.creates,
+        taken: it.taken,
+        method: it.method.to_owned(),
+        path: it.path.clone(),
+        query: named(&it.query),
+        headers: named(&it.headers),
+        body: it.body.clone(),
+    };
+    let proven = |it: &ledger_engine::preview::Proven| ProvenTotal {
+        kind: it.kind.to_owned(),
+        total: it.total.clone(),
+        currency: it.currency.clone(),
+    };
+    RunRequests {
+        run: Run::of(&shown.run),
+        outcome: shown.outcome.to_owned(),
+        code: shown.code.map(|code| code.as_str().to_owned()),
+        message: shown.message.clone(),
+        requests: shown.requests.iter().map(request).collect(),
+        proven: shown.proven.iter().map(proven).collect(),
+        settings_version: shown.settings_version,
+    }
+}
+
+/// The exact requests that a run would send now, derived anew: shop and book are asked, nothing is written. They hold what
+/// the documents hold: buyers' names and addresses.
+#[utoipa::path(get, path = "/v1/runs/{run}/request", tag = "work", security(("operator" = [])),
+    params(("run" = String, Path, description = "The run")), responses((status = 200, body = RunRequests), Refusal))]
+pub(super) async fn request(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(run): Path<String>,
+) -> Result<Json<RunRequests>, Refusal> {
+    api.run_for(&caller, Need::Act, &run).await?;
+    let (operate, post) = (api.operate(), api.post());
+    Ok(Json(requests(&api.preview(&operate, &post, ASK_MS).requests_of(&run).await?)))
+}
+
+/// Sends a run that was held as a preview.
+#[utoipa::path(post, path = "/v1/runs/{run}/release", tag = "work", security(("operator" = [])),
+    params(("run" = String, Path, description = "The run")), responses((status = 200, body = Run), Refusal))]
+pub(super) async fn release(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(run): Path<String>,
+) -> Result<Json<Run>, Refusal> {
+    api.run_for(&caller, Need::Act, &run).await?;
+    Ok(Json(Run::of(&api.operate().release(&run).await?)))
+}
+
+/// Gives a run up: held, waiting, or a dead letter.
+#[utoipa::path(post, path = "/v1/runs/{run}/discard", tag = "work", security(("operator" = [])),
+    params(("run" = String, Path, description = "The run")), request_body = ReasonRequest,
+    responses((status = 200, body = Run), Refusal))]
+pub(super) async fn discard(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(run): Path<String>,
+    Body(request): Body<ReasonRequest>,
+) -> Result<Json<Run>, Refusal> {
+    api.run_for(&caller, Need::Act, &run).await?;
+    Ok(Json(Run::of(&api.operate().discard(&run, &request.reason).await?)))
+}
+
+/// Says that a run's document is in the book. It is looked for there; without an id of it, by its number.
+#[utoipa::path(post, path = "/v1/runs/{run}/settle", tag = "work", security(("operator" = [])),
+    params(("run" = String, Path, description = "The run")), request_body = SettleRequest,
+    responses((status = 200, body = Settled), Refusal))]
+pub(super) async fn settle(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(run): Path<String>,
+    Body(request): Body<SettleRequest>,
+) -> Result<Json<Settled>, Refusal> {
+    api.run_for(&caller, Need::Act, &run).await?;
+    let settling = Settling { run_id: run, provider_id: request.provider_id, reference: request.reference };
+    let (operate, post) = (api.operate(), api.post());
+    let settled = api.preview(&operate, &post, ASK_MS).settle(&settling).await?;
+    Ok(Json(Settled { run: Run::of(&settled.run), confirmed: settled.confirmed }))
+}
+
+fn job_shown(row: &JobRow) -> Job {
+    Job {
+        job: row.job.clone(),
+        kind: row.kind.clone(),
+        binding: row.binding.clone(),
+        operator: row.operator.clone(),
+        state: row.state.clone(),
+        done: row.done,
+        passed: row.passed,
+        created_at: moment(row.created_at),
+        updated_at: moment(row.updated_at),
+    }
+}
+
+/// Starts a job: the sweeper does it bit by bit, behind the shop's own events.
+#[utoipa::path(post, path = "/v1/bindings/{binding}/jobs", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")), request_body = JobRequest,
+    responses((status = 200, body = Job), Refusal))]
+pub(super) async fn start_job(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+    Body(request): Body<JobRequest>,
+) -> Result<Json<Job>, Refusal> {
+    let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let kind = JobKind::parse(&request.kind).ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of job"))?;
+    let event = |name: &String| {
+        Event::parse(name).ok_or_else(|| Refusal::field("events", "invalid", "not an event"))
+    };
+    let events = request.events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
+    let since = request.since.as_deref().map(super::moment_of).transpose()?;
+    let job = NewJob {
+        tenant: row.tenant.clone(),
+        binding: row.binding.clone(),
+        kind,
+        operator: caller.0.subject.clone(),
+        reason: request.reason,
+        events,
+        since,
+        from_id: request.from_id,
+        to_id: request.to_id,
+    };
+    Ok(Json(job_shown(&api.operate().start_job(&job).await?)))
+}
+
+/// A binding's jobs, newest first.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/jobs", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Jobs), Refusal))]
+pub(super) async fn jobs(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+) -> Result<Json<Jobs>, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let jobs = api.operate().jobs(&row.tenant, &row.binding).await?;
+    Ok(Json(Jobs { jobs: jobs.iter().map(job_shown).collect() }))
+}
+
+/// Stops a job where it is.
+#[utoipa::path(post, path = "/v1/bindings/{binding}/jobs/{job}/stop", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding"), ("job" = String, Path, description = "The job")),
+    responses((status = 200, body = Job), Refusal))]
+pub(super) async fn stop_job(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((binding, job)): Path<(String, String)>,
+) -> Result<Json<Job>, Refusal> {
+    let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    Ok(Json(job_shown(&api.operate().stop_job(&row.tenant, &row.binding, &job).await?)))
+}
+
+fn rows_shown(rows: &[XrefRow]) -> CrossReferences {
+    let row = |row: &XrefRow| CrossReference {
+        kind: row.kind.clone(),
+        state: row.state.clone(),
+        doubtful: row.doubtful,
+        adopted: row.adopted,
+        number: row.number.clone(),
+        provider_id: row.provider_id.clone(),
+        reference: row.reference.clone(),
+        total: row.total.clone(),
+        run: row.run_id.clone(),
+        updated_at: moment(row.updated_at),
+    };
+    CrossReferences { rows: rows.iter().map(row).collect() }
+}
+
+fn kind_of(kind: &str) -> Result<Kind, Refusal> {
+    Kind::parse(kind).ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of document"))
+}
+
+/// What is remembered of an entity of the shop.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/xrefs/{kind}/{magento_id}", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding"),
+        ("kind" = String, Path, description = "`contact`, `product`, `invoice` or `credit_note`"),
+        ("magento_id" = u64, Path, description = "Its id in the shop")),
+    responses((status = 200, body = CrossReferences), Refusal))]
+pub(super) async fn xrefs(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((binding, kind, magento_id)): Path<(String, String, u64)>,
+) -> Result<Json<CrossReferences>, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let rows = api.operate().xrefs_of(&row.tenant, &row.binding, kind_of(&kind)?, magento_id).await?;
+    Ok(Json(rows_shown(&rows)))
+}
+
+/// Forgets what is remembered of an entity, but not that it has to be looked for first. Doubt stays.
+#[utoipa::path(post, path = "/v1/bindings/{binding}/xrefs/{kind}/{magento_id}/reset", tag = "work",
+    security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding"),
+        ("kind" = String, Path, description = "`contact`, `product`, `invoice` or `credit_note`"),
+        ("magento_id" = u64, Path, description = "Its id in the shop")),
+    responses((status = 200, body = CrossReferences), Refusal))]
+pub(super) async fn reset_xrefs(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((binding, kind, magento_id)): Path<(String, String, u64)>,
+) -> Result<Json<CrossReferences>, Refusal> {
+    let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let rows = api.operate().reset_xrefs(&row.tenant, &row.binding, kind_of(&kind)?, magento_id).await?;
+    Ok(Json(rows_shown(&rows)))
+}
+
+/// Takes over another service's links, as the module's table of states has them: at most 500 lines a call.
+#[utoipa::path(post, path = "/v1/bindings/{binding}/xrefs/import", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")), request_body = ImportRequest,
+    responses((status = 200, body = Imported), Refusal))]
+pub(super) async fn import_xrefs(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+    Body(request): Body<ImportRequest>,
+) -> Result<Json<Imported>, Refusal> {
+    let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let report = api.operate().import_xrefs(&row.tenant, &row.binding, &request.csv, request.dry_run).await?;
+    Ok(Json(Imported {
+        taken: report.taken,
+        there: report.there,
+        passed: report.passed,
+        clashes: report.clashes.iter().map(|it| ImportClash { line: it.line, code: it.code.to_owned() }).collect(),
+    }))
+}
