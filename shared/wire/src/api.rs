@@ -10,8 +10,8 @@ mod tenants;
 mod work;
 
 pub use connect::{
-    App, AppHosts, AppRequest, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, Organisation, PairRequest, Paired,
-    PendingConnection, Started,
+    App, AppHosts, AppRequest, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, Organisation, PairRequest,
+    Paired, PendingConnection, Started,
 };
 pub use diagnostics::{
     IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, RetryRequest, RetryResponse, SyncStatus,
@@ -20,14 +20,14 @@ pub use diagnostics::{
 pub use failure::{Failure, FieldFailure};
 pub use runs::{Attempt, Cause, Causes, Chip, Run, RunDetail, Runs, Step};
 pub use settings::{
-    ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal, SettingsRequest,
-    SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,
-};
-pub use work::{
-    CrossReference, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs, ModeRequest, NamedValue,
-    ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
+    ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal,
+    SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,
 };
 pub use tenants::{Binding, Bindings, Me, Tenant, Tenants};
+pub use work::{
+    CrossReference, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs, ModeRequest,
+    NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
+};
 
 /// A moment of a row, in milliseconds since 1970, as text.
 #[must_use]
