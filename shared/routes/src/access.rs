@@ -7,7 +7,7 @@ use axum::http::header;
 use axum::http::request::Parts;
 use ledger_engine::domain::identity::{BindingId, TenantId};
 use ledger_engine::ports::Tenancy;
-use ledger_engine::signin::Caller;
+use ledger_engine::signin::{Caller, Role};
 use ledger_wire::rows::{BindingRow, RunRow};
 use std::sync::Arc;
 
@@ -28,6 +28,16 @@ impl FromRequestParts<Arc<Api>> for SignedIn {
 }
 
 impl SignedIn {
+    /// An administrator.
+    pub(crate) fn administers(&self) -> Result<(), Refusal> {
+        if self.0.role == Role::Admin { Ok(()) } else { Err(Refusal::forbidden()) }
+    }
+
+    /// May act on some tenant; which, the use case says.
+    pub(crate) fn operates(&self) -> Result<(), Refusal> {
+        if self.0.role >= Role::Operator { Ok(()) } else { Err(Refusal::forbidden()) }
+    }
+
     /// May look at a tenant.
     pub(crate) fn sees(&self, tenant: &str) -> Result<(), Refusal> {
         if TenantId::parse(tenant).is_none() {

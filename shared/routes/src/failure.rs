@@ -63,6 +63,16 @@ impl Refusal {
         Self::Forbidden(failure("forbidden", "your groups do not allow this"))
     }
 
+    /// What is brought is not good, or not the caller's.
+    pub(crate) fn forbidden_because(code: &str, message: impl Into<String>) -> Self {
+        Self::Forbidden(failure(code, message))
+    }
+
+    /// Fields that can't be used.
+    pub(crate) fn fields(message: &str, errors: Vec<FieldFailure>) -> Self {
+        Self::Bad(Failure { code: "invalid".to_owned(), message: message.to_owned(), errors })
+    }
+
     /// There is none.
     pub(crate) fn not_found(what: &str) -> Self {
         Self::NotFound(failure("not_found", format!("there is no such {what}")))
@@ -154,6 +164,7 @@ impl From<OperateError> for Refusal {
             OperateError::NotFound(what) => Self::not_found(what),
             OperateError::Exists(what) => Self::conflict("exists", format!("there is such a {what} already")),
             OperateError::NotNow(reason) => Self::conflict("not_now", reason),
+            OperateError::Refused { code, reason } => Self::conflict(code, reason),
             OperateError::Port(fault) => fault.into(),
         }
     }

@@ -14,7 +14,7 @@ mod state;
 
 pub use failure::Refusal;
 pub use routes::document;
-pub use state::{Api, ApiStore};
+pub use state::{Api, ApiStore, ReachedBy};
 
 use axum::Router;
 use axum::extract::Request;

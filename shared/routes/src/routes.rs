@@ -1,8 +1,14 @@
 //! The routes, and the document that is made of them.
 
+mod books;
 mod diagnostics;
+mod module;
+mod pages;
 mod runs;
+mod settings;
+mod shops;
 mod tenants;
+mod work;
 
 use crate::failure::Refusal;
 use crate::state::Api;
@@ -30,6 +36,10 @@ use utoipa_axum::routes;
     tags(
         (name = "tenants", description = "Shops and their bindings"),
         (name = "runs", description = "What was carried over, and what stands still"),
+        (name = "connect", description = "Connecting books, and disconnecting them"),
+        (name = "settings", description = "A binding's settings, and the reference data that they are checked against"),
+        (name = "work", description = "Modes, previews, jobs and cross-references"),
+        (name = "module", description = "What the shop's module asks, with a token of its own"),
         (name = "diagnostics", description = "Status, retry and resync for platform administrators"),
     )
 )]
@@ -43,7 +53,11 @@ impl utoipa::Modify for Operator {
         document
             .components
             .get_or_insert_with(Default::default)
-            .add_security_scheme("operator", SecurityScheme::Http(scheme));
+            .add_security_scheme("operator", SecurityScheme::Http(scheme.clone()));
+        document
+            .components
+            .get_or_insert_with(Default::default)
+            .add_security_scheme("shop", SecurityScheme::Http(scheme));
     }
 }
 
@@ -59,8 +73,40 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(runs::retry))
         .routes(routes!(runs::dead_letters))
         .routes(routes!(runs::held))
+        .routes(routes!(shops::connect))
+        .routes(routes!(books::app, books::set_app))
+        .routes(routes!(books::set_binding_app))
+        .routes(routes!(books::start, books::pending, books::discard))
+        .routes(routes!(books::link))
+        .routes(routes!(books::confirm))
+        .routes(routes!(books::grant))
+        .routes(routes!(books::disconnection_preview, books::disconnect))
+        .routes(routes!(settings::get, settings::put))
+        .routes(routes!(settings::validate))
+        .routes(routes!(settings::proposal))
+        .routes(routes!(settings::versions))
+        .routes(routes!(settings::reference))
+        .routes(routes!(settings::refresh))
+        .routes(routes!(work::set_mode))
+        .routes(routes!(work::previews))
+        .routes(routes!(work::request))
+        .routes(routes!(work::release))
+        .routes(routes!(work::discard))
+        .routes(routes!(work::settle))
+        .routes(routes!(work::start_job, work::jobs))
+        .routes(routes!(work::stop_job))
+        .routes(routes!(work::xrefs))
+        .routes(routes!(work::reset_xrefs))
+        .routes(routes!(work::import_xrefs))
+        .routes(routes!(module::status))
+        .routes(routes!(module::tile))
+        .routes(routes!(module::disconnect))
+        .routes(routes!(module::embed))
+        .routes(routes!(pages::callback))
+        .routes(routes!(pages::look_at_link, pages::open_link))
         .routes(routes!(diagnostics::status))
         .routes(routes!(diagnostics::retry))
+        .routes(routes!(diagnostics::resync))
         .routes(routes!(served))
         .split_for_parts()
 }
@@ -78,6 +124,13 @@ pub fn document() -> String {
 #[utoipa::path(get, path = "/openapi.json", tag = "tenants", responses((status = 200, description = "The document")))]
 async fn served() -> Response {
     ([(axum::http::header::CONTENT_TYPE, "application/json")], document()).into_response()
+}
+
+/// A moment of a request, in milliseconds.
+fn moment_of(text: &str) -> Result<i64, Refusal> {
+    text.parse::<jiff::Timestamp>()
+        .map(|moment| moment.as_millisecond())
+        .map_err(|_| Refusal::field("since", "invalid_format", "not a moment in ISO 8601"))
 }
 
 pub(crate) async fn no_such_route() -> Refusal {

@@ -14,7 +14,7 @@ pub use connect::{
     Paired, PendingConnection, Started,
 };
 pub use diagnostics::{
-    IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, RetryRequest, RetryResponse, SyncStatus,
+    IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, ResyncResponse, RetryRequest, RetryResponse, SyncStatus,
     SyncType,
 };
 pub use failure::{Failure, FieldFailure};

@@ -6,7 +6,9 @@ use crate::failure::Refusal;
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
-use ledger_wire::api::{IntegrationStatus, RetryRequest, RetryResponse};
+use ledger_engine::jobs::{JobKind, NewJob};
+use ledger_engine::operate::diagnose::event_of;
+use ledger_wire::api::{IntegrationStatus, ResyncRequest, ResyncResponse, RetryRequest, RetryResponse};
 use ledger_wire::rows::BindingRow;
 use std::sync::Arc;
 
@@ -53,4 +55,33 @@ pub(super) async fn retry(
     let binding = api.integration(&caller, Need::Act, &provider, &organization).await?;
     let records = request.record_ids.as_deref();
     Ok(Json(api.operate().retry_records(&binding, request.sync_type, records).await?))
+}
+
+/// Carries everything since a moment over again, bit by bit: what is in the book tells the shop its state again, what is
+/// not is tried again.
+#[utoipa::path(post, path = "/api/admin/integrations/{provider}/{organization_id}/resync", tag = "diagnostics",
+    security(("operator" = [])),
+    params(("provider" = String, Path, description = "`xero`, `sage_accounting` or `freeagent`"),
+        ("organization_id" = String, Path, description = "The binding")),
+    request_body = ResyncRequest, responses((status = 200, body = ResyncResponse), Refusal))]
+pub(super) async fn resync(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path((provider, organization)): Path<(String, String)>,
+    Body(request): Body<ResyncRequest>,
+) -> Result<Json<ResyncResponse>, Refusal> {
+    let binding = api.integration(&caller, Need::Act, &provider, &organization).await?;
+    let job = NewJob {
+        tenant: binding.tenant.clone(),
+        binding: binding.binding.clone(),
+        kind: JobKind::Resync,
+        operator: caller.0.subject.clone(),
+        reason: None,
+        events: request.sync_types.iter().map(|what| event_of(*what)).collect(),
+        since: Some(super::moment_of(&request.since)?),
+        from_id: None,
+        to_id: None,
+    };
+    let job = api.operate().start_job(&job).await?;
+    Ok(Json(ResyncResponse { job: job.job, state: job.state }))
 }

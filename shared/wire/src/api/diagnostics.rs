@@ -83,9 +83,15 @@ pub struct ResyncRequest {
     pub sync_types: Vec<SyncType>,
     /// ISO 8601.
     pub since: String,
-    /// Where an earlier answer said that there is more.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursor: Option<String>,
+}
+
+/// What a resync came to: a job that is done bit by bit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ResyncResponse {
+    /// The job.
+    pub job: String,
+    /// Its state: `open`.
+    pub state: String,
 }
 
 /// What became of the records.
