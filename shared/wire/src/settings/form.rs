@@ -60,8 +60,12 @@ pub enum Named {
     BankAccount,
     /// A tax code.
     TaxCode,
+    /// A tax code of untaxed lines.
+    UntaxedCode,
     /// A tax rate in percent.
     TaxRate,
+    /// The organisation's own currency.
+    BookCurrency,
     /// A currency that the organisation uses.
     Currency,
 }
@@ -135,9 +139,9 @@ pub const FIELDS: &[Field] = &[
     field(SyncBehaviour, "sync_products", "boolean", "false"),
     field(SyncBehaviour, "sync_stock", "boolean", "false"),
     field(ProviderDefaults, "time_zone", "text", "null").required(),
-    field(ProviderDefaults, "book_currency", "text", "null").required().names(Named::Currency),
+    field(ProviderDefaults, "book_currency", "text", "null").required().names(Named::BookCurrency),
     field(ProviderDefaults, "book_country", "text", "null"),
-    field(ProviderDefaults, "base_currencies", "map of text", "{}").names(Named::Currency).keyed_by(Keyed::Website),
+    field(ProviderDefaults, "base_currencies", "map of text", "{}").keyed_by(Keyed::Website),
     field(ProviderDefaults, "income_category", "text", "null").required().names(Named::LineAccount),
     field(ProviderDefaults, "shipping_category", "text", "null").required().names(Named::LineAccount),
     field(ProviderDefaults, "income_categories", "map of text", "{}")
@@ -153,7 +157,7 @@ pub const FIELDS: &[Field] = &[
     field(ProviderDefaults, "sales_tax_rates", "list of decimal", "[]").names(Named::TaxRate),
     field(ProviderDefaults, "tax_map", "list of {rate: decimal, country: text, code: text}", "[]")
         .names(Named::TaxCode),
-    field(ProviderDefaults, "default_tax_code", "text", "null").names(Named::TaxCode),
+    field(ProviderDefaults, "default_tax_code", "text", "null").names(Named::UntaxedCode),
     field(ProviderDefaults, "default_supply", "goods | services", "\"goods\""),
     field(ProviderDefaults, "document_status", "draft | submitted | authorised", "\"authorised\""),
     field(ProviderDefaults, "overrides", "list of {website: integer, store: integer, …}", "[]"),
