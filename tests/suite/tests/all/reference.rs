@@ -261,7 +261,9 @@ async fn settings_are_put_once_per_version_and_hold_from_then_on() -> anyhow::Re
     ensure!(put(1, draft.clone()).await == Err(SettingsError::Conflict(2)));
     let row = configure.version(tenant, id, 2).await?;
     ensure!(row.saved_by.as_deref() == Some("jo") && row.saved_at.is_some(), "{row:?}");
-    ensure!(configure.versions(tenant, id, None, 10).await?.len() == 1);
+    let versions = configure.versions(tenant, id, None, 10).await?;
+    ensure!(versions.iter().map(|row| row.version).eq([2, 1]), "{versions:?}");
+    ensure!(configure.versions(tenant, id, Some(2), 10).await?.len() == 1);
     ensure!(configure.version(tenant, id, 9).await == Err(SettingsError::NotFound("version")));
     ensure!(configure.get(tenant, "other").await == Err(SettingsError::NotFound("binding")));
 
@@ -395,6 +397,7 @@ async fn a_binding_without_settings_holds_its_runs() -> anyhow::Result<()> {
     scene.store.with(|rows| {
         rows.binding.settings = Default::default();
         rows.binding.settings_version = 0;
+        rows.settings.clear();
     });
     let configure = scene.configure();
     ensure!(configure.get("t", "b").await?.settings.is_none());
