@@ -9,6 +9,9 @@ use serde_json::{Map, Value, json};
 
 /// Most errors that are told of one draft.
 pub const ERRORS_MAX: usize = 100;
+/// Largest draft, in bytes of JSON: a version of the settings is one row, and the binding's row holds them too (DynamoDB
+/// developer guide, quotas: 400 KB an item).
+pub const DRAFT_BYTES_MAX: usize = 200_000;
 /// Most entries of a list that are compared with each other to name the one that is there twice.
 const COMPARED_MAX: usize = 500;
 
@@ -85,6 +88,9 @@ impl FieldError {
 /// Every field that cannot be used, at most [`ERRORS_MAX`], in the order of their paths; never none.
 pub fn check(draft: &Value) -> Result<SettingsV1, Vec<FieldError>> {
     let Some(fields) = draft.as_object() else { return Err(vec![FieldError::new("", FieldCode::InvalidFormat)]) };
+    if draft.to_string().len() > DRAFT_BYTES_MAX {
+        return Err(vec![FieldError::new("", FieldCode::OutOfRange)]);
+    }
     let mut errors = Vec::new();
     for (name, value) in fields {
         wrong(&Part { path: name.clone(), shape: name, around: Around::Settings(name) }, value, &mut errors);
@@ -359,6 +365,7 @@ mod tests {
         for draft in [json!(null), json!([]), json!("x"), json!(1)] {
             assert_eq!(told(&draft), [" invalid_format"], "{draft}");
         }
+        assert_eq!(told(&put(least(), "previous_prefix", "x".repeat(DRAFT_BYTES_MAX).into())), [" OUT_OF_RANGE"]);
         let needed: Vec<String> = told(&json!({}));
         let all = ["book_currency", "income_category", "sales_tax_rates", "shipping_category", "time_zone"];
         assert_eq!(needed, all.map(|field| format!("{field} invalid_format")));
