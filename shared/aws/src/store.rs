@@ -5,6 +5,7 @@ mod attempts;
 mod deliveries;
 mod operations;
 mod pushes;
+mod reference;
 mod sweeps;
 mod table;
 mod tenants;

@@ -17,6 +17,8 @@ mod operations;
 mod pushes;
 #[path = "contract/queues.rs"]
 mod queues;
+#[path = "contract/reference.rs"]
+mod reference;
 #[path = "contract/stack.rs"]
 mod stack;
 #[path = "contract/sweeps.rs"]

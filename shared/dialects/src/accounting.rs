@@ -11,7 +11,7 @@ use ledger_domain::code::Code;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
-use ledger_domain::reference::{Page, Reference};
+use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 
 mod allocation;
 mod body;
@@ -152,6 +152,14 @@ impl Dialect for Accounting {
 
     fn read_page(&self, of: Reference, _: &Context, reply: &Reply) -> Result<Page, Fault> {
         lists::read(of, reply)
+    }
+
+    fn choice(&self, purpose: Purpose) -> Option<Choice> {
+        Some(match purpose {
+            Purpose::Lines | Purpose::Purchases => Choice::all(Reference::Accounts),
+            // Other accounts that take payments exist, but the merchant's money comes and goes through a bank's.
+            Purpose::Payments => Choice { list: Reference::BankAccounts, counts: |entry| entry.is_of("BANK") },
+        })
     }
 
     fn link(&self, kind: Kind, provider_id: &str, context: &Context) -> Option<String> {

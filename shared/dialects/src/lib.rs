@@ -7,7 +7,7 @@ use ledger_domain::book::BookRules;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
-use ledger_domain::reference::{Page, Reference};
+use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 use rust_decimal::Decimal;
 
 pub mod accounting;
@@ -279,6 +279,14 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// A fault where it is none.
     fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault>;
+
+    /// The accounts that settings may name for a purpose; `None` where the lists do not show them.
+    fn choice(&self, purpose: Purpose) -> Option<Choice> {
+        Some(match purpose {
+            Purpose::Lines | Purpose::Purchases => Choice::all(Reference::Accounts),
+            Purpose::Payments => Choice::all(Reference::BankAccounts),
+        })
+    }
 
     /// Where a person sees a document in the provider's web pages; `None` where no address is known.
     fn link(&self, _kind: Kind, _provider_id: &str, _context: &Context) -> Option<String> {

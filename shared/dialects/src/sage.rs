@@ -14,7 +14,7 @@ use ledger_domain::code::Code;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
-use ledger_domain::reference::{Page, Reference};
+use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 use rust_decimal::Decimal;
 
 mod body;
@@ -157,6 +157,15 @@ impl Dialect for Sage {
 
     fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault> {
         reference::read_page(of, context, reply)
+    }
+
+    fn choice(&self, purpose: Purpose) -> Option<Choice> {
+        match purpose {
+            Purpose::Lines => Some(Choice::all(Reference::Accounts)),
+            // The ledger accounts that are asked for are those of sales.
+            Purpose::Purchases => None,
+            Purpose::Payments => Some(Choice::all(Reference::BankAccounts)),
+        }
     }
 
     fn classify(&self, reply: &Reply, writes: bool) -> Fault {

@@ -13,7 +13,7 @@ use ledger_domain::code::Code;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
-use ledger_domain::reference::{Page, Reference};
+use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 
 mod body;
 mod contact;
@@ -256,6 +256,15 @@ impl Dialect for Family {
 
     fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault> {
         lists::read_page(self.house, of, context, reply)
+    }
+
+    fn choice(&self, purpose: Purpose) -> Option<Choice> {
+        Some(match purpose {
+            // A line's category is one of income (FreeAgent API docs, invoices: invoice items).
+            Purpose::Lines => Choice { list: Reference::Accounts, counts: |entry| entry.is_of(lists::INCOME) },
+            Purpose::Purchases => Choice::all(Reference::Accounts),
+            Purpose::Payments => Choice::all(Reference::BankAccounts),
+        })
     }
 
     /// FreeAgent shows invoices and contacts under the organisation's own subdomain, by the number at the end of their

@@ -123,6 +123,8 @@ codes! {
     BindingPending = "binding_pending", Operator, "Finish connecting the book; held runs go on by themselves.";
     /// The binding was paused.
     BindingPaused = "binding_paused", Operator, "Resume the binding; held runs go on by themselves.";
+    /// The binding has no settings yet.
+    SettingsMissing = "settings_missing", Operator, "Put the binding's settings; held runs go on by themselves.";
     /// The book refuses our grant.
     NeedsReconnect = "needs_reconnect", Accountant, "Connect the book again; held runs go on by themselves.";
     /// The shop refuses our key.

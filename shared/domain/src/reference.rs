@@ -75,3 +75,45 @@ pub struct Entry {
     /// Accounts: the book's own group or type.
     pub group: Option<String>,
 }
+
+/// What settings name an account for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Lines of invoices and credit notes.
+    Lines,
+    /// Purchases of products.
+    Purchases,
+    /// Money that comes in and goes out.
+    Payments,
+}
+
+/// The accounts that may be named for a purpose.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// The list that they are in.
+    pub list: Reference,
+    /// The entries of it that count, besides being active.
+    pub counts: fn(&Entry) -> bool,
+}
+
+impl Choice {
+    /// Every entry of a list.
+    #[must_use]
+    pub const fn all(list: Reference) -> Self {
+        Self { list, counts: |_| true }
+    }
+
+    /// True where an entry may be named.
+    #[must_use]
+    pub fn has(self, entry: &Entry) -> bool {
+        entry.active && (self.counts)(entry)
+    }
+}
+
+impl Entry {
+    /// True where the book's own group or type is this one.
+    #[must_use]
+    pub fn is_of(&self, group: &str) -> bool {
+        self.group.as_deref().is_some_and(|it| it.eq_ignore_ascii_case(group))
+    }
+}

@@ -467,6 +467,7 @@ fn again(spent: &JtiRow, ours: &JtiRow) -> Answer {
 #[must_use]
 pub fn why_held(binding: &BindingRow) -> Option<Code> {
     match binding.status.as_str() {
+        "active" if !binding.book.is_empty() && binding.settings_version == 0 => Some(Code::SettingsMissing),
         "active" if !binding.book.is_empty() => None,
         "paused" | "preview" => Some(Code::BindingPaused),
         "needs_reconnect" => Some(Code::NeedsReconnect),

@@ -13,6 +13,8 @@ pub mod plan;
 pub mod ports;
 pub mod post;
 pub mod push;
+pub mod reference;
+pub mod settings;
 pub mod shop;
 pub mod signin;
 pub mod sweep;

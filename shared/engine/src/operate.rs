@@ -138,16 +138,12 @@ fn secret(field: &'static str, secret: &SecretString, least: usize) -> Result<()
 
 /// Checks settings, and that they name what every document in such a book needs.
 fn usable(settings: &SettingsV1, profile: &Profile) -> Result<(), OperateError> {
-    let read = settings.read(1).map_err(|error| invalid(error.field, error.code))?;
-    let mapped = !read.tax_map.is_empty() || read.overrides.iter().any(|it| !it.tax_map.is_empty());
-    if profile.rules.tax_codes {
-        if !mapped && read.default_tax_code.is_none() {
-            return Err(invalid("tax_map", "the book's lines name its own tax codes; none is named"));
-        }
-    } else if read.sales_tax_registered && read.sales_tax_rates.is_empty() {
-        return Err(invalid("sales_tax_rates", "the book's lines name the rate itself; none is named"));
+    settings.read(1).map_err(|error| invalid(error.field, error.code))?;
+    match crate::settings::lacking(settings, profile).first().map(|error| error.field.as_str()) {
+        None => Ok(()),
+        Some("tax_map") => Err(invalid("tax_map", "the book's lines name its own tax codes; none is named")),
+        Some(_) => Err(invalid("sales_tax_rates", "the book's lines name the rate itself; none is named")),
     }
-    Ok(())
 }
 
 impl Operate<'_> {
@@ -223,6 +219,8 @@ impl Operate<'_> {
             v: ROW_VERSION,
             settings: new.settings.clone(),
             version: 1,
+            saved_by: None,
+            saved_at: Some(row.connected_at),
         };
         let token = self.token_row(&binding, 1, &new.token).await?;
         if self.store.add_binding(&row, &settings, &token).await? {

@@ -5,9 +5,11 @@
 
 mod agenda;
 mod issuer;
+mod reference;
 
 pub use agenda::Agenda;
 pub use issuer::IssuerKeys;
+pub use reference::{Configurations, PrefixOwner, References};
 
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
@@ -253,7 +255,7 @@ pub enum Written {
 
 /// What the workers ask of the store.
 #[async_trait]
-pub trait Attempts: Tenants {
+pub trait Attempts: References {
     /// One transaction over the run and the lease on the book. A repeated call with the same claim answers the same.
     async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed>;
 

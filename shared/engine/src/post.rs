@@ -10,6 +10,8 @@ use crate::ports::{
     Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
     Vault, Written, XrefWrite,
 };
+use crate::reference::{OpenToken, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
+use crate::settings::names_missing;
 use crate::tenants::{TenantMemory, context_of};
 use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
@@ -324,7 +326,14 @@ impl Post<'_> {
             connected_at: binding.connected_at,
             restored_at: self.timers.restored_at,
         };
-        let result = carry.carry_out().await;
+        let mut result = carry.carry_out().await;
+        if let Err(Ended::Fault(fault)) = result {
+            result = match self.read_again(fault, &binding, carry.executor, received.deadline).await {
+                // Once: what is refused now stays so.
+                None => carry.carry_out().await,
+                Some(fault) => Err(fault.into()),
+            };
+        }
         learnt.steps.append(&mut executor.steps);
         learnt.pending = executor.pending;
         learnt.in_doubt = executor.in_doubt;
@@ -357,6 +366,51 @@ impl Post<'_> {
         settings.read(version).map_err(|error| {
             Fault::refused(Code::SettingsInvalid, format!("the binding's settings cannot be used: {error}")).into()
         })
+    }
+
+    /// Reads the list anew that a book's refusal brings into question: the fault where the refusal stands, `None` where
+    /// everything that the settings name is in the book now, so that it is worth another try.
+    async fn read_again(
+        &self,
+        mut fault: Fault,
+        binding: &BindingRow,
+        executor: &mut Executor<'_>,
+        deadline: i64,
+    ) -> Option<Fault> {
+        let Some(list) = list_in_question(&fault, executor.dialect) else { return Some(fault) };
+        let Some(token) = &executor.token else { return Some(fault) };
+        // What is in doubt is looked for, not tried again; a pinned version of the settings is not the one to look at.
+        if executor.in_doubt || executor.settings_version != binding.settings_version {
+            return Some(fault);
+        }
+        let began = self.clock.now_ms();
+        let reader = Reader {
+            store: self.store,
+            vault: self.vault,
+            shop: self.shop,
+            book: self.book,
+            tokens: &OpenToken(token),
+            clock: self.clock,
+            chance: self.chance,
+            memory: self.memory,
+        };
+        let read = reader.read(binding, &[list], When::OlderThan(REFUSED_FRESH_MS), deadline).await;
+        executor.steps.push(StepRow {
+            label: format!("read_{}", list.as_str()),
+            at_ms: began.saturating_sub(executor.started_at),
+            took_ms: self.clock.now_ms().saturating_sub(began),
+            ..StepRow::default()
+        });
+        match read.as_deref() {
+            Ok([(_, ReadList::Complete)]) => {}
+            // The refusal says more than that the list could not be read.
+            Ok(_) | Err(_) => return Some(fault),
+        }
+        let Ok(data) = reader.known(&binding.binding, &[list]).await else { return Some(fault) };
+        let missing = names_missing(&binding.settings, executor.dialect, &data);
+        let first = missing.first()?;
+        fault.message = format!("{} Its list was read anew: it does not have what {first} names.", fault.message);
+        Some(fault)
     }
 
     /// Writes the outcome and tells the shop's queue.

@@ -501,7 +501,9 @@ fn reason_is_gone(code: &str, known: &Known, binding: &BindingRow) -> bool {
         Some(Code::ShopUnauthorised) => {
             known.tenancy.tenant.refused_since.is_none() && known.tenancy.tenant.status != "token_revoked"
         }
-        Some(Code::BindingPending | Code::BindingPaused | Code::NeedsReconnect) => why_held(binding).is_none(),
+        Some(Code::BindingPending | Code::BindingPaused | Code::SettingsMissing | Code::NeedsReconnect) => {
+            why_held(binding).is_none()
+        }
         _ => false,
     }
 }

@@ -280,6 +280,28 @@ fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ShopAnswerError> {
     serde_json::from_slice(body).map_err(|_| ShopAnswerError::Shape)
 }
 
+/// A payment method of the shop.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct PaymentMethod {
+    /// Its code, as documents name it.
+    pub code: String,
+    /// Its name; the shop may have none.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Whether it is on in the default scope: it may be on in a store all the same.
+    #[serde(default)]
+    pub is_active: bool,
+}
+
+/// Reads the answer of `GET /rest/V1/byte8/payment-methods`:
+/// `[{"code":"checkmo","label":"Check \/ Money order","is_active":true}]`.
+///
+/// # Errors
+/// [`ShopAnswerError::Shape`] where it is none.
+pub fn payment_methods(body: &[u8]) -> Result<Vec<PaymentMethod>, ShopAnswerError> {
+    serde_json::from_slice(body).map_err(|_| ShopAnswerError::Shape)
+}
+
 fn rows(lines: Vec<LineV1>) -> Result<Vec<Line>, ShopAnswerError> {
     if lines.len() > LINES_MAX {
         return Err(ShopAnswerError::Field { field: "lines" });

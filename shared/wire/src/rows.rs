@@ -3,9 +3,11 @@
 
 mod agenda;
 mod place;
+mod reference;
 
 pub use agenda::AgendaRow;
 pub use place::BindingPlaceRow;
+pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow};
 
 use serde::{Deserialize, Serialize};
 
@@ -421,7 +423,7 @@ pub struct BindingRow {
     pub web_name: Option<String>,
     /// The settings in force.
     pub settings: crate::settings::SettingsV1,
-    /// Their version.
+    /// Their version; 0 while there are none, and then what stands in `settings` means nothing.
     pub settings_version: u32,
     /// When the book was connected: older documents are looked for first.
     pub connected_at: i64,
@@ -455,6 +457,12 @@ pub struct SettingsRow {
     pub settings: crate::settings::SettingsV1,
     /// Their version.
     pub version: u32,
+    /// Who wrote them: the subject of the operator's sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_by: Option<String>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saved_at: Option<i64>,
 }
 
 /// The lease on a book. Table `tenants`, `pk = book#<id>`, `sk = lease`.
@@ -562,6 +570,30 @@ pub mod keys {
     #[must_use]
     pub fn settings(version: u32) -> String {
         format!("settings#{version:06}")
+    }
+
+    /// Beginning of the sort keys of a binding's settings versions.
+    pub const SETTINGS: &str = "settings#";
+
+    /// Sort key of a list of reference data.
+    #[must_use]
+    pub fn reference(list: &str) -> String {
+        format!("reference#{list}")
+    }
+
+    /// Sort key of a page of a list: a generation and the one after it have different places.
+    #[must_use]
+    pub fn reference_page(list: &str, generation: u32, page: u32) -> String {
+        format!("reference#{list}#{}#{page:04}", generation % 2)
+    }
+
+    /// Beginning of the sort keys of the bindings of a book, below the book's partition key.
+    pub const BINDINGS_OF: &str = "binding#";
+
+    /// Sort key of a binding among those of a book.
+    #[must_use]
+    pub fn binding_of(tenant: &str, binding: &str) -> String {
+        format!("{BINDINGS_OF}{tenant}#{binding}")
     }
 
     /// Partition key of a book's lease.

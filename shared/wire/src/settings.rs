@@ -1,5 +1,8 @@
 //! A binding's settings as JSON. Our own configuration: an unknown field is an error, not a guess.
 
+pub mod check;
+pub mod form;
+
 use jiff::tz::TimeZone;
 use ledger_domain::amount::Currency;
 use ledger_domain::document::{DocumentStatus, Supply};

@@ -38,6 +38,18 @@ macro_rules! forwarded {
 forwarded!(Tenants {
     fn tenancy(tenant: &str) -> Option<Tenancy>;
 });
+forwarded!(References {
+    fn references(binding: &str, lists: &[&str]) -> Vec<ReferenceRow>;
+    fn reference_pages(binding: &str, list: &str, generation: u32, pages: u32) -> Vec<ReferencePageRow>;
+    fn put_reference(row: &ReferenceRow, pages: &[ReferencePageRow]) -> bool;
+    fn grant_of(binding: &str) -> Option<TokenRow>;
+});
+forwarded!(Configurations {
+    fn settings_version(binding: &str, version: u32) -> Option<SettingsRow>;
+    fn settings_versions(binding: &str, before: Option<u32>, limit: usize) -> Vec<SettingsRow>;
+    fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<&str>) -> bool;
+    fn prefixes_of(book: &str) -> Vec<PrefixOwner>;
+});
 forwarded!(Deliveries {
     fn accept(runs: &[RunRow], jti: &JtiRow, now_seconds: i64, request_token: &str) -> Accepted;
     fn revisit(jti: &JtiRow, now_seconds: i64, parts: &[Revisit]) -> Revisited;

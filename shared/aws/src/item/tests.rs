@@ -1,5 +1,5 @@
 use super::*;
-use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
+use ledger_wire::rows::{EvidenceRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
@@ -270,7 +270,65 @@ fn token() -> TokenRow {
 }
 
 fn settings_row() -> SettingsRow {
-    SettingsRow { pk: keys::of_binding("b-1"), sk: keys::settings(7), v: ROW_VERSION, settings: settings(), version: 7 }
+    SettingsRow {
+        pk: keys::of_binding("b-1"),
+        sk: keys::settings(7),
+        v: ROW_VERSION,
+        settings: settings(),
+        version: 7,
+        saved_by: Some("user-1".to_owned()),
+        saved_at: Some(1_800_000_000_000),
+    }
+}
+
+fn reference() -> ReferenceRow {
+    ReferenceRow {
+        pk: keys::of_binding("b-1"),
+        sk: keys::reference("accounts"),
+        v: ROW_VERSION,
+        list: "accounts".to_owned(),
+        revision: 9,
+        generation: 2,
+        read_at: 1_800_000_000_000,
+        pages: 1,
+        count: 120,
+        cut_off: true,
+        reading: Some(ReferenceReadingRow {
+            generation: 3,
+            cursor: Some("2".to_owned()),
+            asked: 1,
+            pages: 1,
+            count: 100,
+            started_at: 1_800_000_000_001,
+            until: 1_800_000_000_002,
+        }),
+        fault: Some("book_unavailable".to_owned()),
+        fault_at: Some(1_800_000_000_003),
+    }
+}
+
+fn reference_page() -> ReferencePageRow {
+    ReferencePageRow {
+        pk: keys::of_binding("b-1"),
+        sk: keys::reference_page("organisation", 3, 0),
+        v: ROW_VERSION,
+        generation: 3,
+        entries: vec![
+            ReferenceEntryV1 {
+                id: "o-1".to_owned(),
+                name: "Hallam Fixings".to_owned(),
+                active: true,
+                rate: Some("20".to_owned()),
+                currency: Some("GBP".to_owned()),
+                country: Some("GB".to_owned()),
+                sales_tax_registered: Some(true),
+                locked_until: Some("2026-03-31".to_owned()),
+                web_name: Some("!a1b2".to_owned()),
+                group: Some("REVENUE".to_owned()),
+            },
+            ReferenceEntryV1::default(),
+        ],
+    }
 }
 
 fn lease() -> LeaseRow {
@@ -361,6 +419,8 @@ mod rows {
     row!(an_attention, AttentionRow, attention);
     row!(the_place_of_a_binding, BindingPlaceRow, place);
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
+    row!(a_list_of_reference_data, ReferenceRow, reference);
+    row!(a_page_of_reference_data, ReferencePageRow, reference_page);
 }
 
 #[test]

@@ -13,6 +13,8 @@ const COMPANY: Entity = Entity { root: "company", collection: "company" };
 const BANK_ACCOUNT: Entity = Entity { root: "bank_account", collection: "bank_accounts" };
 /// Behind the name of a group of categories (FreeAgent API docs, categories).
 const CATEGORIES_SUFFIX: &str = "_categories";
+/// The group of categories that sales are booked to (FreeAgent API docs, categories).
+pub(super) const INCOME: &str = "income";
 /// Decimal places of a tax rate in percent.
 const RATE_PLACES: u32 = 4;
 /// Longest cursor that counts.

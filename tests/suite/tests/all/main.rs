@@ -16,5 +16,7 @@ mod doubt;
 mod functions;
 mod money;
 mod outcomes;
+mod reference;
+mod reference_scene;
 mod rings;
 mod upserts;
