@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow,
-    SettingsRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PushRow,
+    ROW_VERSION, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,8 @@ rows! {
     AttentionRow => "attention",
     AgendaRow => "agenda",
     BindingPlaceRow => "binding's place",
+    ShopAddressRow => "shop address",
+    OrderDocumentRow => "document of an order",
 }
 
 impl Row for XrefRow {

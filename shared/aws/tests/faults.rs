@@ -216,6 +216,7 @@ fn commit() -> Commit {
         claim: "c".to_owned(),
         xrefs: vec![xref_write("x")],
         push: Some(want()),
+        order: None,
         attempt: AttemptRow { pk: keys::run("r"), sk: keys::attempt(1), v: ROW_VERSION, ..AttemptRow::default() },
         release: Some("b".to_owned()),
     }
