@@ -49,7 +49,8 @@ impl ShopAddress {
         let (host, port) = host_and_port(authority)?;
         let port = port.filter(|port| *port != own_port).map(|port| format!(":{port}")).unwrap_or_default();
         let path = path.trim_end_matches('/');
-        let leads_elsewhere = |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
+        let leads_elsewhere =
+            |segment: &str| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..");
         if path.split('/').skip(1).any(|segment| segment.is_empty() || leads_elsewhere(segment)) {
             return Err("its path has an empty or a dotted part");
         }

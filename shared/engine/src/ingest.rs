@@ -220,8 +220,7 @@ impl Ingest<'_> {
         if delivery.body.len() > BODY_MAX_BYTES {
             return Err(Answer::bad("body_too_large", None, "the body is larger than 64 KiB"));
         }
-        let doorkeeper =
-            Doorkeeper { store: self.store, vault: self.vault, memory: self.memory, timers: self.timers };
+        let doorkeeper = Doorkeeper { store: self.store, vault: self.vault, memory: self.memory, timers: self.timers };
         let shown = doorkeeper.proven(delivery.authorization, Some(delivery.tenant), now).await?;
         *proven = true;
         let tenant = shown.presented.claims().sub.as_str();

@@ -103,8 +103,7 @@ pub struct Module<'a> {
 
 impl Module<'_> {
     async fn proven(&self, authorization: Option<&str>, now: i64) -> Result<Proven, ModuleError> {
-        let doorkeeper =
-            Doorkeeper { store: self.store, vault: self.vault, memory: self.memory, timers: self.timers };
+        let doorkeeper = Doorkeeper { store: self.store, vault: self.vault, memory: self.memory, timers: self.timers };
         Ok(doorkeeper.proven(authorization, None, now).await?)
     }
 
@@ -122,13 +121,12 @@ impl Module<'_> {
         let now = self.clock.now_ms();
         let proven = self.proven(authorization, now).await?;
         let tenant = proven.presented.claims().sub.as_str();
-        let id = entity_id.parse::<u32>().ok().filter(|id| *id > 0).map(u64::from).ok_or_else(|| {
-            ModuleError::Invalid {
+        let id =
+            entity_id.parse::<u32>().ok().filter(|id| *id > 0).map(u64::from).ok_or_else(|| ModuleError::Invalid {
                 field: "entity_id",
                 code: "invalid_format",
                 message: "entity_id is not a positive whole number".to_owned(),
-            }
-        })?;
+            })?;
         let bindings = &proven.known.tenancy.bindings;
         if entity_type == "order" {
             return self.order(tenant, bindings, id, now).await;
@@ -234,9 +232,8 @@ impl Module<'_> {
         let known = self.memory.read_again(self.store, tenant, now).await?.ok_or(ModuleError::Unauthorised)?;
         let bindings = &known.tenancy.bindings;
         let newest = self.store.newest_runs(tenant, TILE_RUNS_MAX).await?;
-        let under_way = |run: &&RunRow| {
-            matches!(edges::state(run), RunState::Queued | RunState::Running | RunState::Waiting)
-        };
+        let under_way =
+            |run: &&RunRow| matches!(edges::state(run), RunState::Queued | RunState::Running | RunState::Waiting);
         let mut pending = u32::try_from(newest.iter().filter(under_way).count()).unwrap_or(u32::MAX);
         let mut failed = 0_u32;
         for binding in bindings {
@@ -359,7 +356,8 @@ mod tests {
         assert_eq!(worst(["synced", "failed", "pending"].into_iter()), Some("failed"));
         assert_eq!(worst(std::iter::empty()), None);
         let binding = |status: &str| BindingRow { status: status.to_owned(), ..BindingRow::default() };
-        let shown = |statuses: &[&str]| shown_binding(&statuses.iter().map(|it| binding(it)).collect::<Vec<_>>()).status;
+        let shown =
+            |statuses: &[&str]| shown_binding(&statuses.iter().map(|it| binding(it)).collect::<Vec<_>>()).status;
         assert_eq!(shown(&[]), None);
         assert_eq!(shown(&["active", "needs_reconnect", "pending"]).as_deref(), Some("needs_reconnect"));
         assert_eq!(shown(&["disconnected", "active"]).as_deref(), Some("active"));

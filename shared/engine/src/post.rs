@@ -622,7 +622,8 @@ fn has_total(run: &RunRow) -> bool {
 
 /// Which order a run's document belongs to. A payment is its invoice's, whose own event says so.
 fn order_document(run: &RunRow, order_id: u64, now: i64) -> Option<OrderDocumentRow> {
-    let event = Event::parse(&run.event).filter(|event| matches!(event, Event::InvoiceCreated | Event::CreditmemoCreated))?;
+    let event =
+        Event::parse(&run.event).filter(|event| matches!(event, Event::InvoiceCreated | Event::CreditmemoCreated))?;
     let expires_at = now.saturating_add(edges::RUN_KEPT_MS).saturating_div(1_000);
     Some(OrderDocumentRow::new(&run.tenant, order_id, event.entity().as_str(), run.magento_id, expires_at))
 }

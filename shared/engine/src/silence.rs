@@ -142,9 +142,8 @@ mod tests {
 
     #[test]
     fn patience_is_twice_the_longest_silence_within_bounds() {
-        let days = |longest: i64, count: i64| {
-            patience(&(0..count).map(|day| DayGap { day, longest }).collect::<Vec<_>>())
-        };
+        let days =
+            |longest: i64, count: i64| patience(&(0..count).map(|day| DayGap { day, longest }).collect::<Vec<_>>());
         assert_eq!(days(HOUR_MS, 6), UNKNOWN_MS);
         assert_eq!(days(HOUR_MS, 7), SOONEST_MS);
         assert_eq!(days(60 * HOUR_MS, 7), 120 * HOUR_MS);

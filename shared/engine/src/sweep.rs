@@ -582,9 +582,7 @@ fn reason_is_gone(code: &str, known: &Known, binding: &BindingRow) -> bool {
     match Code::parse(code) {
         Some(Code::ShopUnauthorised) => {
             let tenant = &known.tenancy.tenant;
-            tenant.refused_since.is_none()
-                && tenant.status != "token_revoked"
-                && shop_why_held(tenant).is_none()
+            tenant.refused_since.is_none() && tenant.status != "token_revoked" && shop_why_held(tenant).is_none()
         }
         Some(Code::ShopDisconnected) => shop_why_held(&known.tenancy.tenant).is_none(),
         Some(Code::BindingPending | Code::BindingPaused | Code::NeedsReconnect) => why_held(binding).is_none(),

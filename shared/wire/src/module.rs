@@ -111,11 +111,7 @@ mod tests {
         let tile = TileHealth {
             tenant: TileTenant { magento_connection_status: "active" },
             binding: TileBinding { status: Some("active".to_owned()), region: Some("GB".to_owned()) },
-            sync: TileSync {
-                pending_count: 3,
-                failed_24h: 1,
-                last_run_at: Some("2026-11-20T09:31:00Z".to_owned()),
-            },
+            sync: TileSync { pending_count: 3, failed_24h: 1, last_run_at: Some("2026-11-20T09:31:00Z".to_owned()) },
         };
         insta::assert_json_snapshot!("tile", tile);
         let invoice = EntityStatus {

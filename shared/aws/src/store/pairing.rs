@@ -249,12 +249,7 @@ impl Pairings for DynamoStore {
     }
 
     /// One UpdateItem.
-    async fn binding_becomes(
-        &self,
-        seen: &BindingRow,
-        status: &str,
-        disconnected_at: Option<i64>,
-    ) -> PortResult<bool> {
+    async fn binding_becomes(&self, seen: &BindingRow, status: &str, disconnected_at: Option<i64>) -> PortResult<bool> {
         let change = match disconnected_at {
             Some(_) => "SET #status = :status, #disconnected_at = :disconnected_at",
             None => "SET #status = :status REMOVE #disconnected_at",

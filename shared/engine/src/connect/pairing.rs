@@ -238,7 +238,8 @@ impl Pairing<'_> {
         for _ in 0..DECISIONS_MAX {
             let tenancy = self.store.tenancy(tenant.as_str()).await?.ok_or(PairingError::NotFound("tenant"))?;
             let of_provider = tenancy.bindings.into_iter().filter(|row| row.provider == provider.as_str());
-            let (over, open): (Vec<BindingRow>, Vec<BindingRow>) = of_provider.partition(|row| row.status == "disconnected");
+            let (over, open): (Vec<BindingRow>, Vec<BindingRow>) =
+                of_provider.partition(|row| row.status == "disconnected");
             if let Some(binding) = open.into_iter().next() {
                 return Ok(binding);
             }
@@ -351,7 +352,10 @@ impl Pairing<'_> {
             }
             let again = seen.paired_providers.iter().any(|paired| paired == provider.as_str());
             let broken = matches!(seen.status.as_str(), "pending" | "token_revoked" | "disconnected");
-            if !again && !broken && let Some(key) = speaking_key(self.vault, &seen).await? {
+            if !again
+                && !broken
+                && let Some(key) = speaking_key(self.vault, &seen).await?
+            {
                 return Ok((seen, Offer::Current(key)));
             }
             let key = self.new_key();
@@ -524,10 +528,9 @@ fn meaning(reply: &Reply, provider: Provider) -> Told {
     let no = |code, message: &str| Told::No(not_now(code, message));
     match reply.status {
         200..=299 => Told::Took,
-        300..=399 => no(
-            "shop_redirects",
-            "the shop redirects to another address; give the one that it answers under itself",
-        ),
+        300..=399 => {
+            no("shop_redirects", "the shop redirects to another address; give the one that it answers under itself")
+        }
         400 if names_our_address(&reply.body) => {
             no("public_url_refused", "the shop does not take this stack's own address; set PublicUrl to an https URL")
         }

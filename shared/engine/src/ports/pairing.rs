@@ -90,12 +90,7 @@ pub trait Pairings: KeyUse + ShopStates {
     async fn add_pending_binding(&self, binding: &BindingRow) -> PortResult<bool>;
 
     /// Changes a binding's status, if it is as seen; false where not. `disconnected_at` comes or goes with it.
-    async fn binding_becomes(
-        &self,
-        seen: &BindingRow,
-        status: &str,
-        disconnected_at: Option<i64>,
-    ) -> PortResult<bool>;
+    async fn binding_becomes(&self, seen: &BindingRow, status: &str, disconnected_at: Option<i64>) -> PortResult<bool>;
 
     /// Stores a new key as candidate of a provider's pairing, if the tenant's keys are as seen and it has no candidate;
     /// raises `keys_version` to the key's version. False where not.

@@ -173,6 +173,9 @@ fn handle(core: &Core, request: &Request, route: Option<Route>, number: u64) -> 
 fn work(state: &mut State, request: &Request, route: Option<Route>, number: u64, now: i64) -> Result<Answer, Refusal> {
     let route = route.ok_or_else(Refusal::no_route)?;
     if let Route::Pair(provider) = route {
+        if !state.providers.iter().any(|installed| installed == provider) {
+            return Err(Refusal::no_route());
+        }
         pairing::present(state, provider, &body(request)?, now)?;
         return Ok(nothing());
     }
