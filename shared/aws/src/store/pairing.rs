@@ -11,7 +11,7 @@ use ledger_engine::ports::{
     SpentToken, Tenants,
 };
 use ledger_wire::rows::{
-    AgendaRow, BindingRow, JtiRow, OrderDocumentRow, ROW_VERSION, RunRow, SealedRow, ShopAddressRow, TenantRow, keys,
+    AgendaRow, BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, ROW_VERSION, RunRow, SealedRow, ShopAddressRow, TenantRow, keys,
 };
 
 /// Most documents of an order that are told.
@@ -238,13 +238,16 @@ impl Pairings for DynamoStore {
         })
     }
 
-    /// One PutItem.
+    /// One TransactWriteItems.
     async fn add_pending_binding(&self, binding: &BindingRow) -> PortResult<bool> {
         let item = to_item(binding)?;
-        let put = Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)");
-        Ok(match self.one(put).await? {
-            One::Done => true,
-            One::Refused(there) => there == Some(item),
+        let writes = vec![
+            Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
+            Write::put(&self.tables.tenants, to_item(&BindingPlaceRow::new(&binding.binding, &binding.tenant))?),
+        ];
+        Ok(match self.transact(writes, None, true).await? {
+            Transacted::Done => true,
+            Transacted::Refused(refusals) => refusals.into_iter().next().flatten().flatten() == Some(item),
         })
     }
 

@@ -55,6 +55,7 @@ async fn a_binding_without_a_book_is_added_once_and_changes_as_seen() {
     let pending = BindingRow { status: "pending".to_owned(), ..binding("t", "b") };
     assert_eq!(store.add_pending_binding(&pending).await, Ok(true));
     assert_eq!(store.add_pending_binding(&pending).await, Ok(true), "the very same");
+    assert_eq!(store.tenant_of("b").await, Ok(Some("t".to_owned())));
     let other = BindingRow { provider: "freeagent".to_owned(), ..pending.clone() };
     assert_eq!(store.add_pending_binding(&other).await, Ok(false));
     let active = BindingRow { status: "active".to_owned(), ..pending.clone() };

@@ -86,7 +86,7 @@ pub trait Pairings: KeyUse + ShopStates {
     /// Writes address and tenant, both new; false where either is there.
     async fn add_shop(&self, shop: &NewShop) -> PortResult<bool>;
 
-    /// Writes a binding without a book; false where there is one of this id.
+    /// Writes a binding without a book, and its place; false where there is one of this id.
     async fn add_pending_binding(&self, binding: &BindingRow) -> PortResult<bool>;
 
     /// Changes a binding's status, if it is as seen; false where not. `disconnected_at` comes or goes with it.

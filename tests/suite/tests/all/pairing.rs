@@ -3,7 +3,7 @@
 use anyhow::{Context, ensure};
 use ledger_engine::connect::pairing::{NewPairing, Paired, Pairing, PairingError};
 use ledger_engine::module::{Module, ModuleError};
-use ledger_engine::ports::{Clock, Tenancy, Tenants};
+use ledger_engine::ports::{Chance, Clock, Tenancy, Tenants};
 use ledger_engine::silence::HEARD_EVERY_MS;
 use ledger_engine::wire::rows::BindingRow;
 use ledger_suite::world::{API_KEY, World, WorldOptions};
@@ -231,7 +231,7 @@ async fn a_lost_reply_loses_no_key() -> anyhow::Result<()> {
     let before = tenancy(&world, &world.tenant).await?.tenant;
     let old_token = || {
         let seconds = world.ledger.clock.now_ms().div_euclid(1_000);
-        format!("Bearer {}", jwt::outbound_token(API_KEY, &world.tenant, seconds, &uuid::Uuid::new_v4().to_string()))
+        format!("Bearer {}", jwt::outbound_token(API_KEY, &world.tenant, seconds, &world.ledger.chance.uuid()))
     };
     world
         .puts_tenant(&ledger_engine::wire::rows::TenantRow {
