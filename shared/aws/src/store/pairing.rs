@@ -11,7 +11,8 @@ use ledger_engine::ports::{
     SpentToken, Tenants,
 };
 use ledger_wire::rows::{
-    AgendaRow, BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, ROW_VERSION, RunRow, SealedRow, ShopAddressRow, TenantRow, keys,
+    AgendaRow, BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, ROW_VERSION, RunRow, SealedRow, ShopAddressRow,
+    TenantRow, keys,
 };
 
 /// Most documents of an order that are told.

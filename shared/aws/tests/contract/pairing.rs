@@ -62,7 +62,7 @@ async fn a_binding_without_a_book_is_added_once_and_changes_as_seen() {
     assert_eq!(store.binding_becomes(&active, "disconnected", Some(NOW)).await, Ok(false));
     assert_eq!(store.binding_becomes(&pending, "disconnected", Some(NOW)).await, Ok(true));
     let over = BindingRow { status: "disconnected".to_owned(), disconnected_at: Some(NOW), ..pending.clone() };
-    assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings, [over.clone()]);
+    assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings, std::slice::from_ref(&over));
     assert_eq!(store.binding_becomes(&over, "pending", None).await, Ok(true));
     assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings, [pending]);
     stack.end().await;

@@ -3,9 +3,10 @@
 use anyhow::{Context, ensure};
 use ledger_engine::connect::pairing::{NewPairing, Paired, Pairing, PairingError};
 use ledger_engine::module::{Module, ModuleError};
-use ledger_engine::ports::{Chance, Clock, Tenancy, Tenants};
+use ledger_engine::ports::{Chance, Clock, Pairings, Tenancy, Tenants};
 use ledger_engine::silence::HEARD_EVERY_MS;
 use ledger_engine::wire::rows::BindingRow;
+use ledger_suite::trip::Side;
 use ledger_suite::world::{API_KEY, World, WorldOptions};
 use ledger_world::shop::{Shop, ShopFault, ShopOptions, jwt};
 use secrecy::SecretString;
@@ -443,5 +444,49 @@ async fn the_module_is_told_what_became_of_an_entity() -> anyhow::Result<()> {
     ensure!(tile.binding.status.as_deref() == Some("active"), "{tile:?}");
     ensure!((tile.sync.pending_count, tile.sync.failed_24h) == (0, 0), "{tile:?}");
     ensure!(tile.sync.last_run_at.is_some(), "{tile:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pairing_survives_a_kill_at_every_call() -> anyhow::Result<()> {
+    let world = world!();
+    let trip = &world.ledger.trip;
+    // Each case has a shop of its own: first a pairing that is killed, then one that is not.
+    let walk = async |at: Option<(usize, Side)>, before: bool| {
+        let shop = shop(&world).await?;
+        if before {
+            pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await?;
+        }
+        world.ledger.forgets();
+        let code = shop.shows_pairing_code("xero");
+        trip.arm(at);
+        trip.lives(pairs(&world, &shop, "xero", &code)).await;
+        let (calls, killed) = trip.disarm();
+        world.ledger.forgets();
+        if killed.is_some() {
+            // Nobody looks; the shop just goes on, under whatever key it has by now. It is understood, or put off.
+            if let Ok(token) = shop.signs(0) {
+                module!(world, module);
+                let asked = module.tile(Some(&format!("Bearer {token}"))).await;
+                ensure!(!matches!(asked, Err(ModuleError::Unauthorised)), "{at:?} {killed:?}: the shop is locked out");
+            }
+            let again = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await;
+            ensure!(again.is_ok(), "{at:?} {killed:?}: {again:?}");
+        }
+        let tenant = world.ledger.store.inner.shop_address(&shop.url()).await?.context("no tenant")?.tenant;
+        let there = tenancy(&world, &tenant).await?;
+        ensure!(there.bindings.len() == 1, "{at:?} {killed:?}: {there:?}");
+        ensure!(there.tenant.status == "connected" && there.tenant.candidate_key.is_none(), "{at:?}: {there:?}");
+        Ok::<_, anyhow::Error>(calls)
+    };
+    for before in [false, true] {
+        let calls = walk(None, before).await?;
+        ensure!(calls.contains(&"shop.pair") && calls.len() > 8, "{calls:?}");
+        for number in 0..calls.len() {
+            for side in [Side::Before, Side::After] {
+                walk(Some((number, side)), before).await?;
+            }
+        }
+    }
     Ok(())
 }
