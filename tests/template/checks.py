@@ -119,7 +119,7 @@ LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 PERMISSIONS = {
     "WebhookRole": {
         "SyncRunsTable": WRITE,
-        "TenantsTable": {"dynamodb:Query"},
+        "TenantsTable": WRITE | {"dynamodb:Query"},
         "Key": {"kms:Decrypt"},
         **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
         "PushSyncStateQueue": {"sqs:SendMessage"},

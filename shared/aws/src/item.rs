@@ -3,8 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION,
-    ReferencePageRow, ReferenceRow, RunRow, SettingsRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +39,8 @@ rows! {
     BindingPlaceRow => "binding's place",
     ReferenceRow => "list of reference data",
     ReferencePageRow => "page of reference data",
+    ShopAddressRow => "shop address",
+    OrderDocumentRow => "document of an order",
 }
 
 impl Row for XrefRow {

@@ -4,6 +4,7 @@ mod agenda;
 mod attempts;
 mod deliveries;
 mod operations;
+mod pairing;
 mod pushes;
 mod reference;
 mod sweeps;

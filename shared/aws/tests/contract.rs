@@ -13,6 +13,8 @@ mod attempts;
 mod deliveries;
 #[path = "contract/operations.rs"]
 mod operations;
+#[path = "contract/pairing.rs"]
+mod pairing;
 #[path = "contract/pushes.rs"]
 mod pushes;
 #[path = "contract/queues.rs"]

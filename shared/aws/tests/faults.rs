@@ -8,13 +8,13 @@ use aws_smithy_types::body::SdkBody;
 use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
-    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, Operations, Outgoing,
-    PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Revisit, Revisited, SealContext, Sweeps,
-    Tenants, Vault, Written, XrefWrite,
+    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, Heard, KeyUse,
+    ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant, Pushes,
+    Queue, QueueName, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written, XrefWrite,
 };
 use ledger_wire::rows::{
-    AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, XrefRow,
-    keys,
+    AgendaRow, AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow,
+    TenantRow, TokenRow, XrefRow, keys,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -216,6 +216,7 @@ fn commit() -> Commit {
         claim: "c".to_owned(),
         xrefs: vec![xref_write("x")],
         push: Some(want()),
+        order: None,
         attempt: AttemptRow { pk: keys::run("r"), sk: keys::attempt(1), v: ROW_VERSION, ..AttemptRow::default() },
         release: Some("b".to_owned()),
     }
@@ -301,6 +302,31 @@ async fn operations_make_one_call_but_for_a_page_of_runs() {
     assert_eq!(calls([], async |aws| aws.store().attempts("r").await).await, ["Query"]);
     let entry = Answer::Json(200, json!({"Items": [{"pk": {"S": "run#r"}, "sk": {"S": "run"}}]}));
     assert_eq!(calls([entry], async |aws| aws.store().runs("t", None, 10).await).await, ["Query", "BatchGetItem"]);
+}
+
+#[tokio::test]
+async fn what_is_asked_about_shops_makes_one_call() {
+    let sealed = SealedRow { ciphertext: "YQ==".to_owned(), version: 1 };
+    let tenant = TenantRow { tenant: "t".to_owned(), candidate_key: Some(sealed.clone()), ..TenantRow::default() };
+    let promotion = Promotion { seen: tenant.clone(), now: 1, previous_until: 2 };
+    assert_eq!(calls([], async |aws| aws.store().promote(&promotion).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().add_candidate(&tenant, &sealed, "xero").await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().candidate_for(&tenant, "xero").await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().took_current_key(&tenant, "xero", 1).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().shop_address("a").await).await, ["GetItem"]);
+    let shop = NewShop { address: ShopAddressRow::new("a", "t"), tenant: tenant.clone() };
+    assert_eq!(calls([], async |aws| aws.store().add_shop(&shop).await).await, TRANSACTION);
+    let binding = BindingRow::default();
+    assert_eq!(calls([], async |aws| aws.store().add_pending_binding(&binding).await).await, TRANSACTION);
+    assert_eq!(calls([], async |aws| aws.store().binding_becomes(&binding, "s", None).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().shop_unreached("t", 1).await).await, TRANSACTION);
+    assert_eq!(calls([], async |aws| aws.store().shop_reached("t").await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().disconnect_shop("t", &jti(), 1).await).await, TRANSACTION);
+    let mut heard =
+        Heard { tenant: "t".to_owned(), seen: Some(1), now: 2, gaps: Vec::new(), wakes: false, agenda: None };
+    assert_eq!(calls([], async |aws| aws.store().heard(&heard).await).await, ["UpdateItem"]);
+    heard.agenda = Some(AgendaRow::new("silence", "t", 3));
+    assert_eq!(calls([], async |aws| aws.store().heard(&heard).await).await, TRANSACTION);
 }
 
 fn message() -> Outgoing {

@@ -13,6 +13,8 @@ pub struct Invoice {
     pub magento_id: u64,
     /// The number that the shop's people know, unique per store and document type only.
     pub increment_id: String,
+    /// `sales_order.entity_id`; 0 where the shop told none.
+    pub order_id: u64,
     /// The order's own number.
     pub order_increment_id: String,
     /// Website of the invoice's store.

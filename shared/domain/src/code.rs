@@ -113,6 +113,8 @@ codes! {
     ContactConsolidated = "contact_consolidated", Merchant, "Nothing to do: consolidation puts this buyer's documents under one contact for all.";
     /// A later version of the same thing is in the book.
     Superseded = "superseded", Operator, "Nothing to do: the book has this version or a later one.";
+    /// An operator disconnected the binding before the run was done.
+    BindingDisconnected = "binding_disconnected", Operator, "Nothing to do. To post it all the same, connect the book again and retry.";
     /// The book has no such documents.
     NotSupportedByBook = "not_supported_by_book", Operator, "Nothing to do: the provider's page says what it does not take and why.";
 
@@ -129,6 +131,9 @@ codes! {
     NeedsReconnect = "needs_reconnect", Accountant, "Connect the book again; held runs go on by themselves.";
     /// The shop refuses our key.
     ShopUnauthorised = "shop_unauthorised", Merchant, "Pair the shop again, or restore its key; held runs go on by themselves.";
+
+    /// The shop's module disconnected.
+    ShopDisconnected = "shop_disconnected", Merchant, "Pair the shop again, any of its modules; held runs go on by themselves.";
 
     // Later: tried again by itself.
     /// The shop could not be reached or answered with an error of its own.

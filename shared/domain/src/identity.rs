@@ -57,6 +57,16 @@ text_id!(
     BookId
 );
 
+impl BindingId {
+    /// The id of a tenant's nth binding to a provider: two who make it at once make the same one.
+    #[must_use]
+    pub fn derive(tenant: &TenantId, provider: Provider, nth: usize) -> Self {
+        let nth = u64::try_from(nth).unwrap_or(u64::MAX).to_be_bytes();
+        let hash = fingerprint(&[b"binding", tenant.as_str().as_bytes(), provider.as_str().as_bytes(), &nth]);
+        Self(uuid_of(hash))
+    }
+}
+
 impl BookId {
     /// The book of an organisation; `None` where the organisation id can't be part of a key.
     #[must_use]
@@ -206,6 +216,15 @@ pub fn fingerprint(parts: &[&[u8]]) -> [u8; 32] {
     out
 }
 
+/// A hash in the form of a UUID, version 8.
+fn uuid_of(hash: [u8; 32]) -> String {
+    let mut bytes = [0_u8; 16];
+    for (to, from) in bytes.iter_mut().zip(hash) {
+        *to = from;
+    }
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
+}
+
 /// The identity of the work that a delivery asks for: the same delivery always gets the same one.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunId(String);
@@ -217,11 +236,7 @@ impl RunId {
         let body = if event.repeats_under_one_key() { body } else { &[] };
         let hash =
             fingerprint(&[binding.as_str().as_bytes(), event.as_str().as_bytes(), idempotency_key.as_bytes(), body]);
-        let mut bytes = [0_u8; 16];
-        for (to, from) in bytes.iter_mut().zip(hash) {
-            *to = from;
-        }
-        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string())
+        Self(uuid_of(hash))
     }
 
     /// Reads an id; `None` where it is not a UUID in its usual form.
@@ -285,6 +300,17 @@ mod tests {
         );
         let run = id(Event::InvoiceCreated, "invoice.created:42", b"");
         assert_eq!(RunId::parse(run.as_str()), Some(run));
+    }
+
+    #[test]
+    fn each_provider_has_a_binding_of_its_own() {
+        let id = |tenant: &str, provider, nth| BindingId::derive(&TenantId::parse(tenant).unwrap(), provider, nth);
+        let first = id("t-1", Provider::Xero, 0);
+        assert_eq!(first, id("t-1", Provider::Xero, 0));
+        assert_eq!(BindingId::parse(first.as_str()), Some(first.clone()));
+        for other in [id("t-2", Provider::Xero, 0), id("t-1", Provider::Freeagent, 0), id("t-1", Provider::Xero, 1)] {
+            assert_ne!(other, first);
+        }
     }
 
     #[test]

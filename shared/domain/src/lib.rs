@@ -18,3 +18,4 @@ pub mod reference;
 pub mod retry;
 pub mod run;
 pub mod settings;
+pub mod shop_address;

@@ -1,9 +1,10 @@
 //! What the shop says of an event's entity now: events only name it.
 
+use crate::ingest::shop_why_held;
 use crate::plan::{Credited, Facts};
 use crate::ports::PortFault;
 use crate::post::{Learnt, Outcome, Post};
-use crate::shop::{ShopAnswer, ShopPorts};
+use crate::shop::{ShopAnswer, ShopPorts, note_reach};
 use crate::tenants::Known;
 use ledger_domain::canonical::{Invoice, InvoiceState};
 use ledger_domain::code::Code;
@@ -84,6 +85,7 @@ impl Post<'_> {
             memory: self.memory,
         };
         let answer = ports.ask(self.store, known, &format!("/rest/V1/byte8/{name}/{id}"), None).await?;
+        note_reach(self.store, &known.tenancy.tenant, &answer, self.clock.now_ms()).await;
         let status = match &answer {
             ShopAnswer::Good(reply) => Some(reply.status),
             ShopAnswer::Refuses => Some(401),
@@ -107,6 +109,12 @@ impl Post<'_> {
                 Ok(fact)
             }
             ShopAnswer::Refuses => {
+                // What is remembered was read for the second question.
+                let tenant = &known.tenancy.tenant.tenant;
+                let now_known = self.memory.tenant(self.store, tenant, self.clock.now_ms()).await?;
+                if let Some(code) = now_known.and_then(|known| shop_why_held(&known.tenancy.tenant)) {
+                    return Err(Outcome::Held(code));
+                }
                 self.store
                     .shop_refuses(&known.tenancy.tenant.tenant, self.clock.now_ms())
                     .await

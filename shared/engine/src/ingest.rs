@@ -5,9 +5,11 @@
 
 use crate::config::Timers;
 use crate::edges;
-use crate::jwt::{self, Presented, Times};
+use crate::jwt::Presented;
 use crate::ports::{Accepted, Chance, Clock, Deliveries, PortFault, Queue, QueueName, Revisit, Revisited, Vault};
-use crate::tenants::{Known, TenantMemory, api_key_context, verifying_keys};
+use crate::presented::{Denied, Doorkeeper, SignedUnder};
+use crate::silence;
+use crate::tenants::{Known, TenantMemory, promotion};
 use base64::Engine as _;
 use ledger_domain::code::Code;
 use ledger_domain::identity::{BindingId, Event, Provider, RunId, fingerprint};
@@ -15,7 +17,6 @@ use ledger_domain::run::RunState;
 use ledger_wire::gateway::{ProxyRequest, ProxyResponse};
 use ledger_wire::magento::{self, EventPayload};
 use ledger_wire::rows::{BindingRow, JtiRow, ROW_VERSION, RunRow, TenantRow, keys};
-use secrecy::ExposeSecret;
 use std::collections::BTreeMap;
 
 /// Largest body, in bytes.
@@ -28,8 +29,6 @@ pub const RETRY_AFTER_SECONDS: u32 = 60;
 const SEND_AGAIN_AFTER_MS: i64 = 30_000;
 /// Times that a repeated delivery is decided anew because a run changed under it.
 const DECISIONS_MAX: u32 = 4;
-/// A refusal re-reads a tenant that was read longer ago than this, in milliseconds.
-const FRESH_MS: i64 = 1_000;
 
 /// One HTTP request from the shop.
 #[derive(Clone, Copy, Debug)]
@@ -152,6 +151,15 @@ impl From<PortFault> for Answer {
     }
 }
 
+impl From<Denied> for Answer {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorised => Self::Unauthorised,
+            Denied::Later(code) => later(code),
+        }
+    }
+}
+
 /// What a delivery says, checked.
 struct Said {
     event: Event,
@@ -212,69 +220,57 @@ impl Ingest<'_> {
         if delivery.body.len() > BODY_MAX_BYTES {
             return Err(Answer::bad("body_too_large", None, "the body is larger than 64 KiB"));
         }
-        let token = delivery.authorization.and_then(bearer).ok_or(Answer::Unauthorised)?;
-        let presented = Presented::parse(token).map_err(|_| Answer::Unauthorised)?;
-        if presented.claims().iss != jwt::ISSUER_SHOP || presented.claims().aud != jwt::AUDIENCE_LEDGER {
-            return Err(Answer::Unauthorised);
-        }
-        match presented.times(now.div_euclid(1_000), self.timers.clock_skew_seconds) {
-            Times::Good => {}
-            Times::OutOfStep => return Err(later("clock_out_of_step")),
-            Times::Never => return Err(Answer::Unauthorised),
-        }
-        let tenant = presented.claims().sub.as_str();
-        if delivery.tenant != tenant && percent_decoded(delivery.tenant).as_deref() != Some(tenant) {
-            return Err(Answer::Unauthorised);
-        }
-        if ledger_domain::identity::TenantId::parse(tenant).is_none() {
-            return Err(Answer::Unauthorised);
-        }
-        let known = self.verified(&presented, tenant, now).await?;
+        let doorkeeper = Doorkeeper { store: self.store, vault: self.vault, memory: self.memory, timers: self.timers };
+        let shown = doorkeeper.proven(delivery.authorization, Some(delivery.tenant), now).await?;
         *proven = true;
+        let tenant = shown.presented.claims().sub.as_str();
+        let mut known = shown.known;
+        if shown.under == SignedUnder::Candidate {
+            known = self.promoted(known, now).await;
+        }
         let said = read(delivery)?;
         let known = self.with_bindings(known, &said, tenant, now).await?;
         let runs = self.runs(&known.tenancy.tenant, &chosen(&known, &said)?, &said, delivery, now);
-        self.write(&presented, delivery, &runs, now).await
+        let answer = self.write(&shown.presented, delivery, &runs, now).await?;
+        self.heard(&known.tenancy.tenant, now).await;
+        Ok(answer)
     }
 
-    /// The tenant, if the token is signed by one of its keys.
-    async fn verified(&self, presented: &Presented, tenant: &str, now: i64) -> Or<Known> {
-        let known = self.memory.tenant(self.store, tenant, now).await?.ok_or(Answer::Unauthorised)?;
-        if self.signed(presented, &known.tenancy.tenant, now).await? {
-            return Ok(known);
+    /// The shop signs with the key of a pairing under way: it has taken it. Where that can't be written now, the next
+    /// delivery says so again.
+    async fn promoted(&self, known: Known, now: i64) -> Known {
+        let tenant = &known.tenancy.tenant;
+        if let Err(fault) = self.store.promote(&promotion(tenant, now)).await {
+            tracing::warn!(tenant = %tenant.tenant, code = Code::StoreUnavailable.as_str(), reason = %fault, "key not promoted");
+            return known;
         }
-        let known = if now.saturating_sub(known.read_at) >= FRESH_MS {
-            let known = self.memory.read_again(self.store, tenant, now).await?.ok_or(Answer::Unauthorised)?;
-            if self.signed(presented, &known.tenancy.tenant, now).await? {
-                return Ok(known);
-            }
-            known
-        } else if known.read_at == now {
-            known
-        } else {
-            // Another delivery read the tenant within this second; a key changed since then would be refused wrongly.
-            return Err(later("tenant_just_read"));
-        };
-        match known.tenancy.tenant.status.as_str() {
-            "pending" | "token_revoked" => Err(later("pairing_under_way")),
-            _ => Err(Answer::Unauthorised),
+        match self.memory.read_again(self.store, &tenant.tenant, now).await {
+            Ok(Some(fresh)) => fresh,
+            Ok(None) | Err(_) => known,
         }
     }
 
-    async fn signed(&self, presented: &Presented, tenant: &TenantRow, now: i64) -> Or<bool> {
-        for sealed in verifying_keys(tenant, now) {
-            let key = self.vault.open(sealed, &api_key_context(&tenant.tenant)).await?;
-            let subkey = jwt::subkey(key.expose_secret().as_bytes(), jwt::PURPOSE_FROM_SHOP);
-            if presented.signed_by(&subkey) {
-                return Ok(true);
-            }
+    /// Notes now and then that something came. A note that is lost is made with a later delivery.
+    async fn heard(&self, tenant: &TenantRow, now: i64) {
+        let Some(heard) = silence::heard(tenant, now) else { return };
+        // What is remembered of the tenant is older than the note.
+        if !self.memory.notes_heard(&tenant.tenant, now, silence::HEARD_EVERY_MS) && !heard.wakes {
+            return;
         }
-        Ok(false)
+        let noted = self.store.heard(&heard).await;
+        if noted.is_ok() && heard.wakes {
+            // Else each delivery of the next minute would wake it again.
+            let _ = self.memory.read_again(self.store, &tenant.tenant, now).await;
+        }
+        if let Err(fault) = noted {
+            tracing::warn!(tenant = %tenant.tenant, code = Code::StoreUnavailable.as_str(), reason = %fault, "not noted that the shop was heard");
+        }
     }
 
     /// The tenant, read again where memory would refuse or hold the delivery.
     async fn with_bindings(&self, known: Known, said: &Said, tenant: &str, now: i64) -> Or<Known> {
-        let good = chosen(&known, said).is_ok_and(|bindings| bindings.iter().all(|binding| binding.status == "active"));
+        let good = shop_why_held(&known.tenancy.tenant).is_none()
+            && chosen(&known, said).is_ok_and(|bindings| bindings.iter().all(|binding| binding.status == "active"));
         if good || known.read_at == now {
             return Ok(known);
         }
@@ -315,15 +311,15 @@ impl Ingest<'_> {
                     received_at: now,
                     ..RunRow::default()
                 };
-                Some(self.opened(&row, binding, said.event, now))
+                Some(self.opened(&row, tenant, binding, said.event, now))
             })
             .collect()
     }
 
     /// The run queued, or held where nothing can be done for it yet.
-    fn opened(&self, row: &RunRow, binding: &BindingRow, event: Event, now: i64) -> RunRow {
+    fn opened(&self, row: &RunRow, tenant: &TenantRow, binding: &BindingRow, event: Event, now: i64) -> RunRow {
         let hold = |code: Code| edges::held(row, now, code, code.remedy(), self.timers);
-        if let Some(code) = why_held(binding) {
+        if let Some(code) = why_held(binding).or_else(|| shop_why_held(tenant)) {
             return hold(code);
         }
         if !self.queue.has(QueueName::Work(event)) {
@@ -475,6 +471,12 @@ pub fn why_held(binding: &BindingRow) -> Option<Code> {
     }
 }
 
+/// Why work for a shop waits whichever binding it is for; `None` where it need not.
+#[must_use]
+pub fn shop_why_held(tenant: &TenantRow) -> Option<Code> {
+    (tenant.status == "disconnected").then_some(Code::ShopDisconnected)
+}
+
 /// The bindings that a delivery is for. The older client names none: then all that are not disconnected, Sage's first,
 /// because its answer is the one that client means.
 fn chosen(known: &Known, said: &Said) -> Or<Vec<BindingRow>> {
@@ -495,27 +497,6 @@ fn chosen(known: &Known, said: &Said) -> Or<Vec<BindingRow>> {
         return Err(Answer::bad("no_active_binding", None, format!("tenant has no active {provider} binding")));
     }
     Ok(bindings)
-}
-
-fn bearer(header: &str) -> Option<&str> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
-/// Percent-decodes a path segment; `None` where that gives no text.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        if byte == b'%' {
-            let high = char::from(rest.next()?).to_digit(16)?;
-            let low = char::from(rest.next()?).to_digit(16)?;
-            bytes.push(u8::try_from(high * 16 + low).ok()?);
-        } else {
-            bytes.push(byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
 }
 
 /// Checks what the delivery says.

@@ -212,6 +212,7 @@ impl Operate<'_> {
             settings_version: 1,
             connected_at: self.clock.now_ms(),
             binding: binding.clone(),
+            disconnected_at: None,
         };
         let settings = SettingsRow {
             pk: keys::of_binding(&binding),

@@ -5,18 +5,22 @@
 
 mod agenda;
 mod issuer;
+mod pairing;
 mod reference;
 
 pub use agenda::Agenda;
 pub use issuer::IssuerKeys;
+pub use pairing::{
+    Counted, Heard, KeyUse, ModuleStore, NewShop, Pairings, Promotion, ShopStates, ShopWatch, SpentToken,
+};
 pub use reference::{Configurations, PrefixOwner, References};
 
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;
 use ledger_wire::rows::{
-    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, PushRow, RunRow, SealedRow, SettingsRow, TenantRow,
-    TokenRow, XrefRow,
+    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PushRow, RunRow, SealedRow, SettingsRow,
+    TenantRow, TokenRow, XrefRow,
 };
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -94,7 +98,7 @@ pub trait Tenants: Send + Sync {
 
 /// What the webhook asks of the store.
 #[async_trait]
-pub trait Deliveries: Tenants {
+pub trait Deliveries: KeyUse {
     /// Writes the runs (each must not exist) and the token's id (must not exist, or be expired at `now_seconds`) in one
     /// transaction under `request_token`, which every retry of the same delivery's write repeats.
     async fn accept(
@@ -110,6 +114,9 @@ pub trait Deliveries: Tenants {
 
     /// Moves the due mark of a queued run whose send failed, if generation and dispatch are as seen.
     async fn mark_unsent(&self, run: &RunRow, due_at: i64) -> PortResult<()>;
+
+    /// Notes that something came from the shop, if `heard_at` is as seen.
+    async fn heard(&self, heard: &Heard) -> PortResult<()>;
 }
 
 /// Asks for a run and the lease on its book.
@@ -215,6 +222,8 @@ pub struct Commit {
     pub push: Option<PushWant>,
     /// The attempt's row.
     pub attempt: AttemptRow,
+    /// Which order the document belongs to, where that was learnt.
+    pub order: Option<OrderDocumentRow>,
     /// The book whose lease is given up, if it is still ours.
     pub release: Option<String>,
 }
@@ -255,7 +264,7 @@ pub enum Written {
 
 /// What the workers ask of the store.
 #[async_trait]
-pub trait Attempts: References {
+pub trait Attempts: References + ShopStates {
     /// One transaction over the run and the lease on the book. A repeated call with the same claim answers the same.
     async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed>;
 
@@ -294,7 +303,7 @@ pub struct ChipView {
 
 /// What the push worker asks of the store.
 #[async_trait]
-pub trait Pushes: Tenants {
+pub trait Pushes: Tenants + ShopStates {
     /// A chip with what it is computed from.
     async fn chip(&self, pk: &str) -> PortResult<Option<ChipView>>;
 
@@ -334,7 +343,7 @@ pub struct StateEntry {
 
 /// What the sweeper asks of the store.
 #[async_trait]
-pub trait Sweeps: Tenants {
+pub trait Sweeps: ShopWatch {
     /// What is due in a shard, oldest first. Eventually consistent both ways.
     async fn due(&self, shard: u8, now: i64, limit: usize) -> PortResult<Vec<DueKey>>;
 
@@ -368,7 +377,7 @@ pub trait Sweeps: Tenants {
     /// What is asked after every minute.
     async fn attentions(&self) -> PortResult<Vec<AttentionRow>>;
 
-    /// The shop accepts us again: clears the note and `token_revoked`, ends the asking.
+    /// The shop accepts us: clears what was noted against it, `token_revoked` and `unreachable`, ends the asking.
     async fn shop_accepts(&self, tenant: &str) -> PortResult<()>;
 
     /// The shop refuses us for good until somebody pairs again: marks `token_revoked`.
@@ -527,11 +536,27 @@ pub struct ShopCall<'a> {
     pub timeout_ms: u64,
 }
 
+/// What a module's pairing route is sent. Its `Debug` shows no body: that holds code and key.
+#[derive(Clone, Debug)]
+pub struct PairCall<'a> {
+    /// Base URL of the shop.
+    pub shop_url: &'a str,
+    /// Path below the base URL, beginning with `/rest/`.
+    pub path: &'a str,
+    /// JSON body.
+    pub body: &'a SecretString,
+    /// How long the answer may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
 /// The shop.
 #[async_trait]
 pub trait Shop: Send + Sync {
     /// Sends one request under a fresh token. Any status is an answer; redirects are not followed.
     async fn call(&self, call: &ShopCall<'_>) -> Result<Reply, TransportFault>;
+
+    /// Posts to a pairing route, without any token. Any status is an answer; redirects are not followed.
+    async fn pair(&self, call: &PairCall<'_>) -> Result<Reply, TransportFault>;
 }
 
 /// A request to a book.
@@ -571,6 +596,6 @@ pub trait Chance: Send + Sync {
     /// A new UUID, version 4.
     fn uuid(&self) -> String;
 
-    /// Any number.
+    /// Any number, as hard to guess as it has bits: keys are made of them.
     fn number(&self) -> u64;
 }

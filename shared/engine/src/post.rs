@@ -4,7 +4,7 @@ use crate::carry::{Carry, Done};
 use crate::config::{Timers, milliseconds};
 use crate::edges;
 use crate::executor::{Ended, Executor};
-use crate::ingest::why_held;
+use crate::ingest::{shop_why_held, why_held};
 use crate::plan::{Facts, Keys};
 use crate::ports::{
     Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
@@ -22,7 +22,7 @@ use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
 use ledger_wire::message::RunMessage;
-use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, ROW_VERSION, RunRow, StepRow, keys};
+use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, ROW_VERSION, RunRow, StepRow, keys};
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
 pub const UNFINISHED_MAX: u32 = 3;
@@ -122,6 +122,7 @@ pub(crate) struct Learnt {
     pending: Vec<XrefWrite>,
     in_doubt: bool,
     token_version: Option<u32>,
+    order_id: Option<u64>,
 }
 
 impl Post<'_> {
@@ -245,6 +246,13 @@ impl Post<'_> {
             .tenant(self.store, &message.tenant, self.clock.now_ms())
             .await?
             .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's tenant is gone"))?;
+        if shop_why_held(&known.tenancy.tenant).is_some() {
+            // A no never comes from memory.
+            let fresh = self.memory.read_again(self.store, &message.tenant, self.clock.now_ms()).await?;
+            if let Some(code) = fresh.and_then(|known| shop_why_held(&known.tenancy.tenant)) {
+                return Ok(Outcome::Held(code));
+            }
+        }
         let fetched = self.fetch(&known, event, message.magento_id, started_at, learnt).await;
         let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
             let run_id = &message.run_id;
@@ -268,8 +276,12 @@ impl Post<'_> {
         }
         learnt.run = Some(run.clone());
         let facts = fetched?;
+        learnt.order_id = facts.invoice().map(|invoice| invoice.order_id).filter(|id| *id > 0);
         let binding =
             gathered.binding.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the run's binding is gone"))?;
+        if binding.status == "disconnected" {
+            return Ok(Outcome::Skipped(Code::BindingDisconnected));
+        }
         if let Some(code) = why_held(&binding) {
             return Ok(Outcome::Held(code));
         }
@@ -439,6 +451,7 @@ impl Post<'_> {
         let mut commit = Commit {
             push: tells_shop(&ended.next).then(|| edges::push_want(&ended.next, now)),
             attempt: self.attempt_row(&run, &ended, started_at, now, &learnt),
+            order: learnt.order_id.and_then(|order_id| order_document(&run, order_id, now)),
             run: ended.next,
             claim: claim.to_owned(),
             xrefs: learnt.pending,
@@ -659,6 +672,14 @@ fn tells_shop(next: &RunRow) -> bool {
 /// Whether what the run is about has a total that can be compared.
 fn has_total(run: &RunRow) -> bool {
     !matches!(Event::parse(&run.event), Some(Event::CustomerUpserted | Event::ProductUpserted))
+}
+
+/// Which order a run's document belongs to. A payment is its invoice's, whose own event says so.
+fn order_document(run: &RunRow, order_id: u64, now: i64) -> Option<OrderDocumentRow> {
+    let event =
+        Event::parse(&run.event).filter(|event| matches!(event, Event::InvoiceCreated | Event::CreditmemoCreated))?;
+    let expires_at = now.saturating_add(edges::RUN_KEPT_MS).saturating_div(1_000);
+    Some(OrderDocumentRow::new(&run.tenant, order_id, event.entity().as_str(), run.magento_id, expires_at))
 }
 
 fn evidence_row(evidence: &Evidence) -> EvidenceRow {

@@ -3,10 +3,11 @@
 
 use crate::config::{Timers, milliseconds};
 use crate::edges;
+use crate::ingest::shop_why_held;
 use crate::ports::{Chance, ChipView, Clock, Pushes, Shop, Vault};
 use crate::post::Disposition;
-use crate::shop::{ShopAnswer, ShopPorts};
-use crate::tenants::TenantMemory;
+use crate::shop::{ShopAnswer, ShopPorts, note_reach};
+use crate::tenants::{Known, TenantMemory};
 use ledger_domain::code::Code;
 use ledger_domain::fault::{Action, Fault};
 use ledger_domain::retry;
@@ -70,7 +71,7 @@ impl Push<'_> {
 
     async fn tell(&self, view: &ChipView) -> (&'static str, &'static str) {
         let now = self.clock.now_ms();
-        let Some(state) = self.state(view, now) else {
+        let Some(state) = told(view, self.timers, now) else {
             // The shop's own *pending* is still the truth.
             let _ = self.store.pushed(&view.push, "pending", now).await;
             return ("pending", "");
@@ -91,8 +92,15 @@ impl Push<'_> {
             chance: self.chance,
             memory: self.memory,
         };
+        if let Some(code) = self.shop_holds(&known).await {
+            return self.put_off(view, None, code).await;
+        }
         let body = serde_json::to_string(&state).unwrap_or_default();
-        match ports.ask(self.store, &known, SYNC_STATE_PATH, Some(&body)).await {
+        let answer = ports.ask(self.store, &known, SYNC_STATE_PATH, Some(&body)).await;
+        if let Ok(answer) = &answer {
+            note_reach(self.store, &known.tenancy.tenant, answer, self.clock.now_ms()).await;
+        }
+        match answer {
             Ok(ShopAnswer::Good(_)) => {
                 match self.store.pushed(&view.push, &state.sync_status, self.clock.now_ms()).await {
                     // A newer want has a message and a due mark of its own.
@@ -101,12 +109,25 @@ impl Push<'_> {
                 }
             }
             Ok(ShopAnswer::Refuses) => {
+                // What is remembered was read for the second question.
+                let now_known = self.memory.tenant(self.store, &view.push.tenant, now).await.ok().flatten();
+                if let Some(code) = now_known.and_then(|known| shop_why_held(&known.tenancy.tenant)) {
+                    return self.put_off(view, None, code).await;
+                }
                 let _ = self.store.shop_refuses(&view.push.tenant, self.clock.now_ms()).await;
                 self.put_off(view, None, Code::ShopUnauthorised).await
             }
             Ok(ShopAnswer::Fault(fault)) => self.put_off(view, retry_after(&fault), fault.code).await,
             Err(_) => self.put_off(view, None, Code::StoreUnavailable).await,
         }
+    }
+
+    /// Why the shop is told nothing, by what the store says now.
+    async fn shop_holds(&self, known: &Known) -> Option<Code> {
+        let tenant = &known.tenancy.tenant;
+        shop_why_held(tenant)?;
+        let fresh = self.memory.read_again(self.store, &tenant.tenant, self.clock.now_ms()).await.ok().flatten();
+        shop_why_held(&fresh.as_ref().unwrap_or(known).tenancy.tenant)
     }
 
     async fn put_off(&self, view: &ChipView, after_seconds: Option<u64>, code: Code) -> (&'static str, &'static str) {
@@ -118,38 +139,37 @@ impl Push<'_> {
         let _ = self.store.put_off(&view.push, due_at, code.as_str()).await;
         ("later", code.as_str())
     }
+}
 
-    /// What the shop shall show; `None` while it is still under way.
-    fn state(&self, view: &ChipView, now: i64) -> Option<SyncState> {
-        let runs: Vec<RunView> = view.runs.iter().map(|run| self.view(run, now)).collect();
-        let linked = view.xref.as_ref().filter(|row| row.state == "linked");
-        let status = chip(&runs, linked.is_some())?;
-        let speaks = |state: RunState| view.runs.iter().find(|run| edges::state(run) == state);
-        let failing = speaks(RunState::DeadLettered).or_else(|| speaks(RunState::Held));
-        let code_of = |run: Option<&RunRow>| run.and_then(|run| run.code.clone());
-        let existing = view.xref.as_ref().filter(|row| row.provider_id.is_some());
-        Some(SyncState {
-            entity_type: view.push.entity_type.clone(),
-            magento_entity_id: view.push.magento_id,
-            provider: view.push.provider.clone(),
-            sync_status: status.as_str().to_owned(),
-            provider_entity_id: existing.and_then(|row| row.provider_id.as_deref()).map(short_id),
-            provider_reference: existing.and_then(|row| row.reference.as_deref()).map(short),
-            skip_reason: (status == ChipStatus::Skipped).then(|| code_of(speaks(RunState::Skipped))).flatten(),
-            error_code: (status == ChipStatus::Failed).then(|| code_of(failing)).flatten(),
-            last_sync_at: timestamp(now),
-        })
-    }
+/// What the shop shall show of a chip; `None` while it is still under way.
+#[must_use]
+pub fn told(view: &ChipView, timers: &Timers, now: i64) -> Option<SyncState> {
+    let runs: Vec<RunView> = view.runs.iter().map(|run| run_view(run, timers, now)).collect();
+    let linked = view.xref.as_ref().filter(|row| row.state == "linked");
+    let status = chip(&runs, linked.is_some())?;
+    let speaks = |state: RunState| view.runs.iter().find(|run| edges::state(run) == state);
+    let failing = speaks(RunState::DeadLettered).or_else(|| speaks(RunState::Held));
+    let code_of = |run: Option<&RunRow>| run.and_then(|run| run.code.clone());
+    let existing = view.xref.as_ref().filter(|row| row.provider_id.is_some());
+    Some(SyncState {
+        entity_type: view.push.entity_type.clone(),
+        magento_entity_id: view.push.magento_id,
+        provider: view.push.provider.clone(),
+        sync_status: status.as_str().to_owned(),
+        provider_entity_id: existing.and_then(|row| row.provider_id.as_deref()).map(short_id),
+        provider_reference: existing.and_then(|row| row.reference.as_deref()).map(short),
+        skip_reason: (status == ChipStatus::Skipped).then(|| code_of(speaks(RunState::Skipped))).flatten(),
+        error_code: (status == ChipStatus::Failed).then(|| code_of(failing)).flatten(),
+        last_sync_at: timestamp(now),
+    })
+}
 
-    fn view(&self, run: &RunRow, now: i64) -> RunView {
-        let state = edges::state(run);
-        let held_too_long = state == RunState::Held
-            && run.code.as_deref() != Some(Code::EventNotSupported.as_str())
-            && run
-                .held_since
-                .is_some_and(|since| now.saturating_sub(since) >= milliseconds(self.timers.chip_held_seconds));
-        RunView { state, held_too_long }
-    }
+fn run_view(run: &RunRow, timers: &Timers, now: i64) -> RunView {
+    let state = edges::state(run);
+    let held_too_long = state == RunState::Held
+        && run.code.as_deref() != Some(Code::EventNotSupported.as_str())
+        && run.held_since.is_some_and(|since| now.saturating_sub(since) >= milliseconds(timers.chip_held_seconds));
+    RunView { state, held_too_long }
 }
 
 fn chip_name(status: &str) -> &'static str {
@@ -168,7 +188,7 @@ const fn retry_after(fault: &Fault) -> Option<u64> {
 }
 
 /// The column's type takes `YYYY-MM-DD HH:MM:SS`.
-fn timestamp(now: i64) -> String {
+pub(crate) fn timestamp(now: i64) -> String {
     jiff::Timestamp::from_millisecond(now)
         .map(|moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string())
         .unwrap_or_default()

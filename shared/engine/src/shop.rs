@@ -1,11 +1,12 @@
 //! Asking the shop, and what its answers mean.
 
-use crate::ports::{Chance, Clock, PortFault, Shop, ShopCall, Tenants, TransportFault, Vault};
-use crate::tenants::{Known, TenantMemory, speaking_key};
+use crate::ports::{Chance, Clock, PortFault, Shop, ShopCall, ShopStates, Tenants, TransportFault, Vault};
+use crate::tenants::{Known, TenantMemory, api_key_context, speaking_key};
 use ledger_dialects::Reply;
 use ledger_domain::code::Code;
 use ledger_domain::fault::{Evidence, Fault};
-use ledger_wire::rows::TenantRow;
+use ledger_wire::rows::{SealedRow, TenantRow};
+use secrecy::SecretString;
 
 /// How long the shop may take to answer, in milliseconds.
 pub const SHOP_TIMEOUT_MS: u64 = 15_000;
@@ -14,6 +15,12 @@ const MODULE_MISSING_SECONDS: u64 = 300;
 /// Magento's text for a path that no module serves; its other 404s mean that the document is unknown.
 /// Source: Magento REST, `Webapi\Controller\Rest\Router`.
 const NO_ROUTE: &str = "Request does not match any route.";
+
+/// Path of the shop's route that does nothing but check the token.
+pub const PING_PATH: &str = "/rest/V1/byte8/ping";
+/// Statuses of a proxy that got no answer of the shop: bad gateway, unavailable, gateway timeout, and a content delivery
+/// network's own. Source: RFC 9110, 15.6.3 to 15.6.5; Cloudflare, "5xx errors".
+const NO_SHOP_BEHIND: [u16; 9] = [502, 503, 504, 520, 521, 522, 523, 524, 530];
 
 /// What a question to the shop came to.
 #[derive(Clone, Debug)]
@@ -83,17 +90,42 @@ impl ShopPorts<'_> {
         let Some(api_key) = speaking_key(self.vault, tenant).await? else {
             return Ok(ShopAnswer::Refuses);
         };
+        Ok(self.under(tenant, &api_key, path, body, timeout_ms).await)
+    }
+
+    /// Asks once whether the shop knows this key of the tenant's, in use or not.
+    ///
+    /// # Errors
+    /// As the vault.
+    pub async fn ping_under(
+        &self,
+        tenant: &TenantRow,
+        sealed: &SealedRow,
+        timeout_ms: u64,
+    ) -> Result<ShopAnswer, PortFault> {
+        let api_key = self.vault.open(sealed, &api_key_context(&tenant.tenant)).await?;
+        Ok(self.under(tenant, &api_key, PING_PATH, None, timeout_ms).await)
+    }
+
+    async fn under(
+        &self,
+        tenant: &TenantRow,
+        api_key: &SecretString,
+        path: &str,
+        body: Option<&str>,
+        timeout_ms: u64,
+    ) -> ShopAnswer {
         let call = ShopCall {
             shop_url: &tenant.shop_url,
             tenant: &tenant.tenant,
-            api_key: &api_key,
+            api_key,
             path: path.to_owned(),
             body: body.map(str::to_owned),
             now_seconds: self.clock.now_ms().div_euclid(1_000),
             jti: self.chance.uuid(),
             timeout_ms,
         };
-        Ok(match self.shop.call(&call).await {
+        match self.shop.call(&call).await {
             Ok(reply) if (200..300).contains(&reply.status) => ShopAnswer::Good(reply),
             Ok(reply) if reply.status == 401 => ShopAnswer::Refuses,
             Ok(reply) => ShopAnswer::Fault(meaning(&reply)),
@@ -104,7 +136,29 @@ impl ShopPorts<'_> {
             Err(TransportFault::NotSent(_) | TransportFault::NoAnswer(_)) => {
                 ShopAnswer::Fault(Fault::later(Code::ShopUnavailable, None, "the shop did not answer"))
             }
-        })
+        }
+    }
+}
+
+/// True where the shop itself answered, whatever it said. Nobody, a proxy that finds no shop behind it, and an address that
+/// we don't speak to are no answer of the shop.
+#[must_use]
+pub fn reached(answer: &ShopAnswer) -> bool {
+    match answer {
+        ShopAnswer::Good(_) | ShopAnswer::Refuses => true,
+        ShopAnswer::Fault(fault) => fault.evidence.status.is_some_and(|status| !NO_SHOP_BEHIND.contains(&status)),
+    }
+}
+
+/// Keeps true what is noted of the shop's reach. A note that is lost is made at the next call.
+pub async fn note_reach<S: ShopStates + ?Sized>(store: &S, tenant: &TenantRow, answer: &ShopAnswer, now: i64) {
+    let noted = match (reached(answer), tenant.unreached_since) {
+        (false, None) => store.shop_unreached(&tenant.tenant, now).await,
+        (true, Some(_)) => store.shop_reached(&tenant.tenant).await,
+        (false, Some(_)) | (true, None) => return,
+    };
+    if let Err(fault) = noted {
+        tracing::warn!(tenant = %tenant.tenant, code = Code::StoreUnavailable.as_str(), reason = %fault, "reach not noted");
     }
 }
 
@@ -135,7 +189,8 @@ struct Message {
     message: String,
 }
 
-fn says_no_route(body: &[u8]) -> bool {
+/// True for Magento's answer that no module serves the path.
+pub(crate) fn says_no_route(body: &[u8]) -> bool {
     serde_json::from_slice::<Message>(body).is_ok_and(|it| it.message == NO_ROUTE)
 }
 
@@ -164,5 +219,15 @@ mod tests {
         check(302, "", Code::ShopUnavailable, true);
         check(500, r#"{"message":"Internal Error."}"#, Code::ShopUnavailable, true);
         check(400, r#"{"message":"An ID is needed."}"#, Code::Unexpected, false);
+    }
+
+    #[test]
+    fn a_proxy_without_a_shop_behind_it_is_no_answer() {
+        let of = |status| ShopAnswer::Fault(meaning(&Reply { status, ..Reply::default() }));
+        assert!(reached(&ShopAnswer::Good(Reply::default())) && reached(&ShopAnswer::Refuses));
+        for (status, shop) in [(500, true), (404, true), (302, true), (502, false), (503, false), (522, false)] {
+            assert_eq!(reached(&of(status)), shop, "{status}");
+        }
+        assert!(!reached(&ShopAnswer::Fault(Fault::later(Code::ShopUnavailable, None, "the shop did not answer"))));
     }
 }

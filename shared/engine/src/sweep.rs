@@ -5,10 +5,11 @@
 
 use crate::config::{Timers, milliseconds};
 use crate::edges;
-use crate::ingest::why_held;
+use crate::ingest::{shop_why_held, why_held};
 use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault};
-use crate::shop::{ShopAnswer, ShopPorts};
-use crate::tenants::{Known, TenantMemory};
+use crate::shop::{PING_PATH, ShopAnswer, ShopPorts, reached};
+use crate::silence;
+use crate::tenants::{Known, TenantMemory, promotion};
 use ledger_domain::code::{Code, Owner};
 use ledger_domain::identity::Event;
 use ledger_domain::retry;
@@ -36,8 +37,11 @@ const PATIENCE: u64 = 3;
 const PING_TIMEOUT_MS: u64 = 5_000;
 /// Most shops asked in one sweep.
 const PINGS_MAX: usize = 50;
-/// Path of the shop's route that does nothing but check the token.
-const PING_PATH: &str = "/rest/V1/byte8/ping";
+/// A shop that nobody could reach for so many times `ShopRevokedSeconds` is unreachable: a shop that is being restarted is
+/// not.
+const UNREACHED_PATIENCE: u64 = 3;
+/// Most shops whose silence is looked at in one sweep.
+const SILENCES_MAX: usize = 50;
 
 /// What a sweep needs.
 pub struct Sweep<'a> {
@@ -166,6 +170,7 @@ impl Sweep<'_> {
         }
         // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
         self.part(&tally, self.ask_after_shops(&tally).await);
+        self.part(&tally, self.review_silences(&tally).await);
         self.part(&tally, self.release_supported(until, &tally).await);
         self.part(&tally, self.review_held(until, &tally).await);
         self.part(&tally, self.count_dead_letters(until, &tally).await);
@@ -298,9 +303,13 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    /// Asks each shop that refused us whether it still does, all at once: a shop that hangs costs the others nothing.
+    /// Asks each shop that refused us, or that nobody could reach, whether it still is so; all at once: a shop that hangs
+    /// costs the others nothing. Where there are too many, each sweep begins with another.
     async fn ask_after_shops(&self, tally: &Mutex<Tally>) -> PortResult<()> {
-        let attentions = self.store.attentions().await?;
+        let mut attentions = self.store.attentions().await?;
+        let minute = usize::try_from(self.clock.now_ms().div_euclid(60_000)).unwrap_or_default();
+        let first = minute.saturating_mul(PINGS_MAX).checked_rem(attentions.len()).unwrap_or_default();
+        attentions.rotate_left(first);
         let asked = attentions.iter().take(PINGS_MAX).map(|attention| self.ask_after(attention));
         for result in futures::future::join_all(asked).await {
             self.part(tally, result);
@@ -311,6 +320,10 @@ impl Sweep<'_> {
     async fn ask_after(&self, attention: &AttentionRow) -> PortResult<()> {
         let now = self.clock.now_ms();
         let Some(known) = self.memory.read_again(self.store, &attention.tenant, now).await? else { return Ok(()) };
+        let tenant = &known.tenancy.tenant;
+        if shop_why_held(tenant).is_some() {
+            return self.store.attention_ends(&tenant.tenant).await;
+        }
         let ports = ShopPorts {
             shop: self.shop,
             vault: self.vault,
@@ -318,21 +331,66 @@ impl Sweep<'_> {
             chance: self.chance,
             memory: self.memory,
         };
-        match ports.once(&known.tenancy.tenant, PING_PATH, None, PING_TIMEOUT_MS).await? {
-            ShopAnswer::Good(_) => {
-                self.store.shop_accepts(&attention.tenant).await?;
-                tracing::info!(tenant = %attention.tenant, "the shop accepts our tokens again");
+        let mut answer = ports.once(tenant, PING_PATH, None, PING_TIMEOUT_MS).await?;
+        if let (ShopAnswer::Refuses, Some(candidate)) = (&answer, &tenant.candidate_key) {
+            // The reply to a pairing may have been lost: then the shop knows the new key only.
+            let other = ports.ping_under(tenant, candidate, PING_TIMEOUT_MS).await?;
+            if matches!(other, ShopAnswer::Good(_)) && self.store.promote(&promotion(tenant, now)).await? {
+                answer = other;
             }
-            ShopAnswer::Refuses => {
-                let refused_for = now.saturating_sub(attention.since);
-                if refused_for >= milliseconds(self.timers.shop_revoked_seconds)
-                    && known.tenancy.tenant.status == "connected"
-                {
-                    self.store.shop_revoked(&attention.tenant).await?;
-                    tracing::warn!(tenant = %attention.tenant, code = Code::ShopUnauthorised.as_str(), "token revoked");
-                }
+        }
+        let accepted = matches!(answer, ShopAnswer::Good(_));
+        if accepted {
+            self.store.shop_accepts(&tenant.tenant).await?;
+            tracing::info!(tenant = %tenant.tenant, "the shop accepts our tokens again");
+            return Ok(());
+        }
+        if !reached(&answer) {
+            let Some(since) = tenant.unreached_since else {
+                return self.store.shop_unreached(&tenant.tenant, now).await;
+            };
+            let patience = milliseconds(self.timers.shop_revoked_seconds.saturating_mul(UNREACHED_PATIENCE));
+            if now.saturating_sub(since) >= patience && matches!(tenant.status.as_str(), "connected" | "silent") {
+                self.store.shop_unreachable(&tenant.tenant).await?;
+                tracing::warn!(tenant = %tenant.tenant, code = Code::ShopUnavailable.as_str(), "shop unreachable");
             }
-            ShopAnswer::Fault(_) => {}
+            return Ok(());
+        }
+        if tenant.unreached_since.is_some() {
+            self.store.shop_reached(&tenant.tenant).await?;
+        }
+        if !matches!(answer, ShopAnswer::Refuses) {
+            // It answered, and not with a refusal: nothing is left to ask after, unless it refused us before.
+            return match tenant.refused_since {
+                None => self.store.attention_ends(&tenant.tenant).await,
+                Some(_) => Ok(()),
+            };
+        }
+        let Some(since) = tenant.refused_since else {
+            return self.store.shop_refuses_ping(&tenant.tenant, now).await;
+        };
+        let refused_for = now.saturating_sub(since);
+        if refused_for >= milliseconds(self.timers.shop_revoked_seconds)
+            && matches!(tenant.status.as_str(), "connected" | "silent" | "unreachable")
+        {
+            self.store.shop_revoked(&tenant.tenant).await?;
+            tracing::warn!(tenant = %tenant.tenant, code = Code::ShopUnauthorised.as_str(), "token revoked");
+        }
+        Ok(())
+    }
+
+    /// Looks at shops from which something should have come by now.
+    async fn review_silences(&self, tally: &Mutex<Tally>) -> PortResult<()> {
+        let now = self.clock.now_ms();
+        for entry in self.store.agenda_due(now, SILENCES_MAX).await? {
+            if entry.kind != silence::KIND {
+                continue;
+            }
+            match silence::review(self.store, &entry, now).await {
+                Ok(true) => tracing::warn!(tenant = %entry.owner, "shop silent"),
+                Ok(false) => {}
+                Err(fault) => self.part(tally, Err(fault)),
+            }
         }
         Ok(())
     }
@@ -371,6 +429,15 @@ impl Sweep<'_> {
                 if reviewed.as_ref().is_none_or(|(id, _)| *id != binding) {
                     reviewed = Some((binding.clone(), self.binding_of(entry, &binding).await?));
                 }
+                let disconnected = reviewed
+                    .as_ref()
+                    .and_then(|(_, found)| found.as_ref())
+                    .is_some_and(|(_, binding)| binding.status == "disconnected");
+                if disconnected {
+                    let result = self.leave_out(entry).await;
+                    self.part(tally, result);
+                    continue;
+                }
                 let gone = reviewed
                     .as_ref()
                     .and_then(|(_, found)| found.as_ref())
@@ -384,6 +451,21 @@ impl Sweep<'_> {
             if !full {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    /// Ends a held run whose binding an operator disconnected. What is in the book, or may be, stays remembered.
+    async fn leave_out(&self, entry: &StateEntry) -> PortResult<()> {
+        let Some(run) = self.store.run(&entry.pk).await? else { return Ok(()) };
+        if edges::state(&run) != RunState::Held {
+            return Ok(());
+        }
+        let now = self.clock.now_ms();
+        let next = edges::skipped(&run, now, Code::BindingDisconnected);
+        let want = edges::push_want(&next, now);
+        if self.store.replace_run(&run, &next, Some(&want)).await? {
+            self.queue.send(&edges::push_message_for(&want, &next)).await?;
         }
         Ok(())
     }
@@ -499,8 +581,10 @@ fn with<T>(tally: &Mutex<Tally>, change: impl FnOnce(&mut Tally) -> T) -> T {
 fn reason_is_gone(code: &str, known: &Known, binding: &BindingRow) -> bool {
     match Code::parse(code) {
         Some(Code::ShopUnauthorised) => {
-            known.tenancy.tenant.refused_since.is_none() && known.tenancy.tenant.status != "token_revoked"
+            let tenant = &known.tenancy.tenant;
+            tenant.refused_since.is_none() && tenant.status != "token_revoked" && shop_why_held(tenant).is_none()
         }
+        Some(Code::ShopDisconnected) => shop_why_held(&known.tenancy.tenant).is_none(),
         Some(Code::BindingPending | Code::BindingPaused | Code::SettingsMissing | Code::NeedsReconnect) => {
             why_held(binding).is_none()
         }

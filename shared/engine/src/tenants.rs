@@ -3,7 +3,8 @@
 //! A remembered *yes* may be used for a minute. A *no* never comes from memory: whoever is about to refuse or to hold
 //! reads again first.
 
-use crate::ports::{PortResult, SealContext, Tenancy, Tenants, Vault};
+use crate::ports::{PortResult, Promotion, SealContext, Tenancy, Tenants, Vault};
+use crate::presented::SignedUnder;
 use ledger_dialects::Context;
 use ledger_wire::rows::{BindingRow, SealedRow, TenantRow};
 use secrecy::SecretString;
@@ -12,6 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// How long a tenant is remembered, in milliseconds.
 pub const REMEMBERED_MS: i64 = 60_000;
+/// How long the key before verifies after a new one came into use, in milliseconds (a day): what the shop had signed and
+/// not sent yet is still good.
+pub const PREVIOUS_KEPT_MS: i64 = 86_400_000;
 /// Most tenants remembered; beyond that the memory is emptied.
 const TENANTS_MAX: usize = 1_000;
 /// Logical label of the store in sealing contexts: never a table's name, so that a restored table can be opened.
@@ -30,6 +34,7 @@ pub struct Known {
 #[derive(Debug, Default)]
 pub struct TenantMemory {
     known: Mutex<HashMap<String, Known>>,
+    heard: Mutex<HashMap<String, i64>>,
 }
 
 impl TenantMemory {
@@ -45,6 +50,20 @@ impl TenantMemory {
             return Ok(Some(known));
         }
         self.read_again(store, tenant, now).await
+    }
+
+    /// True where this process has not noted within `every` milliseconds that it heard from a tenant's shop; from here on
+    /// it has.
+    pub fn notes_heard(&self, tenant: &str, now: i64, every: i64) -> bool {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.get(tenant).is_some_and(|at| now.saturating_sub(*at) < every) {
+            return false;
+        }
+        if heard.len() >= TENANTS_MAX {
+            heard.clear();
+        }
+        heard.insert(tenant.to_owned(), now);
+        true
     }
 
     /// Reads a tenant now, whatever is remembered.
@@ -100,9 +119,22 @@ pub fn context_of(binding: &BindingRow) -> Context {
 /// The sealed keys under which the shop's tokens verify at `now`: the current one, that of a pairing under way, and the
 /// one before while its overlap lasts.
 #[must_use]
-pub fn verifying_keys(tenant: &TenantRow, now: i64) -> Vec<&SealedRow> {
+pub fn verifying_keys(tenant: &TenantRow, now: i64) -> Vec<(SignedUnder, &SealedRow)> {
     let previous = tenant.previous_key.as_ref().filter(|_| tenant.previous_until.is_some_and(|until| now < until));
-    [tenant.current_key.as_ref(), tenant.candidate_key.as_ref(), previous].into_iter().flatten().collect()
+    [
+        (SignedUnder::Current, tenant.current_key.as_ref()),
+        (SignedUnder::Candidate, tenant.candidate_key.as_ref()),
+        (SignedUnder::Previous, previous),
+    ]
+    .into_iter()
+    .filter_map(|(under, key)| Some((under, key?)))
+    .collect()
+}
+
+/// The promotion of a tenant's candidate, which the shop was seen to use.
+#[must_use]
+pub fn promotion(seen: &TenantRow, now: i64) -> Promotion {
+    Promotion { seen: seen.clone(), now, previous_until: now.saturating_add(PREVIOUS_KEPT_MS) }
 }
 
 /// The key under which we speak to the shop.

@@ -6,7 +6,7 @@ use crate::{Http, SHOP_BODY_MAX};
 use async_trait::async_trait;
 use ledger_engine::dialects::Reply;
 use ledger_engine::jwt::{self, PURPOSE_TO_SHOP};
-use ledger_engine::ports::{Shop, ShopCall, TransportFault};
+use ledger_engine::ports::{PairCall, Shop, ShopCall, TransportFault};
 use reqwest::Method;
 use secrecy::ExposeSecret as _;
 
@@ -37,6 +37,25 @@ impl Shop for HttpShop {
                 bearer: Some(&token),
                 headers: &[],
                 body: call.body.clone(),
+                timeout_ms: call.timeout_ms,
+                body_max: SHOP_BODY_MAX,
+            },
+        )
+        .await
+    }
+
+    async fn pair(&self, call: &PairCall<'_>) -> Result<Reply, TransportFault> {
+        if !call.path.starts_with(PATH_PREFIX) {
+            return Err(TransportFault::AddressRefused("the path is not one of the shop's".to_owned()));
+        }
+        exchange(
+            &self.http.client,
+            Outbound {
+                method: Method::POST,
+                url: target(call.shop_url, call.path, &[], self.http.reach)?,
+                bearer: None,
+                headers: &[],
+                body: Some(call.body.expose_secret().to_owned()),
                 timeout_ms: call.timeout_ms,
                 body_max: SHOP_BODY_MAX,
             },

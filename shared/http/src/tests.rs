@@ -1,6 +1,7 @@
 mod addresses;
 mod answers;
 mod connections;
+mod pairing;
 mod server;
 mod targets;
 mod tls;

@@ -7,6 +7,7 @@ pub mod api;
 pub mod gateway;
 pub mod magento;
 pub mod message;
+pub mod module;
 pub mod rows;
 pub mod settings;
 

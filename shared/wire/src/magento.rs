@@ -94,6 +94,8 @@ struct InvoiceV1 {
     magento_id: u64,
     increment_id: String,
     #[serde(default, deserialize_with = "or_default")]
+    order_id: u64,
+    #[serde(default, deserialize_with = "or_default")]
     order_increment_id: String,
     website_id: u32,
     store_id: u32,
@@ -362,6 +364,7 @@ pub fn invoice(body: &[u8]) -> Result<Invoice, ShopAnswerError> {
     Ok(Invoice {
         magento_id: it.magento_id,
         increment_id: filled(Some(it.increment_id)).ok_or(ShopAnswerError::Field { field: "increment_id" })?,
+        order_id: it.order_id,
         order_increment_id: it.order_increment_id,
         website_id: it.website_id,
         store_id: it.store_id,

@@ -2,10 +2,12 @@
 //! seconds because DynamoDB's TTL reads it.
 
 mod agenda;
+mod pairing;
 mod place;
 mod reference;
 
 pub use agenda::AgendaRow;
+pub use pairing::{DayGap, OrderDocumentRow, ShopAddressRow};
 pub use place::BindingPlaceRow;
 pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow};
 
@@ -363,7 +365,7 @@ pub struct TenantRow {
     pub tenant: String,
     /// Base URL of the shop, without a trailing slash.
     pub shop_url: String,
-    /// `pending`, `connected`, `token_revoked`, `disconnected`.
+    /// `pending`, `connected`, `token_revoked`, `disconnected`, `unreachable` or `silent`.
     pub status: String,
     /// Counts changes of the keys; part of the sealing context.
     pub keys_version: u32,
@@ -382,6 +384,30 @@ pub struct TenantRow {
     /// Since when the shop refuses our tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_since: Option<i64>,
+    /// Since when the shop can't be reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreached_since: Option<i64>,
+    /// The provider whose module was last sent the candidate: the first token under it says that this one is paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidate_provider: Option<String>,
+    /// Providers whose module took a key of this tenant, ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paired_providers: Vec<String>,
+    /// When a module last took a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_at: Option<i64>,
+    /// The operator who paired it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paired_by: Option<String>,
+    /// When the shop's module said that it disconnects; gone when it is paired again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disconnected_at: Option<i64>,
+    /// When something last came from the shop, to some minutes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard_at: Option<i64>,
+    /// The longest silences of the last days on which something came, oldest first: the shop's rhythm.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<DayGap>,
     /// When it was made.
     pub created_at: i64,
 }
@@ -427,6 +453,9 @@ pub struct BindingRow {
     pub settings_version: u32,
     /// When the book was connected: older documents are looked for first.
     pub connected_at: i64,
+    /// When an operator disconnected it; gone when it is paired again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disconnected_at: Option<i64>,
 }
 
 /// A binding's token. Table `tenants`, `pk = binding#<id>`, `sk = token`.
@@ -482,7 +511,8 @@ pub struct LeaseRow {
     pub taken_at: i64,
 }
 
-/// Something that the sweeper asks after every minute. Table `tenants`, `pk = attention`, `sk = shop#<tenant>`.
+/// A shop that the sweeper asks after every minute, because it refuses us or can't be reached: its tenant's row says
+/// since when. Table `tenants`, `pk = attention`, `sk = shop#<tenant>`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttentionRow {
     /// Partition key.
@@ -491,7 +521,7 @@ pub struct AttentionRow {
     pub sk: String,
     /// Version of the row.
     pub v: u8,
-    /// The tenant whose shop refuses us.
+    /// The tenant whose shop it is.
     pub tenant: String,
     /// Since when.
     pub since: i64,
@@ -606,6 +636,18 @@ pub mod keys {
     #[must_use]
     pub fn shop(tenant: &str) -> String {
         format!("shop#{tenant}")
+    }
+
+    /// Partition key of an order's documents.
+    #[must_use]
+    pub fn order(tenant: &str, order_id: u64) -> String {
+        format!("order#{tenant}#{order_id}")
+    }
+
+    /// Partition key of a shop's address, as it is normalised; the sort key is [`TENANT`].
+    #[must_use]
+    pub fn shop_address(address: &str) -> String {
+        format!("shop#{address}")
     }
 
     /// Shard of the index of what is due.

@@ -50,10 +50,42 @@ forwarded!(Configurations {
     fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<&str>) -> bool;
     fn prefixes_of(book: &str) -> Vec<PrefixOwner>;
 });
+forwarded!(ShopStates {
+    fn shop_unreached(tenant: &str, now: i64) -> ();
+    fn shop_reached(tenant: &str) -> ();
+forwarded!(KeyUse {
+    fn promote(promotion: &Promotion) -> bool;
+forwarded!(Agenda {
+    fn agenda_due(now: i64, limit: usize) -> Vec<AgendaRow>;
+    fn agenda_put(row: &AgendaRow) -> ();
+    fn agenda_remove(row: &AgendaRow) -> ();
+forwarded!(ShopWatch {
+    fn shop_refuses_ping(tenant: &str, now: i64) -> ();
+    fn shop_unreachable(tenant: &str) -> ();
+    fn shop_silent(tenant: &str, heard_at: i64) -> ();
+    fn attention_ends(tenant: &str) -> ();
+forwarded!(Pairings {
+    fn shop_address(address: &str) -> Option<ShopAddressRow>;
+    fn add_shop(shop: &NewShop) -> bool;
+    fn add_pending_binding(binding: &BindingRow) -> bool;
+    fn binding_becomes(seen: &BindingRow, status: &str, disconnected_at: Option<i64>) -> bool;
+    fn add_candidate(seen: &TenantRow, candidate: &SealedRow, provider: &str) -> bool;
+    fn candidate_for(seen: &TenantRow, provider: &str) -> bool;
+    fn took_current_key(seen: &TenantRow, provider: &str, now: i64) -> bool;
+    fn paired_by(tenant: &str, operator: &str) -> ();
+    fn count_of_binding(state: &str, binding: &str, limit: usize) -> u32;
+forwarded!(ModuleStore {
+    fn count_since(counted: &Counted<'_>) -> u32;
+    fn newest_runs(tenant: &str, limit: usize) -> Vec<RunRow>;
+    fn runs_by_id(run_ids: &[String]) -> Vec<RunRow>;
+    fn documents_of_order(tenant: &str, order_id: u64) -> Vec<(String, u64)>;
+    fn disconnect_shop(tenant: &str, jti: &JtiRow, now: i64) -> SpentToken;
+});
 forwarded!(Deliveries {
     fn accept(runs: &[RunRow], jti: &JtiRow, now_seconds: i64, request_token: &str) -> Accepted;
     fn revisit(jti: &JtiRow, now_seconds: i64, parts: &[Revisit]) -> Revisited;
     fn mark_unsent(run: &RunRow, due_at: i64) -> ();
+    fn heard(heard: &Heard) -> ();
 });
 forwarded!(Attempts {
     fn claim(request: &ClaimRequest) -> Claimed;
@@ -128,6 +160,10 @@ pub struct TripShop {
 impl Shop for TripShop {
     async fn call(&self, call: &ShopCall<'_>) -> Result<Reply, TransportFault> {
         self.trip.through("shop.call", self.inner.call(call)).await
+    }
+
+    async fn pair(&self, call: &PairCall<'_>) -> Result<Reply, TransportFault> {
+        self.trip.through("shop.pair", self.inner.pair(call)).await
     }
 }
 

@@ -18,7 +18,7 @@ use ledger_engine::sweep::{Report, Sweep};
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::gateway::{ProxyRequest, ProxyResponse};
 use ledger_engine::wire::message::{PushMessage, RunMessage};
-use ledger_engine::wire::rows::{BindingRow, PushRow, RunRow, TenantRow};
+use ledger_engine::wire::rows::{BindingRow, PushRow, RunRow, ShopAddressRow, TenantRow};
 use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_http::{Http, HttpConfig};
 use ledger_world::accounting::{AccountingBook, AccountingOptions};
@@ -69,7 +69,9 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    fn memory(&self) -> Arc<TenantMemory> {
+    /// What the process remembers of tenants.
+    #[must_use]
+    pub fn memory(&self) -> Arc<TenantMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -223,6 +225,7 @@ pub struct World {
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
     tenants_table: String,
+    url: String,
     door: tokio::task::JoinHandle<()>,
 }
 
@@ -328,8 +331,15 @@ impl World {
             tables,
             runs_table,
             tenants_table,
+            url,
             door,
         }))
+    }
+
+    /// Where the shop sends its events.
+    #[must_use]
+    pub fn ledger_url(&self) -> &str {
+        &self.url
     }
 
     /// What the book holds, whatever it speaks.
@@ -593,6 +603,16 @@ impl World {
     /// Where it can't be written.
     pub async fn puts_binding(&self, binding: &BindingRow) -> anyhow::Result<()> {
         let item = serde_dynamo::to_item(binding)?;
+        self.tables.put_item().table_name(&self.tenants_table).set_item(Some(item)).send().await?;
+        Ok(())
+    }
+
+    /// Makes the shop's address known as this tenant's, as pairing by code would have.
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub async fn puts_shop_address(&self) -> anyhow::Result<()> {
+        let item = serde_dynamo::to_item(ShopAddressRow::new(&self.shop.url(), &self.tenant))?;
         self.tables.put_item().table_name(&self.tenants_table).set_item(Some(item)).send().await?;
         Ok(())
     }

@@ -1,5 +1,6 @@
 use super::*;
 use ledger_wire::rows::{EvidenceRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow};
+use ledger_wire::rows::{DayGap, EvidenceRow, SealedRow, StepRow};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
@@ -236,6 +237,14 @@ fn tenant() -> TenantRow {
         previous_key: Some(sealed("ZQ==")),
         previous_until: Some(1_800_000_000_000),
         refused_since: Some(1_800_000_000_001),
+        unreached_since: Some(1_800_000_000_003),
+        candidate_provider: Some("xero".to_owned()),
+        paired_providers: vec!["sage_accounting".to_owned()],
+        paired_at: Some(1_800_000_000_004),
+        paired_by: Some("operator-1".to_owned()),
+        disconnected_at: Some(1_800_000_000_005),
+        heard_at: Some(1_800_000_000_006),
+        gaps: vec![DayGap { day: 20_833, longest: 3_600_000 }],
         created_at: 1_800_000_000_002,
     }
 }
@@ -256,6 +265,7 @@ fn binding() -> BindingRow {
         settings: settings(),
         settings_version: 7,
         connected_at: 1_800_000_000_000,
+        disconnected_at: Some(1_800_000_000_001),
     }
 }
 
@@ -360,6 +370,14 @@ fn place() -> BindingPlaceRow {
     BindingPlaceRow::new("b-1", "t-1")
 }
 
+fn shop_address() -> ShopAddressRow {
+    ShopAddressRow::new("https://shop.example", "t-1")
+}
+
+fn order_document() -> OrderDocumentRow {
+    OrderDocumentRow::new("t-1", 57, "invoice", 42, 1_900_000_000)
+}
+
 /// An attribute as DynamoDB writes it, on one line.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the SDK may add kinds; rows use these")]
 fn shown(value: &AttributeValue) -> String {
@@ -421,6 +439,8 @@ mod rows {
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
     row!(a_list_of_reference_data, ReferenceRow, reference);
     row!(a_page_of_reference_data, ReferencePageRow, reference_page);
+    row!(a_shop_address, ShopAddressRow, shop_address);
+    row!(a_document_of_an_order, OrderDocumentRow, order_document);
 }
 
 #[test]

@@ -75,18 +75,11 @@ impl DynamoStore {
             key(&keys::tenant(tenant), Some(keys::TENANT)),
             "SET #refused_since = if_not_exists(#refused_since, :now)",
         )
-        .only_if("attribute_exists(#pk)")
-        .with("now", number(now));
-        let asked = Write::update(
-            &self.tables.tenants,
-            key(keys::ATTENTION, Some(&keys::shop(tenant))),
-            "SET #v = :v, #tenant = :tenant, #since = if_not_exists(#since, :now)",
-        )
-        .with("v", number(ROW_VERSION))
-        .with("tenant", text(tenant))
-        .with("now", number(now));
-        match self.transact(vec![noted, asked], None, true).await? {
-            // A tenant that is not there needs no asking after.
+        .only_if("attribute_exists(#pk) AND #status <> :disconnected")
+        .with("now", number(now))
+        .with("disconnected", text("disconnected"));
+        match self.transact(vec![noted, self.asked_after(tenant, now)], None, true).await? {
+            // A tenant that is not there, or has disconnected, needs no asking after.
             Transacted::Done | Transacted::Refused(_) => Ok(()),
         }
     }
@@ -200,6 +193,9 @@ impl Attempts for DynamoStore {
         }
         writes.extend(commit.push.as_ref().map(|want| self.push_wanted(want)));
         writes.push(Write::put(&self.tables.sync_runs, to_item(&commit.attempt)?));
+        if let Some(order) = &commit.order {
+            writes.push(Write::put(&self.tables.sync_runs, to_item(order)?));
+        }
         let mut release = commit.release.as_ref().map(|book| self.lease_released(book, &commit.claim));
         loop {
             let all: Vec<Write> = writes.iter().cloned().chain(release.clone()).collect();

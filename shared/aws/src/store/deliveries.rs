@@ -6,12 +6,12 @@ use crate::item::{from_maybe, number, text, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
 use ledger_domain::run::RunState;
-use ledger_engine::ports::{Accepted, Deliveries, PortFault, PortResult, Revisit, Revisited};
+use ledger_engine::ports::{Accepted, Deliveries, Heard, PortFault, PortResult, Revisit, Revisited};
 use ledger_wire::rows::{JtiRow, RunRow, keys};
 
 impl DynamoStore {
     /// Spends a token's id. DynamoDB removes expired rows when it likes, so time is judged here.
-    fn jti_spent(&self, jti: &JtiRow, now_seconds: i64) -> PortResult<Write> {
+    pub(super) fn jti_spent(&self, jti: &JtiRow, now_seconds: i64) -> PortResult<Write> {
         Ok(Write::put(&self.tables.sync_runs, to_item(jti)?)
             .only_if("attribute_not_exists(#pk) OR #expires_at < :now_seconds")
             .with("now_seconds", number(now_seconds)))
@@ -85,5 +85,10 @@ impl Deliveries for DynamoStore {
         match self.one(mark).await? {
             One::Done | One::Refused(_) => Ok(()),
         }
+    }
+
+    /// One UpdateItem; for the first time, and when the shop wakes, one TransactWriteItems.
+    async fn heard(&self, heard: &Heard) -> PortResult<()> {
+        self.note_heard(heard).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::DynamoStore;
 use super::table::{Find, One, Place, Table, Transacted, key};
-use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
+use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
 use base64::Engine;
@@ -106,14 +106,7 @@ impl Operations for DynamoStore {
             .iter()
             .map(|item| Place::new(Table::SyncRuns, text_of(item, "pk"), text_of(item, "sk")))
             .collect();
-        let mut found = self.batch(places.iter().cloned()).await?;
-        Ok(RunPage {
-            runs: places
-                .iter()
-                .filter_map(|place| from_maybe(found.remove(place)).transpose())
-                .collect::<PortResult<_>>()?,
-            next: page.last.as_ref().and_then(mark),
-        })
+        Ok(RunPage { runs: self.runs_at(places).await?, next: page.last.as_ref().and_then(mark) })
     }
 
     /// One Query.

@@ -13,7 +13,8 @@ impl DynamoStore {
     fn shop_accepted(&self, tenant: &str, change: &'static str, condition: &'static str) -> [Write; 2] {
         let cleared = Write::update(&self.tables.tenants, key(&keys::tenant(tenant), Some(keys::TENANT)), change)
             .only_if(condition)
-            .with("token_revoked", text("token_revoked"));
+            .with("token_revoked", text("token_revoked"))
+            .with("unreachable", text("unreachable"));
         [cleared, Write::delete(&self.tables.tenants, key(keys::ATTENTION, Some(&keys::shop(tenant))))]
     }
 }
@@ -146,15 +147,21 @@ impl Sweeps for DynamoStore {
         page.items.into_iter().map(from_item).collect()
     }
 
-    /// One TransactWriteItems; a second one where the tenant is `token_revoked`.
+    /// One TransactWriteItems; a second one where the tenant is `token_revoked` or `unreachable`.
     async fn shop_accepts(&self, tenant: &str) -> PortResult<()> {
-        let noted =
-            self.shop_accepted(tenant, "REMOVE #refused_since", "attribute_exists(#pk) AND #status <> :token_revoked");
+        let noted = self.shop_accepted(
+            tenant,
+            "REMOVE #refused_since, #unreached_since",
+            "attribute_exists(#pk) AND NOT #status IN (:token_revoked, :unreachable)",
+        );
         if self.transact(noted.into(), None, true).await? == Transacted::Done {
             return Ok(());
         }
-        let [cleared, ended] =
-            self.shop_accepted(tenant, "SET #status = :connected REMOVE #refused_since", "#status = :token_revoked");
+        let [cleared, ended] = self.shop_accepted(
+            tenant,
+            "SET #status = :connected REMOVE #refused_since, #unreached_since",
+            "#status IN (:token_revoked, :unreachable)",
+        );
         // Refused again: there is no such tenant, or somebody paired it just now and ended the asking.
         match self.transact(vec![cleared.with("connected", text("connected")), ended], None, true).await? {
             Transacted::Done | Transacted::Refused(_) => Ok(()),
@@ -168,9 +175,11 @@ impl Sweeps for DynamoStore {
             key(&keys::tenant(tenant), Some(keys::TENANT)),
             "SET #status = :token_revoked",
         )
-        .only_if("#status = :connected")
+        .only_if("#status IN (:connected, :silent, :unreachable)")
         .with("token_revoked", text("token_revoked"))
-        .with("connected", text("connected"));
+        .with("connected", text("connected"))
+        .with("silent", text("silent"))
+        .with("unreachable", text("unreachable"));
         match self.one(mark).await? {
             One::Done | One::Refused(_) => Ok(()),
         }

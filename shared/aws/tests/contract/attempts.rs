@@ -288,6 +288,7 @@ fn commit(run: &RunRow, xrefs: &[(XrefRow, Expect)]) -> Commit {
         claim: "c-1".to_owned(),
         xrefs: progress(xrefs).xrefs,
         push: Some(want()),
+        order: None,
         attempt: attempt(run),
         release: Some("book".to_owned()),
     }

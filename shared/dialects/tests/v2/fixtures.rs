@@ -75,6 +75,7 @@ pub(crate) fn shop_invoice(rows: &[&str], totals: &str) -> Invoice {
     Invoice {
         magento_id: 42,
         increment_id: "000000042".to_owned(),
+        order_id: 57,
         order_increment_id: "000000057".to_owned(),
         website_id: 1,
         store_id: 1,

@@ -33,6 +33,7 @@ fn document(currency: &str, lines: Vec<Line>, totals: [Amount; 6]) -> Invoice {
     Invoice {
         magento_id: 42,
         increment_id: "000000042".to_owned(),
+        order_id: 57,
         order_increment_id: "000000057".to_owned(),
         website_id: 1,
         store_id: 1,

@@ -423,9 +423,9 @@ fn delays_and_lifetimes_are_those_of_the_code() -> anyhow::Result<()> {
 
 #[test]
 fn every_answer_to_a_delivery_is_listed() -> anyhow::Result<()> {
-    let source = read("shared/engine/src/ingest.rs")?;
+    let source = read("shared/engine/src/ingest.rs")? + &read("shared/engine/src/presented.rs")?;
     let mut codes: BTreeSet<String> = BTreeSet::from(["unauthorised".to_owned()]);
-    for call in ["Answer::bad(", "later("] {
+    for call in ["Answer::bad(", "later(", "Denied::Later("] {
         for rest in source.split(call).skip(1) {
             let argument = rest.split([',', ')']).next().unwrap_or_default().trim();
             if let Some(code) = argument.strip_prefix('"').and_then(|it| it.strip_suffix('"')) {

@@ -18,5 +18,6 @@ mod money;
 mod outcomes;
 mod reference;
 mod reference_scene;
+mod pairing;
 mod rings;
 mod upserts;

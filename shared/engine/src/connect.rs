@@ -1,0 +1,3 @@
+//! Connecting: shops by a pairing code.
+
+pub mod pairing;
