@@ -243,19 +243,4 @@ impl Attempts for DynamoStore {
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()> {
         self.shop_refused(tenant, now).await
     }
-
-    /// One UpdateItem.
-    async fn needs_reconnect(&self, tenant: &str, binding: &str) -> PortResult<()> {
-        let mark = Write::update(
-            &self.tables.tenants,
-            key(&keys::tenant(tenant), Some(&keys::binding(binding))),
-            "SET #status = :needs_reconnect",
-        )
-        .only_if("#status = :active")
-        .with("needs_reconnect", text("needs_reconnect"))
-        .with("active", text("active"));
-        match self.one(mark).await? {
-            One::Done | One::Refused(_) => Ok(()),
-        }
-    }
 }
