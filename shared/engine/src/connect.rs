@@ -4,3 +4,6 @@ pub mod authority;
 pub mod grant;
 pub mod keep_alive;
 pub mod oauth;
+
+#[cfg(test)]
+mod tests;

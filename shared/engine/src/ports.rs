@@ -331,7 +331,7 @@ pub struct StateEntry {
 
 /// What the sweeper asks of the store.
 #[async_trait]
-pub trait Sweeps: Tenants {
+pub trait Sweeps: GrantStore + Agenda {
     /// What is due in a shard, oldest first. Eventually consistent both ways.
     async fn due(&self, shard: u8, now: i64, limit: usize) -> PortResult<Vec<DueKey>>;
 

@@ -8,8 +8,8 @@ use crate::executor::{Ended, Executor};
 use crate::ingest::why_held;
 use crate::plan::{Facts, Keys};
 use crate::ports::{
-    Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
-    Vault, Written, XrefWrite,
+    Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault,
+    Queue, Shop, Vault, Written, XrefWrite,
 };
 use crate::tenants::{TenantMemory, context_of};
 use ledger_dialects::{Context, Profile};
@@ -496,13 +496,7 @@ impl Post<'_> {
         }
     }
 
-    async fn after_fault(
-        &self,
-        run: &RunRow,
-        now: i64,
-        fault: Fault,
-        learnt: &Learnt,
-    ) -> EndOf {
+    async fn after_fault(&self, run: &RunRow, now: i64, fault: Fault, learnt: &Learnt) -> EndOf {
         let evidence = Some(fault.evidence.clone());
         match fault.action {
             Action::Later { after_seconds } => {

@@ -39,7 +39,9 @@ impl Proof<'_> {
     fn header(&self) -> Result<Option<HeaderValue>, TransportFault> {
         let text = match self {
             Self::None => return Ok(None),
-            Self::Basic(user, password) => Zeroizing::new(format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
+            Self::Basic(user, password) => {
+                Zeroizing::new(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+            }
             Self::Bearer(token) => Zeroizing::new(format!("Bearer {token}")),
         };
         let mut value = HeaderValue::try_from(text.as_str())

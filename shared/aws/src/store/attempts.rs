@@ -1,7 +1,7 @@
 //! What the workers ask.
 
 use super::DynamoStore;
-use super::table::{Contended, One, Place, Table, Transacted, key};
+use super::table::{Contended, Place, Table, Transacted, key};
 use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;

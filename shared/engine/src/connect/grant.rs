@@ -20,7 +20,7 @@ use ledger_domain::code::Code;
 use ledger_domain::fault::{Action, Evidence, Fault};
 use ledger_domain::identity::Provider;
 use ledger_wire::rows::{AppRow, TokenRow, keys};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 /// How long nobody else renews a grant, in milliseconds. Longer than any function runs, so that a write that is being
 /// tried again meets no rival.
@@ -170,7 +170,9 @@ fn judged(reply: &Reply) -> Asked {
                 access_seconds: number("expires_in").filter(|seconds| *seconds > 0),
                 refresh: text("refresh_token").filter(|token| !token.is_empty()).map(SecretString::from),
                 refresh_seconds: number("refresh_token_expires_in").filter(|seconds| *seconds > 0),
-                scopes: text("scope").map(|scope| scope.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),
+                scopes: text("scope")
+                    .map(|scope| scope.split_whitespace().map(str::to_owned).collect())
+                    .unwrap_or_default(),
             }),
             // A success that can't be read may have used the refresh token up.
             None => Asked::NoAnswer,
@@ -283,8 +285,7 @@ impl Grants<'_> {
         Ok(Some(Client { authority: Authority::of(of.provider), app, secret }))
     }
 
-    /// Renews, or takes what somebody else renewed. `patient`: the old token will do, so nobody waits for another's
-    /// renewal.
+    /// Renews, or takes what somebody else renewed. `old_will_do`: nobody waits for another's renewal.
     async fn renewed(
         &self,
         of: GrantOf<'_>,
@@ -292,9 +293,10 @@ impl Grants<'_> {
         deadline: i64,
         old_will_do: bool,
     ) -> Result<Granted, Fault> {
-        let client = self.client(of).await.map_err(port)?.ok_or_else(|| {
-            Fault::later(Code::AppMissing, Some(APP_WAIT_SECONDS), "no app is set for the provider")
-        })?;
+        let client =
+            self.client(of).await.map_err(port)?.ok_or_else(|| {
+                Fault::later(Code::AppMissing, Some(APP_WAIT_SECONDS), "no app is set for the provider")
+            })?;
         let owner = self.chance.uuid();
         let waits_until = self.clock.now_ms().saturating_add(WAIT_MS);
         let mut row = seen.clone();
@@ -379,10 +381,7 @@ impl Grants<'_> {
         let Some(sealed) = &row.refresh else { return Err(needs_reconnect().into()) };
         let refresh = self.vault.open(sealed, &refresh_token_context(of.binding)).await.map_err(port)?;
         for _ in 0..TRIES_MAX {
-            let form = vec![
-                ("grant_type", SecretString::from("refresh_token")),
-                ("refresh_token", refresh.clone()),
-            ];
+            let form = vec![("grant_type", SecretString::from("refresh_token")), ("refresh_token", refresh.clone())];
             match client.ask(self.authorities, &hosts.token, form).await {
                 Asked::Tokens(tokens) => return Ok(self.save(of, row, tokens, deadline).await?),
                 Asked::GrantRefused => return Err(Unrenewed::Refused),
@@ -392,8 +391,11 @@ impl Grants<'_> {
                     return Err(Fault::later(Code::AppRefused, Some(APP_WAIT_SECONDS), text).into());
                 }
                 Asked::Later(after, status) => {
-                    let mut fault =
-                        Fault::later(Code::BookUnavailable, after, "the provider gave no new token; it is asked again later");
+                    let mut fault = Fault::later(
+                        Code::BookUnavailable,
+                        after,
+                        "the provider gave no new token; it is asked again later",
+                    );
                     fault.evidence = Evidence { status, ..Evidence::default() };
                     return Err(fault.into());
                 }
@@ -417,7 +419,6 @@ impl Grants<'_> {
 
     /// Writes new tokens down, before anybody uses them, until that works or the time is over.
     async fn save(&self, of: GrantOf<'_>, row: &TokenRow, tokens: Tokens, deadline: i64) -> Result<Granted, Fault> {
-        let mut fault = PortFault::Unavailable("no time was left to write the new token down".to_owned());
         let mut next: Option<TokenRow> = None;
         loop {
             let written = async {
@@ -427,7 +428,7 @@ impl Grants<'_> {
                 };
                 self.store.save_grant(row.version, next).await.map(|saved| (saved, next.version))
             };
-            match written.await {
+            let fault = match written.await {
                 Ok((true, version)) => return Ok(Granted { token: tokens.access, version }),
                 Ok((false, _)) => {
                     // Somebody connected the book anew meanwhile; theirs counts.
@@ -435,8 +436,8 @@ impl Grants<'_> {
                     return self.opened(of, &there).await;
                 }
                 Err(error @ PortFault::Inconsistent(_)) => return Err(port(error)),
-                Err(error) => fault = error,
-            }
+                Err(error) => error,
+            };
             if deadline.saturating_sub(self.clock.now_ms()) < SAVE_MARGIN_MS {
                 tracing::error!(binding = %of.binding, code = Code::StoreUnavailable.as_str(), reason = %fault, "a new token was lost");
                 return Err(port(fault));

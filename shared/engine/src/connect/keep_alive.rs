@@ -67,14 +67,10 @@ impl KeepAlive<'_> {
 
     async fn kept(&self, row: &AgendaRow, deadline: i64) -> PortResult<(Kept, Option<AgendaRow>)> {
         let gone = (Kept::Gone, None);
-        // Ids may have a slash, so the binding is looked for by the whole owner.
-        let Some((tenant, _)) = row.owner.rsplit_once('/') else { return Ok(gone) };
+        let Some((tenant, id)) = row.owner.rsplit_once('/') else { return Ok(gone) };
         let store = self.grants.store;
         let Some(tenancy) = store.tenancy(tenant).await? else { return Ok(gone) };
-        let mut bindings = tenancy.bindings.iter();
-        let Some(binding) = bindings.find(|it| row.owner.strip_prefix(tenant) == Some(&format!("/{}", it.binding))) else {
-            return Ok(gone);
-        };
+        let Some(binding) = tenancy.bindings.iter().find(|row| row.binding == id) else { return Ok(gone) };
         let Some(provider) = Provider::parse(&binding.provider) else { return Ok(gone) };
         if matches!(binding.status.as_str(), "disconnected" | "needs_reconnect") {
             return Ok(gone);

@@ -9,8 +9,8 @@
 //! gives none away.
 
 use super::authority::{Authority, Hosts, LIVE, SANDBOX};
-use super::keep_alive;
 use super::grant::{Asked, Client, GrantOf, Grants, OAUTH_TIMEOUT_MS, Tokens, after};
+use super::keep_alive;
 use crate::ports::{
     Access, Ask, Authorities, AuthorityCall, Chance, Clock, Confirmation, ConnectStore, PortFault, Tenancy,
     TransportFault, Vault,
@@ -105,7 +105,10 @@ pub const CONNECT_CODES: &[(&str, &str)] = &[
     (STATE_EXPIRED, "Start the connection again: it took longer than ten minutes."),
     (STATE_OTHER_BROWSER, "Finish the connection in the browser that began it."),
     (AUTHORISATION_DENIED, "Somebody said no on the provider's page. Start again when they would say yes."),
-    (AUTHORISATION_FAILED, "The provider did not authorise us. Check the app's scopes and callback address, then start again."),
+    (
+        AUTHORISATION_FAILED,
+        "The provider did not authorise us. Check the app's scopes and callback address, then start again.",
+    ),
     (CODE_REFUSED, "The provider did not accept the code that it gave. Start the connection again."),
     (AUTHORITY_UNAVAILABLE, "The provider did not answer. Start the connection again later."),
     (ACCESS_LEVEL_TOO_LOW, "Connect with a user of level 6 (Banking) or higher, or have the user's level raised."),
@@ -115,11 +118,20 @@ pub const CONNECT_CODES: &[(&str, &str)] = &[
     (LINK_EXPIRED, "Ask for a new link: this one is older than seven days."),
     (PENDING_EXPIRED, "Start the connection again: nobody confirmed it in time."),
     (NOT_YOUR_CONNECTION, "Only the operator who began the connection, or made its link, may confirm it."),
-    (DIALECT_UNDECIDED, "The provider's answers don't show yet which API it speaks. Look again later, or name the dialect in the app."),
-    (ANOTHER_ORGANISATION, "The binding belongs to another organisation. Another organisation is a new binding with empty cross-references."),
+    (
+        DIALECT_UNDECIDED,
+        "The provider's answers don't show yet which API it speaks. Look again later, or name the dialect in the app.",
+    ),
+    (
+        ANOTHER_ORGANISATION,
+        "The binding belongs to another organisation. Another organisation is a new binding with empty cross-references.",
+    ),
     (ANOTHER_DIALECT, "The binding's documents are known by another API. Make a new binding."),
     (ANOTHER_ENVIRONMENT, "The binding's documents live on another host. Make a new binding."),
-    (PREFIX_NEEDED, "Another shop posts to this book: give this binding an invoice_number_prefix of its own, then confirm again."),
+    (
+        PREFIX_NEEDED,
+        "Another shop posts to this book: give this binding an invoice_number_prefix of its own, then confirm again.",
+    ),
     (PROVIDER_BOUND, "The tenant has another connected binding of this provider. Disconnect that one first."),
     (BINDING_CHANGED, "The binding changed meanwhile. Look at it, then try again."),
 ];
@@ -377,9 +389,11 @@ impl Connect<'_> {
     }
 
     async fn client(&self, of: GrantOf<'_>) -> Result<(Client, Hosts), ConnectError> {
-        let client = self.grants().client(of).await?.ok_or_else(|| {
-            not_now(APP_MISSING, format!("no app is set for {}", of.provider.as_str()))
-        })?;
+        let client = self
+            .grants()
+            .client(of)
+            .await?
+            .ok_or_else(|| not_now(APP_MISSING, format!("no app is set for {}", of.provider.as_str())))?;
         let hosts = client.authority.hosts(&client.app, self.own_hosts).ok_or_else(|| {
             not_now(OWN_HOSTS_NOT_ALLOWED, "the app has addresses of its own and this stack does not allow them")
         })?;
@@ -646,8 +660,7 @@ impl Connect<'_> {
 
     async fn exchange(&self, state: &OAuthStateRow, hash: &str, code: &str) -> Result<PendingView, ConnectError> {
         let (_, row, provider) = self.bound(&state.tenant, &state.binding).await?;
-        let (client, hosts) =
-            self.client(GrantOf { tenant: &state.tenant, binding: &state.binding, provider }).await?;
+        let (client, hosts) = self.client(GrantOf { tenant: &state.tenant, binding: &state.binding, provider }).await?;
         let mut form = vec![
             ("grant_type", SecretString::from("authorization_code")),
             ("code", SecretString::from(code)),
@@ -726,12 +739,7 @@ impl Connect<'_> {
     }
 
     async fn asked(&self, url: &str, access: &SecretString) -> Option<Reply> {
-        let call = AuthorityCall {
-            url,
-            ask: Ask::Get,
-            access: Access::Bearer(access),
-            timeout_ms: OAUTH_TIMEOUT_MS,
-        };
+        let call = AuthorityCall { url, ask: Ask::Get, access: Access::Bearer(access), timeout_ms: OAUTH_TIMEOUT_MS };
         self.authorities.call(&call).await.ok()
     }
 
@@ -834,8 +842,7 @@ impl Connect<'_> {
     }
 
     async fn own_pending(&self, row: &BindingRow, operator: &str) -> Result<PendingConnectionRow, ConnectError> {
-        let pending =
-            self.store.pending(&row.binding).await?.ok_or(ConnectError::NotFound("pending connection"))?;
+        let pending = self.store.pending(&row.binding).await?.ok_or(ConnectError::NotFound("pending connection"))?;
         if pending.operator != operator || pending.tenant != row.tenant {
             return Err(forbidden(NOT_YOUR_CONNECTION, "another operator began this connection"));
         }
@@ -870,9 +877,10 @@ impl Connect<'_> {
     ) -> Result<BindingRow, ConnectError> {
         let (tenancy, seen, provider) = self.bound(tenant, binding).await?;
         let pending = self.own_pending(&seen, operator).await?;
-        let dialect = pending.dialect.clone().ok_or_else(|| {
-            not_now(DIALECT_UNDECIDED, "the provider's answers don't show yet which API it speaks")
-        })?;
+        let dialect = pending
+            .dialect
+            .clone()
+            .ok_or_else(|| not_now(DIALECT_UNDECIDED, "the provider's answers don't show yet which API it speaks"))?;
         let chosen = pending.organisations.iter().find(|it| it.id == organisation).cloned();
         let chosen = chosen.ok_or_else(|| invalid("organisation", "organisation_unknown"))?;
         let book = BookId::of(provider, &chosen.id).ok_or_else(|| invalid("organisation", "invalid_format"))?;
@@ -905,7 +913,7 @@ impl Connect<'_> {
             environment: Some(pending.environment.clone()),
             ..seen.clone()
         };
-        let keep_alive = grant.refresh.is_some().then(|| keep_alive::entry(provider, tenant, binding, now));
+        let keep_alive = grant.refresh.is_some().then(|| keep_alive::entry(provider, tenant, binding, pending.made_at));
         let user = pending.authority_user.as_ref().map(|user| AuthorityUserRow {
             pk: keys::authority_user(provider.as_str(), user),
             sk: keys::binding_of(tenant, binding),
@@ -1006,12 +1014,7 @@ impl Connect<'_> {
     ///
     /// # Errors
     /// That there is no such binding.
-    pub async fn disconnect(
-        &self,
-        tenant: &str,
-        binding: &str,
-        deadline: i64,
-    ) -> Result<Disconnection, ConnectError> {
+    pub async fn disconnect(&self, tenant: &str, binding: &str, deadline: i64) -> Result<Disconnection, ConnectError> {
         let mut plan = self.disconnection(tenant, binding).await?;
         let provider = Provider::parse(&plan.binding.provider).ok_or(ConnectError::NotFound("provider"))?;
         // First of all, so that nobody posts or renews while the grant goes.
@@ -1105,10 +1108,7 @@ impl Discovered {
 /// A binding keeps its organisation: its cross-references name documents of that one.
 fn is_the_same(seen: &BindingRow, book: &str, dialect: &str, base_url: &str) -> Result<(), ConnectError> {
     if seen.book != book {
-        return Err(not_now(
-            ANOTHER_ORGANISATION,
-            "another organisation is a new binding with empty cross-references",
-        ));
+        return Err(not_now(ANOTHER_ORGANISATION, "another organisation is a new binding with empty cross-references"));
     }
     if seen.dialect != dialect {
         return Err(not_now(ANOTHER_DIALECT, "the binding's documents are known by another API"));

@@ -4,7 +4,8 @@ use super::{PortResult, Tenants, TransportFault};
 use async_trait::async_trait;
 use ledger_dialects::Reply;
 use ledger_wire::rows::{
-    AgendaRow, AppRow, AuthorityUserRow, BindingRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, PendingConnectionRow, TokenRow,
+    AgendaRow, AppRow, AuthorityUserRow, BindingRow, BookBindingRow, ConnectLinkRow, OAuthStateRow,
+    PendingConnectionRow, TokenRow,
 };
 use secrecy::SecretString;
 
