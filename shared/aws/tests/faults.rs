@@ -263,6 +263,17 @@ async fn attempts_make_one_call_each_time() {
     );
     assert_eq!(calls([], async |aws| Attempts::shop_refuses(&aws.store(), "t", 1).await).await, TRANSACTION);
     assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", None).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", Some(1)).await).await, TRANSACTION);
+}
+
+#[tokio::test]
+async fn renewing_a_grant_makes_one_call_a_step() {
+    let row = TokenRow { v: ROW_VERSION, ..TokenRow::default() };
+    assert_eq!(calls([], async |aws| aws.store().grant("b").await).await, ["GetItem"]);
+    assert_eq!(calls([], async |aws| aws.store().app("app#xero").await).await, ["GetItem"]);
+    assert_eq!(calls([], async |aws| aws.store().lease_grant("b", 1, "x", 1, 2).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().save_grant(1, &row).await).await, ["PutItem"]);
+    assert_eq!(calls([], async |aws| aws.store().release_grant("b", "x").await).await, ["UpdateItem"]);
 }
 
 #[tokio::test]
