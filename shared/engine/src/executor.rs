@@ -431,7 +431,14 @@ impl Executor<'_> {
                     self.enough_time_to_write()?;
                     self.reserve(wanted, epoch, &call, repeated).await?;
                     self.in_doubt = true;
-                    match self.send(label, &call, true, WRITE_TIMEOUT_MS).await {
+                    let renewed = self.renewed;
+                    let sent = self.send(label, &call, true, WRITE_TIMEOUT_MS).await;
+                    if self.renewed != renewed {
+                        // It was sent once more, under another token: the settle time counts from there.
+                        let now = self.post.clock.now_ms();
+                        self.stage_own(wanted, |row| row.last_sent_at = Some(now));
+                    }
+                    match sent {
                         Ok(reply) => {
                             // A refusal of the repetition says nothing of the first.
                             let judged = self.verdict(&reply);

@@ -72,6 +72,7 @@ forwarded!(ConnectStore {
     fn pending(binding: &str) -> Option<PendingConnectionRow>;
     fn remove_pending(binding: &str, id: &str) -> ();
     fn book_bindings(book: &str) -> Vec<BookBindingRow>;
+    fn put_book_binding(row: &BookBindingRow) -> ();
     fn user_bindings(provider: &str, user: &str) -> Vec<AuthorityUserRow>;
     fn confirm(confirmation: &Confirmation) -> bool;
     fn disconnect(tenant: &str, binding: &str) -> bool;

@@ -235,6 +235,11 @@ impl ConnectStore for DynamoStore {
         self.of_partition(keys::book(book)).await
     }
 
+    /// One PutItem.
+    async fn put_book_binding(&self, row: &BookBindingRow) -> PortResult<()> {
+        self.one(Write::put(&self.tables.tenants, to_item(row)?)).await.map(|_| ())
+    }
+
     /// One Query.
     async fn user_bindings(&self, provider: &str, user: &str) -> PortResult<Vec<AuthorityUserRow>> {
         self.of_partition(keys::authority_user(provider, user)).await

@@ -331,6 +331,27 @@ pub struct LinkView {
     pub expires_at: i64,
 }
 
+/// A grant as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantView {
+    /// The binding's status.
+    pub status: String,
+    /// Counts tokens.
+    pub version: u32,
+    /// False where the token was set by hand.
+    pub can_renew: bool,
+    /// Scopes granted, as far as the provider tells them.
+    pub scopes: Vec<String>,
+    /// Scopes that the app asks for and the grant lacks: what they cover is refused.
+    pub missing_scopes: Vec<String>,
+    /// Until when the access token is good, in milliseconds.
+    pub access_until: Option<i64>,
+    /// Until when the refresh token is good, in milliseconds, where the provider says so.
+    pub refresh_until: Option<i64>,
+    /// When the tokens were fetched, in milliseconds.
+    pub refreshed_at: Option<i64>,
+}
+
 /// What disconnecting does, and did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnection {
@@ -698,15 +719,7 @@ impl Connect<'_> {
         let now = self.clock.now_ms();
         let binding = &state.binding;
         let asked = client.authority.scopes_of(&client.app);
-        let missing = |scope: &String| match scope.as_str() {
-            "offline_access" => tokens.refresh.is_none(),
-            // Those say who the user is, and a provider may leave them out of what it tells.
-            "openid" | "profile" | "email" => false,
-            named => !tokens.scopes.iter().any(|granted| granted == named),
-        };
-        // A provider that tells none granted what was asked (RFC 6749, section 5.1).
-        let missing_scopes =
-            if tokens.scopes.is_empty() { Vec::new() } else { asked.into_iter().filter(missing).collect() };
+        let missing_scopes = missing_scopes(asked, &tokens.scopes, tokens.refresh.is_some());
         let refresh = match &tokens.refresh {
             Some(refresh) => Some(self.vault.seal(refresh, 1, &pending_refresh_context(binding)).await?),
             None => None,
@@ -895,8 +908,7 @@ impl Connect<'_> {
             return Err(not_now(PROVIDER_BOUND, "the tenant has another connected binding of this provider"));
         }
         let prefix = seen.settings.invoice_number_prefix.clone().unwrap_or_default();
-        let shares = |row: &BookBindingRow| row.tenant != tenant && row.prefix == prefix;
-        if self.store.book_bindings(&book).await?.iter().any(shares) {
+        if shares_numbers(&self.store.book_bindings(&book).await?, tenant, &prefix) {
             return Err(not_now(PREFIX_NEEDED, "another shop posts to this book under the same invoice_number_prefix"));
         }
         let before = self.store.grant(binding).await?;
@@ -976,6 +988,31 @@ impl Connect<'_> {
             refreshed_at: Some(pending.made_at),
             lease_owner: None,
             lease_until: None,
+        })
+    }
+
+    /// What is known of a binding's grant, without its tokens.
+    ///
+    /// # Errors
+    /// That there is no such binding, or that it has no grant.
+    pub async fn status(&self, tenant: &str, binding: &str) -> Result<GrantView, ConnectError> {
+        let (_, row, provider) = self.bound(tenant, binding).await?;
+        let grant = self.store.grant(binding).await?.ok_or(ConnectError::NotFound("grant"))?;
+        let app = match self.store.app(&keys::of_binding(binding)).await? {
+            Some(app) => Some(app),
+            None => self.store.app(&keys::app(provider.as_str())).await?,
+        };
+        let asked = app.map(|app| Authority::of(provider).scopes_of(&app)).unwrap_or_default();
+        let can_renew = grant.refresh.is_some();
+        Ok(GrantView {
+            status: row.status,
+            version: grant.version,
+            can_renew,
+            missing_scopes: missing_scopes(asked, &grant.scopes, can_renew),
+            scopes: grant.scopes,
+            access_until: grant.access_until,
+            refresh_until: grant.refresh_until,
+            refreshed_at: grant.refreshed_at,
         })
     }
 
@@ -1103,6 +1140,24 @@ impl Discovered {
         organisations.truncate(ORGANISATIONS_MAX);
         Ok(Self { dialect: Some(dialect), organisations, access_level: None })
     }
+}
+
+/// Scopes that were asked for and not granted. A provider that tells none granted what was asked (RFC 6749, section
+/// 5.1).
+fn missing_scopes(asked: Vec<String>, granted: &[String], can_renew: bool) -> Vec<String> {
+    let missing = |scope: &String| match scope.as_str() {
+        "offline_access" => !can_renew,
+        // Those say who the user is, and a provider may leave them out of what it tells.
+        "openid" | "profile" | "email" => false,
+        named => !granted.iter().any(|scope| scope == named),
+    };
+    if granted.is_empty() { Vec::new() } else { asked.into_iter().filter(missing).collect() }
+}
+
+/// True where another shop's binding of a book gives the same numbers: their prefixes are the same.
+#[must_use]
+pub fn shares_numbers(others: &[BookBindingRow], tenant: &str, prefix: &str) -> bool {
+    others.iter().any(|row| row.tenant != tenant && row.prefix == prefix)
 }
 
 /// A binding keeps its organisation: its cross-references name documents of that one.

@@ -155,6 +155,9 @@ pub trait ConnectStore: GrantStore {
     /// The bindings of a book, in the order of their keys.
     async fn book_bindings(&self, book: &str) -> PortResult<Vec<BookBindingRow>>;
 
+    /// Writes a binding among those of its book: its number prefix is another.
+    async fn put_book_binding(&self, row: &BookBindingRow) -> PortResult<()>;
+
     /// The bindings of a provider's user.
     async fn user_bindings(&self, provider: &str, user: &str) -> PortResult<Vec<AuthorityUserRow>>;
 

@@ -106,7 +106,7 @@ async fn a_dead_grant_holds_the_work_until_somebody_connects_again() -> anyhow::
         let Some((world, endpoint)) = world(0, ended).await? else { return Ok(()) };
         let invoice = world.shop.raises("b2b-on-terms")?;
         world.settles().await?;
-        world.stands(invoice, "held", Some("needs_reconnect"), "failed").await?;
+        world.stands(invoice, "held", Some("needs_reconnect"), "pending").await?;
         ensure!(status(&world).await? == "needs_reconnect", "marked");
         ensure!(endpoint.asked.load(Ordering::SeqCst) == 1, "asked once, then no more");
         world.operator().set_token(&world.tenant, &world.binding, &BOOK_TOKEN.into()).await?;

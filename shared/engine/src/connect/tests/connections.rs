@@ -140,6 +140,8 @@ async fn a_confirmed_organisation_gives_the_binding_its_book() {
         assert_eq!(row.connected_at, NOW);
         let granted = scene.grants().open(scene.of(), &scene.row(), scene.deadline()).await.unwrap();
         assert_eq!(granted.version, 1);
+        let status = scene.connect().status("t", "b").await.unwrap();
+        assert!(status.can_renew && status.missing_scopes.is_empty() && status.access_until > Some(NOW), "{status:?}");
         assert_eq!(
             code(scene.connect().confirm("t", "b", ANNA, organisation).await),
             "there is no such pending connection"

@@ -193,6 +193,11 @@ impl ConnectStore for Store {
         Ok(self.books.lock().unwrap().values().filter(|row| row.pk == pk).cloned().collect())
     }
 
+    async fn put_book_binding(&self, row: &BookBindingRow) -> PortResult<()> {
+        self.books.lock().unwrap().insert((row.pk.clone(), row.sk.clone()), row.clone());
+        Ok(())
+    }
+
     async fn user_bindings(&self, provider: &str, user: &str) -> PortResult<Vec<AuthorityUserRow>> {
         let pk = keys::authority_user(provider, user);
         Ok(self.users.lock().unwrap().values().filter(|row| row.pk == pk).cloned().collect())
