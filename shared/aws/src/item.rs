@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow, ConnectLinkRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -41,6 +41,12 @@ rows! {
     ReferencePageRow => "page of reference data",
     ShopAddressRow => "shop address",
     OrderDocumentRow => "document of an order",
+    AppRow => "app",
+    OAuthStateRow => "authorisation",
+    ConnectLinkRow => "connect link",
+    PendingConnectionRow => "pending connection",
+    BookBindingRow => "binding of a book",
+    AuthorityUserRow => "binding of a user",
 }
 
 impl Row for XrefRow {

@@ -213,6 +213,8 @@ impl Operate<'_> {
             connected_at: self.clock.now_ms(),
             binding: binding.clone(),
             disconnected_at: None,
+            organisation_name: None,
+            environment: None,
         };
         let settings = SettingsRow {
             pk: keys::of_binding(&binding),
@@ -238,6 +240,7 @@ impl Operate<'_> {
             v: ROW_VERSION,
             access: self.vault.seal(token, version, &access_token_context(binding)).await?,
             version,
+            ..TokenRow::default()
         })
     }
 

@@ -4,11 +4,13 @@
 //! read is strongly consistent unless it says otherwise.
 
 mod agenda;
+mod grants;
 mod issuer;
 mod pairing;
 mod reference;
 
 pub use agenda::Agenda;
+pub use grants::{Access, Ask, Authorities, AuthorityCall, Confirmation, ConnectStore, GrantLeased, GrantStore};
 pub use issuer::IssuerKeys;
 pub use pairing::{
     Counted, Heard, KeyUse, ModuleStore, NewShop, Pairings, Promotion, ShopStates, ShopWatch, SpentToken,
@@ -264,7 +266,7 @@ pub enum Written {
 
 /// What the workers ask of the store.
 #[async_trait]
-pub trait Attempts: References + ShopStates {
+pub trait Attempts: References + ShopStates + GrantStore {
     /// One transaction over the run and the lease on the book. A repeated call with the same claim answers the same.
     async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed>;
 
@@ -285,9 +287,6 @@ pub trait Attempts: References + ShopStates {
 
     /// Notes that the shop refuses our tokens (if not noted before) and has the sweeper ask after it.
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()>;
-
-    /// Marks an active binding as needing a new connection.
-    async fn needs_reconnect(&self, tenant: &str, binding: &str) -> PortResult<()>;
 }
 
 /// A chip with what it is computed from.
@@ -343,7 +342,7 @@ pub struct StateEntry {
 
 /// What the sweeper asks of the store.
 #[async_trait]
-pub trait Sweeps: ShopWatch {
+pub trait Sweeps: ShopWatch + GrantStore {
     /// What is due in a shard, oldest first. Eventually consistent both ways.
     async fn due(&self, shard: u8, now: i64, limit: usize) -> PortResult<Vec<DueKey>>;
 
