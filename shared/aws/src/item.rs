@@ -3,7 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow, ConnectLinkRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
+    ConnectLinkRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow, ROW_VERSION,
+    ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -8,7 +8,9 @@ use aws_smithy_types::body::SdkBody;
 use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
-    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore, Heard, KeyUse, ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant, Pushes, Queue, QueueName, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written, XrefWrite,
+    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore, Heard,
+    KeyUse, ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant,
+    Pushes, Queue, QueueName, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written, XrefWrite,
 };
 use ledger_wire::rows::{
     AgendaRow, AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow,

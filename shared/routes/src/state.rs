@@ -10,8 +10,8 @@ use ledger_engine::connect::pairing::Pairing;
 use ledger_engine::module::Module;
 use ledger_engine::operate::Operate;
 use ledger_engine::ports::{
-    Agenda, Attempts, Authorities, Book, Chance, Clock, Configurations, ConnectStore, IssuerKeys, ModuleStore, Operations,
-    Pairings, Queue, Shop, Vault,
+    Agenda, Attempts, Authorities, Book, Chance, Clock, Configurations, ConnectStore, IssuerKeys, ModuleStore,
+    Operations, Pairings, Queue, Shop, Vault,
 };
 use ledger_engine::post::Post;
 use ledger_engine::preview::Preview;
@@ -139,7 +139,10 @@ impl FromRequestParts<Arc<Api>> for PublicUrl {
         // The gateway's own word, not a header that the client sets.
         let reached = parts.extensions.get::<ReachedBy>();
         reached.map(|it| Self(it.0.clone())).ok_or_else(|| {
-            Refusal::conflict("public_url_unknown", "the stack does not know its own address: set the parameter PublicUrl")
+            Refusal::conflict(
+                "public_url_unknown",
+                "the stack does not know its own address: set the parameter PublicUrl",
+            )
         })
     }
 }
@@ -152,6 +155,10 @@ impl ReachedBy {
     /// The address of a gateway's domain and stage: a domain of one's own leaves the stage out.
     #[must_use]
     pub fn of(domain: &str, stage: &str) -> Self {
-        if domain.contains(".execute-api.") { Self(format!("https://{domain}/{stage}")) } else { Self(format!("https://{domain}")) }
+        if domain.contains(".execute-api.") {
+            Self(format!("https://{domain}/{stage}"))
+        } else {
+            Self(format!("https://{domain}"))
+        }
     }
 }

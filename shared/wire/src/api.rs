@@ -14,8 +14,8 @@ pub use connect::{
     Paired, PendingConnection, Started,
 };
 pub use diagnostics::{
-    IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, ResyncResponse, RetryRequest, RetryResponse, SyncStatus,
-    SyncType,
+    IntegrationError, IntegrationStatus, RecordOutcome, ResyncRequest, ResyncResponse, RetryRequest, RetryResponse,
+    SyncStatus, SyncType,
 };
 pub use failure::{Failure, FieldFailure};
 pub use runs::{Attempt, Cause, Causes, Chip, Run, RunDetail, Runs, Step};

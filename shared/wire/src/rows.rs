@@ -2,17 +2,17 @@
 //! seconds because DynamoDB's TTL reads it.
 
 mod agenda;
-mod pairing;
 mod grants;
+mod pairing;
 mod place;
 mod reference;
 
 pub use agenda::AgendaRow;
-pub use pairing::{DayGap, OrderDocumentRow, ShopAddressRow};
 pub use grants::{
     AppHostsRow, AppRow, AuthorityUserRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, OrganisationRow,
     PendingConnectionRow,
 };
+pub use pairing::{DayGap, OrderDocumentRow, ShopAddressRow};
 pub use place::BindingPlaceRow;
 pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow};
 

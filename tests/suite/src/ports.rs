@@ -53,17 +53,21 @@ forwarded!(Configurations {
 forwarded!(ShopStates {
     fn shop_unreached(tenant: &str, now: i64) -> ();
     fn shop_reached(tenant: &str) -> ();
+});
 forwarded!(KeyUse {
     fn promote(promotion: &Promotion) -> bool;
+});
 forwarded!(Agenda {
     fn agenda_due(now: i64, limit: usize) -> Vec<AgendaRow>;
     fn agenda_put(row: &AgendaRow) -> ();
     fn agenda_remove(row: &AgendaRow) -> ();
+});
 forwarded!(ShopWatch {
     fn shop_refuses_ping(tenant: &str, now: i64) -> ();
     fn shop_unreachable(tenant: &str) -> ();
     fn shop_silent(tenant: &str, heard_at: i64) -> ();
     fn attention_ends(tenant: &str) -> ();
+});
 forwarded!(Pairings {
     fn shop_address(address: &str) -> Option<ShopAddressRow>;
     fn add_shop(shop: &NewShop) -> bool;
@@ -74,6 +78,7 @@ forwarded!(Pairings {
     fn took_current_key(seen: &TenantRow, provider: &str, now: i64) -> bool;
     fn paired_by(tenant: &str, operator: &str) -> ();
     fn count_of_binding(state: &str, binding: &str, limit: usize) -> u32;
+});
 forwarded!(ModuleStore {
     fn count_since(counted: &Counted<'_>) -> u32;
     fn newest_runs(tenant: &str, limit: usize) -> Vec<RunRow>;

@@ -1,5 +1,7 @@
 use super::*;
-use ledger_wire::rows::{AppHostsRow, DayGap, EvidenceRow, OrganisationRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow};
+use ledger_wire::rows::{
+    AppHostsRow, DayGap, EvidenceRow, OrganisationRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow,
+};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 

@@ -33,7 +33,8 @@ pub(super) struct ModuleRefusal(ModuleError);
 impl IntoResponse for ModuleRefusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let failure = |message: &str, errors| Failure { code: self.0.code().to_owned(), message: message.to_owned(), errors };
+        let failure =
+            |message: &str, errors| Failure { code: self.0.code().to_owned(), message: message.to_owned(), errors };
         let body = match &self.0 {
             ModuleError::Unauthorised => failure("the token does not authorise this request", Vec::new()),
             ModuleError::Later { .. } => failure("not now; ask again later", Vec::new()),
@@ -88,10 +89,7 @@ pub(super) async fn disconnect(
 #[utoipa::path(get, path = "/embed/{tenant}", tag = "module",
     params(("tenant" = String, Path, description = "The tenant")),
     responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
-pub(super) async fn embed(
-    State(api): State<Arc<Api>>,
-    Path(tenant): Path<String>,
-) -> Result<Response, ModuleRefusal> {
+pub(super) async fn embed(State(api): State<Arc<Api>>, Path(tenant): Path<String>) -> Result<Response, ModuleRefusal> {
     let origin = api.module().framed_by(&tenant).await.map_err(ModuleRefusal)?;
     let ancestors = origin.as_deref().unwrap_or("'none'");
     let policy = format!("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors {ancestors}");

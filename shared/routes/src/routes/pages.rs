@@ -37,7 +37,9 @@ fn answered(status: StatusCode, title: &str, content: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; form-action 'self' https:; frame-ancestors 'none'"),
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self' https:; frame-ancestors 'none'",
+        ),
     );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -45,13 +47,17 @@ fn answered(status: StatusCode, title: &str, content: &str) -> Response {
 
 fn refused(error: ConnectError) -> Response {
     let (status, code, sentence) = match error {
-        ConnectError::Invalid { field, code } => (StatusCode::BAD_REQUEST, code, format!("The address lacks a usable {field}.")),
+        ConnectError::Invalid { field, code } => {
+            (StatusCode::BAD_REQUEST, code, format!("The address lacks a usable {field}."))
+        }
         ConnectError::NotFound(what) => (StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}.")),
         ConnectError::NotNow { code, sentence } => (StatusCode::CONFLICT, code, sentence),
         ConnectError::Forbidden { code, sentence } => (StatusCode::FORBIDDEN, code, sentence),
-        ConnectError::Port(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", "Not now; load this page again in a minute.".to_owned())
-        }
+        ConnectError::Port(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "store_unavailable",
+            "Not now; load this page again in a minute.".to_owned(),
+        ),
     };
     answered(status, "Not connected", &format!("<p>{}</p><p><code>{code}</code></p>", escaped(&sentence)))
 }

@@ -9,8 +9,9 @@ use axum::extract::State;
 use ledger_engine::reference::{Age, List, ReadList, When};
 use ledger_engine::settings::{Checked, SettingsError, SettingsView as View};
 use ledger_wire::api::{
-    FieldFailure, ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal,
-    SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation, moment,
+    FieldFailure, ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList,
+    SettingsProposal, SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,
+    moment,
 };
 use ledger_wire::rows::BindingRow;
 use ledger_wire::settings::check::FieldError;

@@ -36,8 +36,8 @@ pub(super) async fn set_mode(
     Body(request): Body<ModeRequest>,
 ) -> Result<Json<Binding>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
-    let mode = Mode::parse(&request.mode)
-        .ok_or_else(|| Refusal::field("mode", "invalid", "one of preview, live, paused"))?;
+    let mode =
+        Mode::parse(&request.mode).ok_or_else(|| Refusal::field("mode", "invalid", "one of preview, live, paused"))?;
     Ok(Json(Binding::of(&api.operate().set_mode(&row.tenant, &row.binding, mode).await?)))
 }
 
@@ -180,9 +180,7 @@ pub(super) async fn start_job(
 ) -> Result<Json<Job>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
     let kind = JobKind::parse(&request.kind).ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of job"))?;
-    let event = |name: &String| {
-        Event::parse(name).ok_or_else(|| Refusal::field("events", "invalid", "not an event"))
-    };
+    let event = |name: &String| Event::parse(name).ok_or_else(|| Refusal::field("events", "invalid", "not an event"));
     let events = request.events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
     let since = request.since.as_deref().map(super::moment_of).transpose()?;
     let job = NewJob {
