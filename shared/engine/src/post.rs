@@ -408,7 +408,7 @@ impl Post<'_> {
         }
         let Ok(data) = reader.known(&binding.binding, &[list]).await else { return Some(fault) };
         let missing = names_missing(&binding.settings, executor.dialect, &data);
-        let Some(first) = missing.first() else { return None };
+        let first = missing.first()?;
         fault.message = format!("{} Its list was read anew: it does not have what {first} names.", fault.message);
         Some(fault)
     }

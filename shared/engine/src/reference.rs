@@ -590,6 +590,13 @@ fn method(it: magento::PaymentMethod) -> Entry {
     Entry { name: it.label.unwrap_or_default(), id: it.code, active: it.is_active, ..Entry::default() }
 }
 
+/// Codes of a book's refusals, and the list that the unknown thing would be in.
+const QUESTIONED: [(Code, Reference); 3] = [
+    (Code::CategoryUnknown, Reference::Accounts),
+    (Code::TaxRateUnmapped, Reference::TaxRates),
+    (Code::SettingsInvalid, Reference::BankAccounts),
+];
+
 /// The list that may say more about a book's refusal: the code that it does not know may be there by now. `None` for
 /// refusals of another kind, and for our own.
 #[must_use]
@@ -597,11 +604,6 @@ pub fn list_in_question(fault: &Fault, dialect: &dyn Dialect) -> Option<List> {
     if fault.action != Action::Refused || fault.evidence.status.is_none() {
         return None;
     }
-    let of = match fault.code {
-        Code::CategoryUnknown => Reference::Accounts,
-        Code::TaxRateUnmapped => Reference::TaxRates,
-        Code::SettingsInvalid => Reference::BankAccounts,
-        _ => return None,
-    };
+    let (_, of) = QUESTIONED.into_iter().find(|(code, _)| *code == fault.code)?;
     dialect.profile().references.contains(&of).then_some(List::Book(of))
 }

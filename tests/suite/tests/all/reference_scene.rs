@@ -126,9 +126,10 @@ impl Scene {
         };
         let (book, base_url, book_id, dialect, settings) = match spoken {
             Spoken::V2 | Spoken::Freeagent => {
-                let (house, id, dialect) = match spoken {
-                    Spoken::V2 => (House::V2, "xero:1", "v2"),
-                    _ => (House::Freeagent, "freeagent:1", "freeagent"),
+                let (house, id, dialect) = if spoken == Spoken::V2 {
+                    (House::V2, "xero:1", "v2")
+                } else {
+                    (House::Freeagent, "freeagent:1", "freeagent")
                 };
                 let options = BookOptions { clock: world_clock, house, ..BookOptions::default() };
                 let book = Book::start(options).await?;
