@@ -114,6 +114,8 @@ WRITE = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 ATTEMPT = READ | WRITE | {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"}
 SWEEP = READ | WRITE | {"dynamodb:DeleteItem"}
 CONSUME = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}
+# Whoever uses a grant may have to renew it.
+SEAL = {"kms:Decrypt", "kms:Encrypt"}
 LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}
 # Role → resource → actions. Whatever is not here must not be in the template, and the other way round.
 PERMISSIONS = {
@@ -130,7 +132,7 @@ PERMISSIONS = {
             "SyncRunsTable": ATTEMPT,
             "EntityXrefTable": ATTEMPT,
             "TenantsTable": ATTEMPT,
-            "Key": {"kms:Decrypt"},
+            "Key": SEAL,
             f"{event}Queue": CONSUME,
             "PushSyncStateQueue": {"sqs:SendMessage"},
             "DeadLetterQueue": {"sqs:SendMessage"},
@@ -151,8 +153,8 @@ PERMISSIONS = {
         "SyncRunsTable": SWEEP,
         "SyncRunsTable/index/due": {"dynamodb:Query"},
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
-        "TenantsTable": SWEEP,
-        "Key": {"kms:Decrypt"},
+        "TenantsTable": SWEEP | {"dynamodb:ConditionCheckItem"},
+        "Key": SEAL,
         **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "DeadLetterQueue": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"},

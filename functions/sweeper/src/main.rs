@@ -16,7 +16,8 @@ async fn main() -> Result<(), Error> {
     let http = Http::new(&HttpConfig::from_lookup(&environment)?)?;
     let timers = Timers::from_lookup(&environment)?;
     let stack = environment("LEDGER_STACK").ok_or("LEDGER_STACK is not set")?;
-    let (store, queue, vault, shop) = (aws.store(), aws.queue(), aws.vault(), http.shop());
+    let (store, queue, vault) = (aws.store(), aws.queue(), aws.vault());
+    let (shop, authorities) = (http.shop(), http.authorities());
     let memory = TenantMemory::default();
     let sweep = Sweep {
         store: &store,
@@ -24,6 +25,7 @@ async fn main() -> Result<(), Error> {
         bells: &queue,
         vault: &vault,
         shop: &shop,
+        authorities: &authorities,
         clock: &SystemClock,
         chance: &SystemChance,
         memory: &memory,

@@ -10,7 +10,7 @@ use ledger_http::{Http, HttpConfig};
 async fn main() -> Result<(), Error> {
     start_logs();
     let http = Http::new(&HttpConfig::from_lookup(&environment)?)?;
-    let worker = &worker(Event::ProductUpserted, http.shop(), http.book())?;
+    let worker = &worker(Event::ProductUpserted, http.shop(), http.book(), http.authorities())?;
     run(service_fn(|event: LambdaEvent<QueueEvent>| async move {
         Ok::<_, Error>(worker.takes(&event.payload, i64::try_from(event.context.deadline)?).await)
     }))

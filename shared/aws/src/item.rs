@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow,
-    SettingsRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
+    ConnectLinkRow, JtiRow, LeaseRow, OAuthStateRow, PendingConnectionRow, PushRow, ROW_VERSION, RunRow, SettingsRow,
+    TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +39,12 @@ rows! {
     AttentionRow => "attention",
     AgendaRow => "agenda",
     BindingPlaceRow => "binding's place",
+    AppRow => "app",
+    OAuthStateRow => "authorisation",
+    ConnectLinkRow => "connect link",
+    PendingConnectionRow => "pending connection",
+    BookBindingRow => "binding of a book",
+    AuthorityUserRow => "binding of a user",
 }
 
 impl Row for XrefRow {

@@ -3,7 +3,7 @@
 use crate::{Aws, Config, SystemChance, SystemClock};
 use ledger_domain::identity::Event;
 use ledger_engine::config::Timers;
-use ledger_engine::ports::{Book, Shop};
+use ledger_engine::ports::{Authorities, Book, Shop};
 use ledger_engine::signin::Issuer;
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::worker::Worker;
@@ -41,7 +41,8 @@ pub fn print_line(line: &str) {
     let _ = writeln!(out, "{line}");
 }
 
-/// The worker of an event, on the adapters that the environment names, with these ways to shop and book.
+/// The worker of an event, on the adapters that the environment names, with these ways to shop, book and the book's
+/// OAuth addresses.
 ///
 /// # Errors
 /// What the environment lacks, or has wrong.
@@ -49,6 +50,7 @@ pub fn worker(
     event: Event,
     shop: impl Shop + 'static,
     book: impl Book + 'static,
+    authorities: impl Authorities + 'static,
 ) -> Result<Worker, Box<dyn std::error::Error + Send + Sync>> {
     let aws = Aws::new(&Config::from_lookup(&environment)?)?;
     Ok(Worker {
@@ -58,6 +60,7 @@ pub fn worker(
         vault: Box::new(aws.vault()),
         shop: Box::new(shop),
         book: Box::new(book),
+        authorities: Box::new(authorities),
         clock: Box::new(SystemClock),
         chance: Box::new(SystemChance),
         timers: Timers::from_lookup(&environment)?,

@@ -3,6 +3,7 @@
 mod agenda;
 mod attempts;
 mod deliveries;
+mod grants;
 mod operations;
 mod pushes;
 mod sweeps;

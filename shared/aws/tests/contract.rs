@@ -11,6 +11,8 @@ mod agenda;
 mod attempts;
 #[path = "contract/deliveries.rs"]
 mod deliveries;
+#[path = "contract/grants.rs"]
+mod grants;
 #[path = "contract/operations.rs"]
 mod operations;
 #[path = "contract/pushes.rs"]

@@ -8,9 +8,9 @@ use aws_smithy_types::body::SdkBody;
 use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
-    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, Operations, Outgoing,
-    PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Revisit, Revisited, SealContext, Sweeps,
-    Tenants, Vault, Written, XrefWrite,
+    Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore,
+    Operations, Outgoing, PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Revisit, Revisited,
+    SealContext, Sweeps, Tenants, Vault, Written, XrefWrite,
 };
 use ledger_wire::rows::{
     AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, XrefRow,
@@ -262,7 +262,18 @@ async fn attempts_make_one_call_each_time() {
         TRANSACTION
     );
     assert_eq!(calls([], async |aws| Attempts::shop_refuses(&aws.store(), "t", 1).await).await, TRANSACTION);
-    assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b").await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", None).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", Some(1)).await).await, TRANSACTION);
+}
+
+#[tokio::test]
+async fn renewing_a_grant_makes_one_call_a_step() {
+    let row = TokenRow { v: ROW_VERSION, ..TokenRow::default() };
+    assert_eq!(calls([], async |aws| aws.store().grant("b").await).await, ["GetItem"]);
+    assert_eq!(calls([], async |aws| aws.store().app("app#xero").await).await, ["GetItem"]);
+    assert_eq!(calls([], async |aws| aws.store().lease_grant("b", 1, "x", 1, 2).await).await, ["UpdateItem"]);
+    assert_eq!(calls([], async |aws| aws.store().save_grant(1, &row).await).await, ["PutItem"]);
+    assert_eq!(calls([], async |aws| aws.store().release_grant("b", "x").await).await, ["UpdateItem"]);
 }
 
 #[tokio::test]
@@ -465,7 +476,7 @@ async fn a_conflict_of_a_single_write_is_tried_again() {
     assert_eq!(Attempts::replace_run(&script.store(), &run(), &run(), None).await, Ok(true));
     assert_eq!(script.operations(), ["PutItem", "PutItem"]);
     let script = Scripted::new([fault("TransactionConflictException")]);
-    script.store().needs_reconnect("t", "b").await.unwrap();
+    script.store().needs_reconnect("t", "b", None).await.unwrap();
     assert_eq!(script.operations(), ["UpdateItem", "UpdateItem"]);
 }
 

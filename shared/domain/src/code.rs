@@ -139,6 +139,12 @@ codes! {
     BookRateLimited = "book_rate_limited", Operator, "Wait: the run is tried again by itself. If it persists, another application uses up the book's limit.";
     /// Another worker writes to the book.
     BookBusy = "book_busy", Operator, "Nothing to do: one writer per book; the run is next.";
+    /// Somebody is fetching a new token.
+    GrantBusy = "grant_busy", Operator, "Nothing to do: another worker is fetching a new token for the book; the run is tried again by itself.";
+    /// There is no app to fetch a new token with.
+    AppMissing = "app_missing", Operator, "Set the client id and secret of the provider's app, for the stack or for the binding; the run is tried again by itself.";
+    /// The provider does not accept our app.
+    AppRefused = "app_refused", Operator, "Compare client id and secret with the provider's page of the app, and set them anew; the run is tried again by itself.";
     /// A write may or may not have been applied.
     WriteInDoubt = "write_in_doubt", Operator, "Nothing to do: the document is looked for in the book before anything is sent again.";
     /// Our own store or key service did not answer.

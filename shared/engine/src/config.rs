@@ -32,6 +32,9 @@ pub struct Timers {
     /// When the tables were restored from a backup, in milliseconds: documents without a cross-reference are looked
     /// for before they are created.
     pub restored_at: Option<i64>,
+    /// True on stacks of one machine: shops and books may live on private addresses, and apps may name addresses of their
+    /// own for a provider.
+    pub allow_private_addresses: bool,
 }
 
 impl Default for Timers {
@@ -46,6 +49,7 @@ impl Default for Timers {
             give_back_seconds: 5,
             lease_wait_seconds: 10,
             restored_at: None,
+            allow_private_addresses: false,
         }
     }
 }
@@ -85,6 +89,7 @@ impl Timers {
             give_back_seconds: number(lookup, "GIVE_BACK_SECONDS", defaults.give_back_seconds)?,
             lease_wait_seconds: number(lookup, "LEASE_WAIT_SECONDS", defaults.lease_wait_seconds)?,
             restored_at,
+            allow_private_addresses: lookup("ALLOW_PRIVATE_ADDRESSES").as_deref() == Some("true"),
         })
     }
 }

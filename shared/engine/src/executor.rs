@@ -6,9 +6,9 @@
 //! knows keys, the same bytes under the same key may be sent again instead of being looked for.
 
 use crate::config::milliseconds;
+use crate::connect::grant::{GrantOf, Granted};
 use crate::ports::{BookCall, Expect, PortFault, Progress, TransportFault, Written, XrefWrite};
 use crate::post::Post;
-use crate::tenants::access_token_context;
 use ledger_dialects::{Call, Context, Dialect, Labelled, Replay, Reply, Start, Step};
 use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
@@ -115,6 +115,12 @@ pub struct Executor<'a> {
     pub sealed_token: Option<TokenRow>,
     /// The same, once it was needed.
     pub token: Option<SecretString>,
+    /// The version of the grant that the token in use belongs to.
+    pub token_version: Option<u32>,
+    /// True once a refused token was replaced: that is done once an attempt.
+    pub renewed: bool,
+    /// Why a refused token was not replaced.
+    pub unrenewed: Option<Fault>,
     /// The run.
     pub run_id: String,
     /// Its tenant.
@@ -425,7 +431,14 @@ impl Executor<'_> {
                     self.enough_time_to_write()?;
                     self.reserve(wanted, epoch, &call, repeated).await?;
                     self.in_doubt = true;
-                    match self.send(label, &call, true, WRITE_TIMEOUT_MS).await {
+                    let renewed = self.renewed;
+                    let sent = self.send(label, &call, true, WRITE_TIMEOUT_MS).await;
+                    if self.renewed != renewed {
+                        // It was sent once more, under another token: the settle time counts from there.
+                        let now = self.post.clock.now_ms();
+                        self.stage_own(wanted, |row| row.last_sent_at = Some(now));
+                    }
+                    match sent {
                         Ok(reply) => {
                             // A refusal of the repetition says nothing of the first.
                             let judged = self.verdict(&reply);
@@ -780,12 +793,57 @@ impl Executor<'_> {
             return Ok(());
         }
         let Some(row) = &self.sealed_token else { return Err(Ended::Held(Code::NeedsReconnect)) };
-        match self.post.vault.open(&row.access, &access_token_context(&self.binding)).await {
-            Ok(token) => {
-                self.token = Some(token);
+        match self.post.grants().open(self.grant_of(), row, self.deadline).await {
+            Ok(granted) => {
+                self.uses(granted);
                 Ok(())
             }
+            // The binding is marked already.
+            Err(fault) if fault.action == Action::Reconnect => Err(Ended::Held(Code::NeedsReconnect)),
             Err(fault) => Err(fault.into()),
+        }
+    }
+
+    fn grant_of(&self) -> GrantOf<'_> {
+        let provider = self.dialect.profile().provider;
+        GrantOf { tenant: &self.tenant, binding: &self.binding, provider }
+    }
+
+    fn uses(&mut self, granted: Granted) {
+        self.token = Some(granted.token);
+        self.token_version = Some(granted.version);
+    }
+
+    /// Whether a refused call may be made again under another token: one that the book took for unauthorised was not
+    /// applied, so a create may be repeated too. Not where too little time is left: then the next attempt makes it.
+    async fn replaces_token(&mut self, reply: &Reply, writes: bool, timeout_ms: u64) -> bool {
+        const UNAUTHORISED: u16 = 401;
+        let Some(version) = self.token_version.filter(|_| reply.status == UNAUTHORISED && !self.renewed) else {
+            return false;
+        };
+        if self.dialect.classify(reply, writes).action != Action::Reconnect {
+            return false;
+        }
+        self.renewed = true;
+        match self.post.grants().instead_of(self.grant_of(), version, self.deadline).await {
+            Ok(Some(granted)) => {
+                let needed = i64::try_from(timeout_ms).unwrap_or(i64::MAX).saturating_add(CALL_MARGIN_MS);
+                if self.deadline.saturating_sub(self.post.clock.now_ms()) < needed {
+                    self.unrenewed = Some(Fault::later(
+                        Code::OutOfTime,
+                        Some(0),
+                        "the token was replaced and too little time is left to use it",
+                    ));
+                    return false;
+                }
+                self.uses(granted);
+                true
+            }
+            Ok(None) => false,
+            Err(fault) => {
+                self.unrenewed = Some(fault);
+                false
+            }
         }
     }
 
@@ -798,7 +856,22 @@ impl Executor<'_> {
         key
     }
 
+    /// Sends a call; where the book refuses the token, once more under another one.
     async fn send(
+        &mut self,
+        label: &'static str,
+        call: &Call,
+        writes: bool,
+        timeout_ms: u64,
+    ) -> Result<Reply, TransportFault> {
+        let reply = self.send_once(label, call, writes, timeout_ms).await?;
+        if self.replaces_token(&reply, writes, timeout_ms).await {
+            return self.send_once(label, call, writes, timeout_ms).await;
+        }
+        Ok(reply)
+    }
+
+    async fn send_once(
         &mut self,
         label: &'static str,
         call: &Call,

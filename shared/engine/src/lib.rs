@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod carry;
 pub mod config;
+pub mod connect;
 pub mod edges;
 pub mod executor;
 mod fetch;

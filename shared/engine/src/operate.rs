@@ -216,6 +216,8 @@ impl Operate<'_> {
             settings_version: 1,
             connected_at: self.clock.now_ms(),
             binding: binding.clone(),
+            organisation_name: None,
+            environment: None,
         };
         let settings = SettingsRow {
             pk: keys::of_binding(&binding),
@@ -239,6 +241,7 @@ impl Operate<'_> {
             v: ROW_VERSION,
             access: self.vault.seal(token, version, &access_token_context(binding)).await?,
             version,
+            ..TokenRow::default()
         })
     }
 

@@ -4,9 +4,11 @@
 //! read is strongly consistent unless it says otherwise.
 
 mod agenda;
+mod grants;
 mod issuer;
 
 pub use agenda::Agenda;
+pub use grants::{Access, Ask, Authorities, AuthorityCall, Confirmation, ConnectStore, GrantLeased, GrantStore};
 pub use issuer::IssuerKeys;
 
 use async_trait::async_trait;
@@ -253,7 +255,7 @@ pub enum Written {
 
 /// What the workers ask of the store.
 #[async_trait]
-pub trait Attempts: Tenants {
+pub trait Attempts: GrantStore {
     /// One transaction over the run and the lease on the book. A repeated call with the same claim answers the same.
     async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed>;
 
@@ -274,9 +276,6 @@ pub trait Attempts: Tenants {
 
     /// Notes that the shop refuses our tokens (if not noted before) and has the sweeper ask after it.
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()>;
-
-    /// Marks an active binding as needing a new connection.
-    async fn needs_reconnect(&self, tenant: &str, binding: &str) -> PortResult<()>;
 }
 
 /// A chip with what it is computed from.
@@ -332,7 +331,7 @@ pub struct StateEntry {
 
 /// What the sweeper asks of the store.
 #[async_trait]
-pub trait Sweeps: Tenants {
+pub trait Sweeps: GrantStore + Agenda {
     /// What is due in a shard, oldest first. Eventually consistent both ways.
     async fn due(&self, shard: u8, now: i64, limit: usize) -> PortResult<Vec<DueKey>>;
 

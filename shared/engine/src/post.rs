@@ -2,13 +2,14 @@
 
 use crate::carry::{Carry, Done};
 use crate::config::{Timers, milliseconds};
+use crate::connect::grant::Grants;
 use crate::edges;
 use crate::executor::{Ended, Executor};
 use crate::ingest::why_held;
 use crate::plan::{Facts, Keys};
 use crate::ports::{
-    Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
-    Vault, Written, XrefWrite,
+    Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault,
+    Queue, Shop, Vault, Written, XrefWrite,
 };
 use crate::tenants::{TenantMemory, context_of};
 use ledger_dialects::{Context, Profile};
@@ -47,6 +48,8 @@ pub struct Post<'a> {
     pub shop: &'a dyn Shop,
     /// The book.
     pub book: &'a dyn Book,
+    /// Providers' OAuth addresses, where new tokens come from.
+    pub authorities: &'a dyn Authorities,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Chance.
@@ -120,9 +123,22 @@ pub(crate) struct Learnt {
     pending: Vec<XrefWrite>,
     in_doubt: bool,
     token_version: Option<u32>,
+    unrenewed: Option<Fault>,
 }
 
 impl Post<'_> {
+    /// What keeps the book's grant alive.
+    pub(crate) fn grants(&self) -> Grants<'_> {
+        Grants {
+            store: self.store,
+            vault: self.vault,
+            authorities: self.authorities,
+            clock: self.clock,
+            chance: self.chance,
+            own_hosts: self.timers.allow_private_addresses,
+        }
+    }
+
     /// Makes an attempt for a message.
     pub async fn attempt(&self, received: &Received<'_>) -> Disposition {
         let started_at = self.clock.now_ms();
@@ -280,7 +296,6 @@ impl Post<'_> {
         let rows = guess.iter().flat_map(Keys::documents).filter_map(|key| gathered.xrefs.get(key));
         let mut in_doubt = rows.filter(|row| row.state == "reserved" && row.doubtful);
         let pinned = in_doubt.next().map(|row| row.settings_version).or(run.pinned_settings);
-        learnt.token_version = gathered.token.as_ref().map(|token| token.version);
         let settings = self.settings_of(&binding, pinned).await?;
         learnt.settings_version = settings.version;
         let store_id = Some(run.store_id).filter(|store| *store > 0);
@@ -301,6 +316,9 @@ impl Post<'_> {
             binding: binding.binding.clone(),
             sealed_token: gathered.token.clone(),
             token: None,
+            token_version: gathered.token.as_ref().map(|token| token.version),
+            renewed: false,
+            unrenewed: None,
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
             book: received.book.to_owned(),
@@ -328,6 +346,8 @@ impl Post<'_> {
         learnt.steps.append(&mut executor.steps);
         learnt.pending = executor.pending;
         learnt.in_doubt = executor.in_doubt;
+        learnt.token_version = executor.token_version;
+        learnt.unrenewed = executor.unrenewed;
         Ok(match result? {
             Done::Posted { posted, left_open } => Outcome::Succeeded { posted, left_open },
             Done::Skipped(code) => Outcome::Skipped(code),
@@ -380,7 +400,7 @@ impl Post<'_> {
                 Err(_) => return Disposition::GiveBack,
             },
         };
-        let ended = self.judged(received, &run, outcome, &learnt).await;
+        let ended = self.judged(&run, outcome, &learnt).await;
         let now = self.clock.now_ms();
         let mut commit = Commit {
             push: tells_shop(&ended.next).then(|| edges::push_want(&ended.next, now)),
@@ -445,7 +465,7 @@ impl Post<'_> {
         commit.attempt.message.clone_from(&commit.run.message);
     }
 
-    async fn judged(&self, received: &Received<'_>, run: &RunRow, outcome: Outcome, learnt: &Learnt) -> EndOf {
+    async fn judged(&self, run: &RunRow, outcome: Outcome, learnt: &Learnt) -> EndOf {
         let now = self.clock.now_ms();
         let mut base = run.clone();
         base.xref = learnt.xref.clone().or(base.xref);
@@ -471,19 +491,12 @@ impl Post<'_> {
                 outcome: "held",
                 evidence: None,
             },
-            Outcome::Fault(fault) => self.after_fault(received, &base, now, fault, learnt.token_version).await,
+            Outcome::Fault(fault) => self.after_fault(&base, now, fault, learnt).await,
             Outcome::Lost => EndOf { next: base, outcome: "lost", evidence: None },
         }
     }
 
-    async fn after_fault(
-        &self,
-        received: &Received<'_>,
-        run: &RunRow,
-        now: i64,
-        fault: Fault,
-        token_version: Option<u32>,
-    ) -> EndOf {
+    async fn after_fault(&self, run: &RunRow, now: i64, fault: Fault, learnt: &Learnt) -> EndOf {
         let evidence = Some(fault.evidence.clone());
         match fault.action {
             Action::Later { after_seconds } => {
@@ -491,14 +504,20 @@ impl Post<'_> {
             }
             Action::Doubtful => EndOf { next: self.put_off(run, now, None, &fault), outcome: "doubtful", evidence },
             Action::Reconnect => {
-                // A token that was replaced while this attempt used the one before says nothing against the new one.
-                let current = self.gather(received.message, Vec::new()).await.ok().and_then(|it| it.token);
-                if current.is_some_and(|token| Some(token.version) != token_version) {
-                    let fault = Fault::later(Code::BookUnavailable, Some(0), "the token was replaced meanwhile");
-                    return EndOf { next: self.put_off(run, now, Some(0), &fault), outcome: "later", evidence };
+                // What kept us from a new token, if that was not the provider's no.
+                if let Some(fault) = &learnt.unrenewed
+                    && let Action::Later { after_seconds } = fault.action
+                {
+                    return EndOf { next: self.put_off(run, now, after_seconds, fault), outcome: "later", evidence };
                 }
-                if let Err(error) = self.store.needs_reconnect(&run.tenant, &run.binding).await {
-                    tracing::warn!(run_id = %run.run_id, reason = %error, "binding not marked");
+                match self.store.needs_reconnect(&run.tenant, &run.binding, learnt.token_version).await {
+                    Ok(true) => {}
+                    // A token that was replaced while this attempt used the one before says nothing against the new one.
+                    Ok(false) => {
+                        let fault = Fault::later(Code::GrantBusy, Some(0), "the token was replaced meanwhile");
+                        return EndOf { next: self.put_off(run, now, Some(0), &fault), outcome: "later", evidence };
+                    }
+                    Err(error) => tracing::warn!(run_id = %run.run_id, reason = %error, "binding not marked"),
                 }
                 let code = Code::NeedsReconnect;
                 EndOf { next: edges::held(run, now, code, code.remedy(), self.timers), outcome: "held", evidence }

@@ -4,9 +4,13 @@
 //! It moves a mark before it sends, only by conditional writes, so that sweeps may overlap or die at any point.
 
 use crate::config::{Timers, milliseconds};
+use crate::connect::grant::Grants;
+use crate::connect::keep_alive::{KEEP_ALIVE, KeepAlive, Kept};
 use crate::edges;
 use crate::ingest::why_held;
-use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault};
+use crate::ports::{
+    Authorities, Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault,
+};
 use crate::shop::{ShopAnswer, ShopPorts};
 use crate::tenants::{Known, TenantMemory};
 use ledger_domain::code::{Code, Owner};
@@ -36,6 +40,8 @@ const PATIENCE: u64 = 3;
 const PING_TIMEOUT_MS: u64 = 5_000;
 /// Most shops asked in one sweep.
 const PINGS_MAX: usize = 50;
+/// Most entries of the agenda looked at in one sweep.
+const AGENDA_MAX: usize = 100;
 /// Path of the shop's route that does nothing but check the token.
 const PING_PATH: &str = "/rest/V1/byte8/ping";
 
@@ -51,6 +57,8 @@ pub struct Sweep<'a> {
     pub vault: &'a dyn Vault,
     /// The shop.
     pub shop: &'a dyn Shop,
+    /// Providers' OAuth addresses.
+    pub authorities: &'a dyn Authorities,
     /// Time.
     pub clock: &'a dyn Clock,
     /// Chance.
@@ -80,6 +88,8 @@ pub struct Report {
     pub held: u32,
     /// Dead letters by owner.
     pub dead_letters: BTreeMap<&'static str, u32>,
+    /// Idle grants renewed.
+    pub grants_renewed: u32,
     /// Age of the oldest due mark, in seconds.
     pub oldest_due_age_seconds: i64,
     /// Parts that failed; the next sweep tries them again.
@@ -99,6 +109,7 @@ impl Report {
             "stalled": self.stalled,
             "held": self.held,
             "dead_letters": self.dead_letters,
+            "grants_renewed": self.grants_renewed,
             "oldest_due_age_seconds": self.oldest_due_age_seconds,
             "failures": self.failures,
         })
@@ -161,9 +172,13 @@ impl Sweep<'_> {
         let tally = Mutex::new(Tally::default());
         let until = deadline.saturating_sub(SWEEP_MARGIN_MS);
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, until, &tally));
-        for result in futures::future::join_all(shards).await {
+        // A slow provider keeps no run waiting.
+        let (results, kept) =
+            futures::future::join(futures::future::join_all(shards), self.keep_grants_alive(deadline, &tally)).await;
+        for result in results {
             self.part(&tally, result);
         }
+        self.part(&tally, kept);
         // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
         self.part(&tally, self.ask_after_shops(&tally).await);
         self.part(&tally, self.release_supported(until, &tally).await);
@@ -296,6 +311,36 @@ impl Sweep<'_> {
         self.queue.send(&message).await?;
         with(tally, |tally| tally.report.runs_sent = tally.report.runs_sent.saturating_add(1));
         Ok(true)
+    }
+
+    /// Renews grants that nobody used for long.
+    async fn keep_grants_alive(&self, deadline: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+        let began_at = self.clock.now_ms();
+        let keep_alive = KeepAlive {
+            agenda: self.store,
+            grants: Grants {
+                store: self.store,
+                vault: self.vault,
+                authorities: self.authorities,
+                clock: self.clock,
+                chance: self.chance,
+                own_hosts: self.timers.allow_private_addresses,
+            },
+        };
+        for entry in self.store.agenda_due(began_at, AGENDA_MAX).await? {
+            if entry.kind != KEEP_ALIVE {
+                continue;
+            }
+            match keep_alive.due(&entry, began_at, deadline).await {
+                Ok(Kept::Renewed) => {
+                    with(tally, |tally| tally.report.grants_renewed = tally.report.grants_renewed.saturating_add(1));
+                }
+                Ok(Kept::Later | Kept::Gone) => {}
+                Ok(Kept::NoTime) => break,
+                Err(fault) => self.part(tally, Err(fault)),
+            }
+        }
+        Ok(())
     }
 
     /// Asks each shop that refused us whether it still does, all at once: a shop that hangs costs the others nothing.

@@ -84,6 +84,36 @@ pub fn access_token_context(binding: &str) -> SealContext {
     SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "access_token" }
 }
 
+/// Where a binding's refresh token is sealed.
+#[must_use]
+pub fn refresh_token_context(binding: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "refresh_token" }
+}
+
+/// Where the access token of a grant that nobody has confirmed yet is sealed.
+#[must_use]
+pub fn pending_access_context(binding: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "pending_access_token" }
+}
+
+/// Where the refresh token of a grant that nobody has confirmed yet is sealed.
+#[must_use]
+pub fn pending_refresh_context(binding: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: binding.to_owned(), attribute: "pending_refresh_token" }
+}
+
+/// Where an app's secret is sealed; `owner` is the binding whose app it is, or the provider where it is the stack's.
+#[must_use]
+pub fn client_secret_context(owner: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: owner.to_owned(), attribute: "client_secret" }
+}
+
+/// Where the PKCE verifier of an authorisation under way is sealed; `state` is the fingerprint of its state.
+#[must_use]
+pub fn pkce_verifier_context(state: &str) -> SealContext {
+    SealContext { label: SEAL_LABEL, owner: state.to_owned(), attribute: "pkce_verifier" }
+}
+
 /// What a dialect needs of a binding. What the settings say of its organisation, and the key of a create, are the
 /// caller's.
 #[must_use]

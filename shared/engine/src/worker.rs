@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::config::Timers;
-use crate::ports::{Attempts, Book, Chance, Clock, Queue, QueueName, Shop, Vault};
+use crate::ports::{Attempts, Authorities, Book, Chance, Clock, Queue, QueueName, Shop, Vault};
 use crate::post::Post;
 use crate::tenants::TenantMemory;
 use ledger_domain::identity::Event;
@@ -22,6 +22,8 @@ pub struct Worker {
     pub shop: Box<dyn Shop>,
     /// The book.
     pub book: Box<dyn Book>,
+    /// Providers' OAuth addresses, where new tokens come from.
+    pub authorities: Box<dyn Authorities>,
     /// Time.
     pub clock: Box<dyn Clock>,
     /// Chance.
@@ -41,6 +43,7 @@ impl Worker {
             vault: &*self.vault,
             shop: &*self.shop,
             book: &*self.book,
+            authorities: &*self.authorities,
             clock: &*self.clock,
             chance: &*self.chance,
             memory: &self.memory,

@@ -1,6 +1,6 @@
 //! Requests to a book.
 
-use crate::exchange::{Outbound, exchange};
+use crate::exchange::{JSON_TYPE, Outbound, Proof, exchange};
 use crate::target::target;
 use crate::{BOOK_BODY_MAX, Http};
 use async_trait::async_trait;
@@ -28,8 +28,9 @@ impl Book for HttpBook {
                     dialects::Method::Put => Method::PUT,
                 },
                 url,
-                bearer: Some(call.token.expose_secret()),
+                proof: Proof::Bearer(call.token.expose_secret()),
                 headers: &call.call.headers,
+                content_type: JSON_TYPE,
                 body: call.call.body.clone(),
                 timeout_ms: call.timeout_ms,
                 body_max: BOOK_BODY_MAX,

@@ -1,10 +1,13 @@
 //! One request, one answer.
 
 use crate::address::Refused;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ledger_engine::dialects::{REPLY_HEADERS, Reply};
 use ledger_engine::ports::TransportFault;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Method, Response, Url};
+use secrecy::zeroize::Zeroizing;
 use std::error::Error;
 use std::time::Duration;
 
@@ -19,16 +22,44 @@ const RETRY_AFTER_MAX: u64 = 86_400;
 /// Headers under which the request's id comes back, the first that is there.
 const REQUEST_ID_HEADERS: [&str; 2] = ["x-request-id", "xero-correlation-id"];
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// What shops and books are sent.
+pub(crate) const JSON_TYPE: &str = "application/json";
+const JSON: HeaderValue = HeaderValue::from_static(JSON_TYPE);
+
+/// Whose a request is.
+pub(crate) enum Proof<'a> {
+    None,
+    /// A client's id and secret.
+    Basic(&'a str, &'a str),
+    /// A token.
+    Bearer(&'a str),
+}
+
+impl Proof<'_> {
+    fn header(&self) -> Result<Option<HeaderValue>, TransportFault> {
+        let text = match self {
+            Self::None => return Ok(None),
+            Self::Basic(user, password) => {
+                Zeroizing::new(format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
+            }
+            Self::Bearer(token) => Zeroizing::new(format!("Bearer {token}")),
+        };
+        let mut value = HeaderValue::try_from(text.as_str())
+            .map_err(|_| TransportFault::NotSent("the token can't be sent".to_owned()))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
+    }
+}
 
 /// A request, ready to go. Has no `Debug`: it holds token and body.
 pub(crate) struct Outbound<'a> {
     pub(crate) method: Method,
     pub(crate) url: Url,
-    /// The token to send; none where the route wants none.
-    pub(crate) bearer: Option<&'a str>,
+    pub(crate) proof: Proof<'a>,
     /// Further headers, names in lower case.
     pub(crate) headers: &'a [(&'static str, String)],
+    /// Of the body, where there is one.
+    pub(crate) content_type: &'static str,
     pub(crate) body: Option<String>,
     pub(crate) timeout_ms: u64,
     pub(crate) body_max: usize,
@@ -40,17 +71,14 @@ pub(crate) async fn exchange(client: &Client, outbound: Outbound<'_>) -> Result<
         return Err(TransportFault::NotSent("no time left".to_owned()));
     }
     let mut request = client.request(outbound.method, outbound.url).header(ACCEPT, JSON);
-    if let Some(token) = outbound.bearer {
-        let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
-            .map_err(|_| TransportFault::NotSent("the token can't be sent".to_owned()))?;
-        bearer.set_sensitive(true);
-        request = request.header(AUTHORIZATION, bearer);
+    if let Some(proof) = outbound.proof.header()? {
+        request = request.header(AUTHORIZATION, proof);
     }
     for (name, value) in outbound.headers {
         request = request.header(*name, value);
     }
     if let Some(body) = outbound.body {
-        request = request.header(CONTENT_TYPE, JSON).body(body);
+        request = request.header(CONTENT_TYPE, outbound.content_type).body(body);
     }
     let answer = async {
         let response = request.send().await.map_err(fault)?;

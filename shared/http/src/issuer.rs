@@ -1,7 +1,7 @@
 //! The keys of the issuer of operators' tokens.
 
 use crate::Http;
-use crate::exchange::{Outbound, exchange};
+use crate::exchange::{JSON_TYPE, Outbound, Proof, exchange};
 use crate::target::target;
 use async_trait::async_trait;
 use ledger_engine::ports::{IssuerKeys, PortFault, PortResult};
@@ -28,8 +28,9 @@ impl IssuerKeys for HttpIssuer {
         let outbound = Outbound {
             method: Method::GET,
             url,
-            bearer: None,
+            proof: Proof::None,
             headers: &[],
+            content_type: JSON_TYPE,
             body: None,
             timeout_ms: KEYS_TIMEOUT_MS,
             body_max: KEYS_BODY_MAX,
@@ -40,7 +41,7 @@ impl IssuerKeys for HttpIssuer {
 }
 
 /// Scheme and host of an address, and its path.
-fn split(url: &str) -> (&str, &str) {
+pub(crate) fn split(url: &str) -> (&str, &str) {
     let begins = url.find("://").map_or(0, |at| at.saturating_add(3));
     let at = url.get(begins..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| begins.saturating_add(at));
     url.split_at_checked(at).unwrap_or((url, "/"))

@@ -1,4 +1,4 @@
-//! Requests to shops and books over HTTPS. The only crate that names `reqwest`.
+//! Requests to shops, books and providers' OAuth addresses over HTTPS. The only crate that names `reqwest`.
 //!
 //! Invariants:
 //! - A connection goes to an address that was checked: the resolver hands over checked addresses only, and a literal
@@ -11,6 +11,7 @@
 //! - No error, log line or `Debug` names a token, a body or a query.
 
 mod address;
+mod authority;
 mod book;
 mod exchange;
 mod issuer;
@@ -19,6 +20,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use authority::HttpAuthorities;
 pub use book::HttpBook;
 pub use issuer::HttpIssuer;
 pub use shop::HttpShop;
@@ -36,6 +38,9 @@ use std::time::Duration;
 pub const SHOP_BODY_MAX: usize = 4 * 1_024 * 1_024;
 /// Most bytes of a book's answer. A page of 100 documents has less than 1 MiB.
 pub const BOOK_BODY_MAX: usize = 4 * 1_024 * 1_024;
+/// Most bytes of an answer of a provider's OAuth addresses. Tokens have 4 KiB, a list of connections a few hundred
+/// bytes each.
+pub const AUTHORITY_BODY_MAX: usize = 256 * 1_024;
 /// Longest wait for a connection: name, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -138,6 +143,12 @@ impl Http {
     #[must_use]
     pub fn issuer(&self, keys_url: &str) -> HttpIssuer {
         HttpIssuer { http: self.clone(), keys_url: keys_url.to_owned() }
+    }
+
+    /// Requests to providers' OAuth addresses.
+    #[must_use]
+    pub fn authorities(&self) -> HttpAuthorities {
+        HttpAuthorities { http: self.clone() }
     }
 
     /// Requests to books.

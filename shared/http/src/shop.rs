@@ -1,6 +1,6 @@
 //! Requests to a shop: a fresh token each.
 
-use crate::exchange::{Outbound, exchange};
+use crate::exchange::{JSON_TYPE, Outbound, Proof, exchange};
 use crate::target::target;
 use crate::{Http, SHOP_BODY_MAX};
 use async_trait::async_trait;
@@ -34,8 +34,9 @@ impl Shop for HttpShop {
             Outbound {
                 method: if call.body.is_some() { Method::POST } else { Method::GET },
                 url,
-                bearer: Some(&token),
+                proof: Proof::Bearer(&token),
                 headers: &[],
+                content_type: JSON_TYPE,
                 body: call.body.clone(),
                 timeout_ms: call.timeout_ms,
                 body_max: SHOP_BODY_MAX,

@@ -1,5 +1,6 @@
 mod addresses;
 mod answers;
+mod authorities;
 mod connections;
 mod server;
 mod targets;

@@ -2,9 +2,14 @@
 //! seconds because DynamoDB's TTL reads it.
 
 mod agenda;
+mod grants;
 mod place;
 
 pub use agenda::AgendaRow;
+pub use grants::{
+    AppHostsRow, AppRow, AuthorityUserRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, OrganisationRow,
+    PendingConnectionRow,
+};
 pub use place::BindingPlaceRow;
 
 use serde::{Deserialize, Serialize};
@@ -425,9 +430,16 @@ pub struct BindingRow {
     pub settings_version: u32,
     /// When the book was connected: older documents are looked for first.
     pub connected_at: i64,
+    /// The organisation's name, as it was when it was connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organisation_name: Option<String>,
+    /// `live` or `sandbox`; live where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
 }
 
-/// A binding's token. Table `tenants`, `pk = binding#<id>`, `sk = token`.
+/// A binding's grant: its tokens and who is about to renew them. One without a refresh token was set by hand and is never
+/// renewed. Table `tenants`, `pk = binding#<id>`, `sk = token`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRow {
     /// Partition key.
@@ -440,6 +452,33 @@ pub struct TokenRow {
     pub access: SealedRow,
     /// Counts tokens.
     pub version: u32,
+    /// Until when the access token is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_until: Option<i64>,
+    /// The refresh token, sealed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<SealedRow>,
+    /// Until when it is good, where the provider says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_until: Option<i64>,
+    /// The scopes granted, as far as the provider tells them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// Who authorised, as the provider knows them (Xero's `xero_userid`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority_user: Option<String>,
+    /// Xero: the id of the connection to the organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_id: Option<String>,
+    /// When the tokens were fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refreshed_at: Option<i64>,
+    /// Who is fetching new ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_owner: Option<String>,
+    /// Until when nobody else does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<i64>,
 }
 
 /// A version of a binding's settings, never changed. Table `tenants`, `pk = binding#<id>`, `sk = settings#<version>`.
@@ -520,6 +559,45 @@ pub mod keys {
     #[must_use]
     pub fn agenda(at: i64, kind: &str, owner: &str) -> String {
         format!("{at:013}#{kind}#{owner}")
+    }
+
+    /// Sort key of an app.
+    pub const APP: &str = "app";
+    /// Sort key of an authorisation under way.
+    pub const STATE: &str = "state";
+    /// Sort key of a grant that waits for its confirmation.
+    pub const PENDING: &str = "pending";
+    /// Sort key of a connect link.
+    pub const LINK: &str = "link";
+
+    /// Partition key of the stack's app with a provider.
+    #[must_use]
+    pub fn app(provider: &str) -> String {
+        format!("app#{provider}")
+    }
+
+    /// Partition key of an authorisation under way, by the fingerprint of its state.
+    #[must_use]
+    pub fn oauth_state(fingerprint: &str) -> String {
+        format!("oauth#{fingerprint}")
+    }
+
+    /// Partition key of a connect link, by the fingerprint of its token.
+    #[must_use]
+    pub fn connect_link(fingerprint: &str) -> String {
+        format!("link#{fingerprint}")
+    }
+
+    /// Partition key of the bindings of a provider's user.
+    #[must_use]
+    pub fn authority_user(provider: &str, user: &str) -> String {
+        format!("authority#{provider}#{user}")
+    }
+
+    /// Sort key of a binding among those of a book or of a user.
+    #[must_use]
+    pub fn binding_of(tenant: &str, binding: &str) -> String {
+        format!("binding#{tenant}#{binding}")
     }
 
     /// Sort key of an attempt.

@@ -7,7 +7,7 @@ use ledger_engine::dialects::Reply;
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::*;
 use ledger_engine::wire::rows::*;
-use ledger_http::{HttpBook, HttpShop};
+use ledger_http::{HttpAuthorities, HttpBook, HttpShop};
 use secrecy::SecretString;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,7 +51,37 @@ forwarded!(Attempts {
     fn commit(commit: &Commit) -> Written;
     fn replace_run(seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> bool;
     fn shop_refuses(tenant: &str, now: i64) -> ();
-    fn needs_reconnect(tenant: &str, binding: &str) -> ();
+});
+forwarded!(GrantStore {
+    fn grant(binding: &str) -> Option<TokenRow>;
+    fn app(pk: &str) -> Option<AppRow>;
+    fn lease_grant(binding: &str, version: u32, owner: &str, now: i64, until: i64) -> GrantLeased;
+    fn save_grant(seen_version: u32, next: &TokenRow) -> bool;
+    fn release_grant(binding: &str, owner: &str) -> ();
+    fn needs_reconnect(tenant: &str, binding: &str, version: Option<u32>) -> bool;
+});
+forwarded!(ConnectStore {
+    fn put_app(seen_version: Option<u32>, app: &AppRow) -> bool;
+    fn put_oauth_state(state: &OAuthStateRow) -> ();
+    fn oauth_state(pk: &str) -> Option<OAuthStateRow>;
+    fn take_oauth_state(pk: &str, by: &str) -> bool;
+    fn put_link(link: &ConnectLinkRow) -> ();
+    fn link(pk: &str) -> Option<ConnectLinkRow>;
+    fn take_link(pk: &str, by: &str) -> bool;
+    fn put_pending(pending: &PendingConnectionRow) -> ();
+    fn pending(binding: &str) -> Option<PendingConnectionRow>;
+    fn remove_pending(binding: &str, id: &str) -> ();
+    fn book_bindings(book: &str) -> Vec<BookBindingRow>;
+    fn put_book_binding(row: &BookBindingRow) -> ();
+    fn user_bindings(provider: &str, user: &str) -> Vec<AuthorityUserRow>;
+    fn confirm(confirmation: &Confirmation) -> bool;
+    fn disconnect(tenant: &str, binding: &str) -> bool;
+    fn forget_grant(tenant: &str, provider: &str, grant: &TokenRow) -> bool;
+});
+forwarded!(Agenda {
+    fn agenda_due(now: i64, limit: usize) -> Vec<AgendaRow>;
+    fn agenda_put(row: &AgendaRow) -> ();
+    fn agenda_remove(row: &AgendaRow) -> ();
 });
 forwarded!(Pushes {
     fn chip(pk: &str) -> Option<ChipView>;
@@ -132,6 +162,22 @@ pub struct TripBook {
 impl Book for TripBook {
     async fn send(&self, call: &BookCall<'_>) -> Result<Reply, TransportFault> {
         self.trip.through("book.send", self.inner.send(call)).await
+    }
+}
+
+/// The way to providers' OAuth addresses behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripAuthorities {
+    /// The adapter.
+    pub inner: HttpAuthorities,
+    /// The tripwire.
+    pub trip: Arc<Trip>,
+}
+
+#[async_trait]
+impl Authorities for TripAuthorities {
+    async fn call(&self, call: &AuthorityCall<'_>) -> Result<Reply, TransportFault> {
+        self.trip.through("authorities.call", self.inner.call(call)).await
     }
 }
 

@@ -1,6 +1,8 @@
 //! A shop, a book, and Ledger between them.
 
-use crate::ports::{MemoryQueue, SeededChance, SimulatedClock, TripBook, TripShop, TripStore, TripVault};
+use crate::ports::{
+    MemoryQueue, SeededChance, SimulatedClock, TripAuthorities, TripBook, TripShop, TripStore, TripVault,
+};
 use crate::stack;
 use crate::trip::Trip;
 use anyhow::{Context, bail, ensure};
@@ -57,6 +59,8 @@ pub struct Ledger {
     pub to_shop: TripShop,
     /// The way to the book.
     pub to_book: TripBook,
+    /// The way to providers' OAuth addresses.
+    pub to_authorities: TripAuthorities,
     /// Time.
     pub clock: SimulatedClock,
     /// Chance.
@@ -106,6 +110,7 @@ impl Ledger {
             vault: &self.vault,
             shop: &self.to_shop,
             book: &self.to_book,
+            authorities: &self.to_authorities,
             clock: &self.clock,
             chance: &self.chance,
             memory: &memory,
@@ -148,6 +153,7 @@ impl Ledger {
             bells: &self.queue,
             vault: &self.vault,
             shop: &self.to_shop,
+            authorities: &self.to_authorities,
             clock: &self.clock,
             chance: &self.chance,
             memory: &memory,
@@ -307,6 +313,7 @@ impl World {
             queue: MemoryQueue::new(clock.clone(), Arc::clone(&trip)),
             to_shop: TripShop { inner: http.shop(), trip: Arc::clone(&trip) },
             to_book: TripBook { inner: http.book(), trip: Arc::clone(&trip) },
+            to_authorities: TripAuthorities { inner: http.authorities(), trip: Arc::clone(&trip) },
             chance: SeededChance::new(number),
             clock,
             timers,

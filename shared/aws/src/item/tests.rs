@@ -1,5 +1,5 @@
 use super::*;
-use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
+use ledger_wire::rows::{AppHostsRow, EvidenceRow, OrganisationRow, SealedRow, StepRow};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
@@ -256,6 +256,8 @@ fn binding() -> BindingRow {
         settings: settings(),
         settings_version: 7,
         connected_at: 1_800_000_000_000,
+        organisation_name: Some("Example Trading Ltd".to_owned()),
+        environment: Some("live".to_owned()),
     }
 }
 
@@ -266,6 +268,124 @@ fn token() -> TokenRow {
         v: ROW_VERSION,
         access: sealed("Yw=="),
         version: 3,
+        access_until: Some(1_800_000_300_000),
+        refresh: Some(sealed("cmVm")),
+        refresh_until: Some(1_802_678_400_000),
+        scopes: vec!["offline_access".to_owned(), "accounting.invoices".to_owned()],
+        authority_user: Some("user-1".to_owned()),
+        connection_id: Some("connection-1".to_owned()),
+        refreshed_at: Some(1_800_000_000_000),
+        lease_owner: Some("c-1".to_owned()),
+        lease_until: Some(1_800_000_090_000),
+    }
+}
+
+fn app() -> AppRow {
+    AppRow {
+        pk: keys::app("xero"),
+        sk: keys::APP.to_owned(),
+        v: ROW_VERSION,
+        provider: "xero".to_owned(),
+        client_id: "client".to_owned(),
+        secret: Some(sealed("c2Vj")),
+        version: 3,
+        environment: "live".to_owned(),
+        scopes: vec!["accounting.transactions".to_owned()],
+        dialect: Some("v2".to_owned()),
+        country: Some("gb".to_owned()),
+        hosts: Some(AppHostsRow {
+            authorize: "http://127.0.0.1:9/authorize".to_owned(),
+            token: "http://127.0.0.1:9/token".to_owned(),
+            revoke: Some("http://127.0.0.1:9/revoke".to_owned()),
+            api: "http://127.0.0.1:9".to_owned(),
+        }),
+        updated_at: 1_800_000_000_000,
+    }
+}
+
+fn oauth_state() -> OAuthStateRow {
+    OAuthStateRow {
+        pk: keys::oauth_state("5f"),
+        sk: keys::STATE.to_owned(),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        operator: "anna".to_owned(),
+        by_link: true,
+        verifier: Some(sealed("dmVy")),
+        browser: Some("6a".to_owned()),
+        redirect_uri: "https://ledger.example/oauth/callback".to_owned(),
+        taken_by: Some("c-1".to_owned()),
+        made_at: 1_800_000_000_000,
+        expires_at: 1_800_000_600,
+    }
+}
+
+fn pending_connection() -> PendingConnectionRow {
+    PendingConnectionRow {
+        pk: keys::of_binding("b-1"),
+        sk: keys::PENDING.to_owned(),
+        v: ROW_VERSION,
+        id: "p-1".to_owned(),
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        provider: "freeagent".to_owned(),
+        operator: "anna".to_owned(),
+        by_link: true,
+        environment: "live".to_owned(),
+        base_url: "https://api.freeagent.com".to_owned(),
+        dialect: Some("freeagent".to_owned()),
+        access: sealed("Yw=="),
+        access_until: Some(1_800_003_600_000),
+        refresh: Some(sealed("cmVm")),
+        refresh_until: Some(1_802_678_400_000),
+        scopes: vec!["full_access".to_owned()],
+        missing_scopes: vec!["accounting.payments".to_owned()],
+        authority_user: Some("user-1".to_owned()),
+        access_level: Some(8),
+        organisations: vec![OrganisationRow {
+            id: "7".to_owned(),
+            name: "Example Trading Ltd".to_owned(),
+            web_name: Some("example".to_owned()),
+            connection_id: Some("connection-1".to_owned()),
+        }],
+        made_at: 1_800_000_000_000,
+        expires_at: 1_800_604_800,
+    }
+}
+
+fn connect_link() -> ConnectLinkRow {
+    ConnectLinkRow {
+        pk: keys::connect_link("7b"),
+        sk: keys::LINK.to_owned(),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        operator: "anna".to_owned(),
+        taken_by: Some("c-1".to_owned()),
+        made_at: 1_800_000_000_000,
+        expires_at: 1_800_604_800,
+    }
+}
+
+fn book_binding() -> BookBindingRow {
+    BookBindingRow {
+        pk: keys::book("xero:1"),
+        sk: keys::binding_of("t-1", "b-1"),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        prefix: "A-".to_owned(),
+    }
+}
+
+fn authority_user() -> AuthorityUserRow {
+    AuthorityUserRow {
+        pk: keys::authority_user("xero", "user-1"),
+        sk: keys::binding_of("t-1", "b-1"),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
     }
 }
 
@@ -356,6 +476,12 @@ mod rows {
     row!(a_tenant, TenantRow, tenant);
     row!(a_binding, BindingRow, binding);
     row!(a_token, TokenRow, token);
+    row!(an_app, AppRow, app);
+    row!(an_authorisation, OAuthStateRow, oauth_state);
+    row!(a_pending_connection, PendingConnectionRow, pending_connection);
+    row!(a_connect_link, ConnectLinkRow, connect_link);
+    row!(a_binding_of_a_book, BookBindingRow, book_binding);
+    row!(a_binding_of_a_user, AuthorityUserRow, authority_user);
     row!(settings_of_a_binding, SettingsRow, settings_row);
     row!(a_lease, LeaseRow, lease);
     row!(an_attention, AttentionRow, attention);

@@ -1,7 +1,7 @@
 //! What the workers ask.
 
 use super::DynamoStore;
-use super::table::{Contended, One, Place, Table, Transacted, key};
+use super::table::{Contended, Place, Table, Transacted, key};
 use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
@@ -242,20 +242,5 @@ impl Attempts for DynamoStore {
     /// One TransactWriteItems.
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()> {
         self.shop_refused(tenant, now).await
-    }
-
-    /// One UpdateItem.
-    async fn needs_reconnect(&self, tenant: &str, binding: &str) -> PortResult<()> {
-        let mark = Write::update(
-            &self.tables.tenants,
-            key(&keys::tenant(tenant), Some(&keys::binding(binding))),
-            "SET #status = :needs_reconnect",
-        )
-        .only_if("#status = :active")
-        .with("needs_reconnect", text("needs_reconnect"))
-        .with("active", text("active"));
-        match self.one(mark).await? {
-            One::Done | One::Refused(_) => Ok(()),
-        }
     }
 }

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
-use ledger_wire::rows::{AttemptRow, BindingPlaceRow, BindingRow, SettingsRow, TenantRow, TokenRow, keys};
+use ledger_wire::rows::{
+    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, SettingsRow, TenantRow, TokenRow, keys,
+};
 
 /// Runs of one page.
 const PAGE_RUNS_MAX: usize = 100;
@@ -51,12 +53,24 @@ impl Operations for DynamoStore {
     /// One TransactWriteItems.
     async fn add_binding(&self, binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> PortResult<bool> {
         let item = to_item(binding)?;
-        let writes = vec![
+        let mut writes = vec![
             Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
             Write::put(&self.tables.tenants, to_item(&BindingPlaceRow::new(&binding.binding, &binding.tenant))?),
             Write::put(&self.tables.tenants, to_item(settings)?),
             Write::put(&self.tables.tenants, to_item(token)?),
         ];
+        if !binding.book.is_empty() {
+            // So that whoever connects another shop to the book knows of its numbers.
+            let row = BookBindingRow {
+                pk: keys::book(&binding.book),
+                sk: keys::binding_of(&binding.tenant, &binding.binding),
+                v: ROW_VERSION,
+                tenant: binding.tenant.clone(),
+                binding: binding.binding.clone(),
+                prefix: binding.settings.invoice_number_prefix.clone().unwrap_or_default(),
+            };
+            writes.push(Write::put(&self.tables.tenants, to_item(&row)?));
+        }
         Ok(match self.transact(writes, None, true).await? {
             Transacted::Done => true,
             Transacted::Refused(refusals) => refusals.into_iter().next().flatten().flatten() == Some(item),

@@ -1,8 +1,8 @@
 use crate::stack::{NOW, Stack, attempt, binding, claim, gather, run, tenant, want, xref};
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{
-    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Operations, PortFault, Progress, Sweeps, Tenants,
-    Written, XrefWrite,
+    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, GrantStore, Operations, PortFault, Progress,
+    Sweeps, Tenants, Written, XrefWrite,
 };
 use ledger_wire::rows::{AttentionRow, LeaseRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TokenRow, XrefRow, keys};
 
@@ -159,6 +159,7 @@ async fn an_attempt_reads_all_it_needs_at_once() {
         v: ROW_VERSION,
         access: SealedRow { ciphertext: "YQ==".to_owned(), version: 1 },
         version: 1,
+        ..TokenRow::default()
     };
     let settings = |version| SettingsRow {
         pk: keys::of_binding("b"),
@@ -467,12 +468,12 @@ async fn only_an_active_binding_comes_to_need_a_connection() {
         let row = ledger_wire::rows::BindingRow { status: status.to_owned(), ..binding("t", id) };
         let (settings, token) = crate::operations::settings_and_token(id);
         store.add_binding(&row, &settings, &token).await.unwrap();
-        store.needs_reconnect("t", id).await.unwrap();
+        assert_eq!(store.needs_reconnect("t", id, None).await, Ok(true));
         let tenancy = store.tenancy("t").await.unwrap().unwrap();
         let now = tenancy.bindings.iter().find(|binding| binding.binding == id).unwrap();
         assert_eq!(now.status, then);
     }
-    store.needs_reconnect("t", "none").await.unwrap();
+    assert_eq!(store.needs_reconnect("t", "none", None).await, Ok(true));
     assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings.len(), 4);
     stack.end().await;
 }

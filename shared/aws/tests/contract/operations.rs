@@ -19,6 +19,7 @@ pub(crate) fn settings_and_token(binding: &str) -> (SettingsRow, TokenRow) {
         v: ROW_VERSION,
         access: SealedRow { ciphertext: "YQ==".to_owned(), version: 1 },
         version: 1,
+        ..TokenRow::default()
     };
     (settings, token)
 }

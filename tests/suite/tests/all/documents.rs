@@ -2,6 +2,7 @@
 
 use anyhow::{Context, ensure};
 use ledger_engine::config::Timers;
+use ledger_engine::connect::oauth::CONNECT_CODES;
 use ledger_engine::domain::code::Code;
 use ledger_engine::domain::retry;
 use ledger_engine::domain::run::RunState;
@@ -154,6 +155,16 @@ fn every_code_is_explained_with_its_owner_and_remedy() -> anyhow::Result<()> {
     holds("docs/operating.md", &promise, "| `crashed` |", "| `crash` |")?;
     holds("docs/operating.md", &promise, "| `book_busy` | operator |", "| `book_busy` | merchant |")?;
     holds("docs/operating.md", &promise, "Report it with the run id, then retry.", "Retry.")
+}
+
+#[test]
+fn every_code_of_a_connection_is_explained() -> anyhow::Result<()> {
+    let promise = |text: &str| {
+        let wanted = CONNECT_CODES.iter().map(|(code, remedy)| ((*code).to_owned(), vec![(*remedy).to_owned()]));
+        Ok(rows_lack(section(text, "Connecting a book"), wanted))
+    };
+    holds("docs/operating.md", &promise, "| `prefix_needed` |", "| `prefix` |")?;
+    holds("docs/operating.md", &promise, "Ask for a new link: this one was opened before.", "Open it again.")
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod deployed;
 mod documents;
 mod doubt;
 mod functions;
+mod grants;
 mod money;
 mod outcomes;
 mod rings;
