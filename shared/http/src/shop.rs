@@ -54,8 +54,9 @@ impl Shop for HttpShop {
             Outbound {
                 method: Method::POST,
                 url: target(call.shop_url, call.path, &[], self.http.reach)?,
-                bearer: None,
+                proof: Proof::None,
                 headers: &[],
+                content_type: JSON_TYPE,
                 body: Some(call.body.expose_secret().to_owned()),
                 timeout_ms: call.timeout_ms,
                 body_max: SHOP_BODY_MAX,

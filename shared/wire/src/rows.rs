@@ -697,13 +697,6 @@ pub mod keys {
 
     /// Beginning of the sort keys of the bindings of a book, below the book's partition key.
     pub const BINDINGS_OF: &str = "binding#";
-
-    /// Sort key of a binding among those of a book.
-    #[must_use]
-    pub fn binding_of(tenant: &str, binding: &str) -> String {
-        format!("{BINDINGS_OF}{tenant}#{binding}")
-    }
-
     /// Partition key of a book's lease.
     #[must_use]
     pub fn book(book: &str) -> String {
