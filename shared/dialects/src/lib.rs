@@ -280,6 +280,12 @@ pub trait Dialect: Send + Sync {
     /// A fault where it is none.
     fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault>;
 
+    /// Where a person sees the document that an answer shows, where the answer says so itself: for a provider whose
+    /// pages can't be reached by the id that its API gives. Only an address of the provider's own counts.
+    fn web_address(&self, _reply: &Reply) -> Option<String> {
+        None
+    }
+
     /// Where a person sees a document in the provider's web pages; `None` where no address is known.
     fn link(&self, _kind: Kind, _provider_id: &str, _context: &Context) -> Option<String> {
         None

@@ -159,6 +159,10 @@ impl Dialect for Sage {
         reference::read_page(of, context, reply)
     }
 
+    fn web_address(&self, reply: &Reply) -> Option<String> {
+        reply::web_address(reply)
+    }
+
     fn classify(&self, reply: &Reply, writes: bool) -> Fault {
         reply::classify(reply, writes)
     }

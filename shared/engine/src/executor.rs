@@ -213,6 +213,20 @@ impl Executor<'_> {
         }
     }
 
+    /// Looks for a document that somebody else may have posted, and links what is found. Creates nothing.
+    ///
+    /// # Errors
+    /// What ends the attempt.
+    pub async fn looked_for(&mut self, wanted: &Wanted) -> Result<Option<Posted>, Ended> {
+        match self.resolve(wanted, None).await? {
+            Start::Fresh => Ok(None),
+            start @ (Start::Linked(_) | Start::Outdated(_)) => {
+                let epoch = self.row_of(wanted).map_or(1, |row| row.epoch.max(1));
+                self.carry_out(wanted, start, epoch, None).await.map(Some)
+            }
+        }
+    }
+
     /// What is left of an invoice or a credit note.
     ///
     /// # Errors
@@ -398,6 +412,10 @@ impl Executor<'_> {
                 Step::Done(posted) => {
                     self.in_doubt = false;
                     let theirs = matches!(start, Start::Fresh) && verdict != Some(Verdict::Applied);
+                    let shown = seen.iter().rev().find_map(|it| self.dialect.web_address(&it.reply));
+                    if let Some(address) = shown {
+                        self.stage_own(wanted, |row| row.web_address = Some(address.clone()));
+                    }
                     return self.arrived(wanted, posted, epoch, known_total, theirs).map(Some);
                 }
                 Step::Read(label, call) => match self.read(label, &call).await {
@@ -686,6 +704,14 @@ impl Executor<'_> {
         self.pending.push(XrefWrite { row, expect: Expect::AbsentOrOf(owner.to_owned()) });
     }
 
+    /// The address of a document's page, where a row keeps one.
+    #[must_use]
+    pub fn web_address_of(&self, provider_id: &str) -> Option<String> {
+        let pending = self.pending.iter().map(|write| &write.row);
+        let mut rows = pending.chain(self.xrefs.values()).filter(|row| row.provider_id.as_deref() == Some(provider_id));
+        rows.find_map(|row| row.web_address.clone())
+    }
+
     /// A row as it will be once the pending writes are done.
     #[must_use]
     pub fn current(&self, key: &str) -> Option<XrefRow> {
@@ -853,6 +879,7 @@ struct Named {
     number: Option<String>,
     contact: Option<String>,
     amount: Option<String>,
+    dated_on: Option<String>,
     company: bool,
 }
 
@@ -864,6 +891,16 @@ impl Named {
             Document::Refund(refund) => Some(refund.amount.to_string()),
             Document::StockMovement(movement) => Some(movement.quantity.to_string()),
             Document::Contact(_) | Document::Product(_) | Document::Invoice(_) | Document::CreditNote(_) => None,
+        };
+        let dated_on = match document {
+            Document::Payment(payment) => Some(payment.dated_on.to_string()),
+            Document::Allocation(allocation) => Some(allocation.dated_on.to_string()),
+            Document::Refund(refund) => Some(refund.dated_on.to_string()),
+            Document::StockMovement(_)
+            | Document::Contact(_)
+            | Document::Product(_)
+            | Document::Invoice(_)
+            | Document::CreditNote(_) => None,
         };
         let company = match document {
             Document::Contact(contact) => contact.company.is_some(),
@@ -879,6 +916,7 @@ impl Named {
             number: document.number().map(str::to_owned),
             contact: document.contact().map(str::to_owned),
             amount,
+            dated_on,
             company,
         }
     }
@@ -888,6 +926,9 @@ impl Named {
         row.contact.clone_from(&self.contact);
         if self.amount.is_some() {
             row.amount.clone_from(&self.amount);
+        }
+        if self.dated_on.is_some() {
+            row.dated_on.clone_from(&self.dated_on);
         }
         row.company = self.company;
     }

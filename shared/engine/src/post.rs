@@ -115,6 +115,8 @@ impl From<PortFault> for Outcome {
 pub(crate) struct Learnt {
     run: Option<RunRow>,
     xref: Option<String>,
+    web_address: Option<String>,
+    settles: Option<String>,
     settings_version: u32,
     pub(crate) steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
@@ -326,6 +328,11 @@ impl Post<'_> {
         };
         let result = carry.carry_out().await;
         learnt.steps.append(&mut executor.steps);
+        if let Ok(Done::Posted { posted, .. }) = &result {
+            learnt.web_address = executor.web_address_of(&posted.provider_id);
+            let invoice = learnt.xref.as_ref().filter(|_| event == Event::InvoicePaid);
+            learnt.settles = invoice.and_then(|key| executor.current(key)).and_then(|row| row.provider_id);
+        }
         learnt.pending = executor.pending;
         learnt.in_doubt = executor.in_doubt;
         Ok(match result? {
@@ -449,6 +456,8 @@ impl Post<'_> {
         let now = self.clock.now_ms();
         let mut base = run.clone();
         base.xref = learnt.xref.clone().or(base.xref);
+        base.web_address = learnt.web_address.clone().or(base.web_address);
+        base.settles = learnt.settles.clone().or(base.settles);
         base.pinned_settings = learnt.in_doubt.then_some(learnt.settings_version).filter(|version| *version > 0);
         match outcome {
             Outcome::Succeeded { posted, left_open } => EndOf {

@@ -96,6 +96,12 @@ pub struct RunRow {
     /// The document's human reference in the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_reference: Option<String>,
+    /// Address of the document's page for people, where the provider's answer named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_address: Option<String>,
+    /// Payments: the invoice's id in the book, whose page shows them where they have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles: Option<String>,
     /// Key of the row in `entity_xref` of what the run is about, once an attempt has worked it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xref: Option<String>,
@@ -331,6 +337,13 @@ pub struct XrefRow {
     /// the quantity. Products: the shop's stock that was last brought to the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// Address of the document's page for people, where the provider's answer named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_address: Option<String>,
+    /// Payments, allocations and refunds: the date that the create named (`2026-03-31`), kept for its repetitions: another
+    /// run may bring it to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dated_on: Option<String>,
     /// Contacts and products: true where it was in the book before us. It is never overwritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,

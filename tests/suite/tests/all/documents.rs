@@ -192,6 +192,7 @@ fn every_setting_is_explained() -> anyhow::Result<()> {
         store_filter: vec![1],
         sync_products: Some(true),
         sync_stock: Some(true),
+        sync_adopted_stock: Some(true),
         book_country: Some("GB".to_owned()),
         sales_tax_registered: Some(true),
         tax_map: vec![TaxRuleV1::default()],

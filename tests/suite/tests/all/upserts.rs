@@ -1,8 +1,10 @@
 //! Customers and products: made, brought up to date, left alone.
 
 use anyhow::{Context, ensure};
-use ledger_suite::world::{Spoken, World, WorldOptions};
+use ledger_engine::wire::settings::SettingsV1;
+use ledger_suite::world::{Other, Spoken, World, WorldOptions};
 use ledger_world::book::Seed;
+use ledger_world::sage::{SageSeed, ledger_account};
 use ledger_world::shop::{Address, CustomerEdit, CustomerSpec, ItemSpec, OrderSpec, ProductSpec};
 use serde_json::json;
 
@@ -179,4 +181,42 @@ async fn stock_moves_towards_the_shops() -> anyhow::Result<()> {
     let book = world.holds();
     ensure!(book.products.len() == 1 && book.stock_movements.len() == 2, "{book:?}");
     world.is_clean()
+}
+
+/// Somebody else counts what was in the book before us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stock_of_an_adopted_product_moves_only_where_the_merchant_says_so() -> anyhow::Result<()> {
+    type Change = fn(&mut SettingsV1);
+    let left_alone: Change = |settings| {
+        settings.sync_products = Some(true);
+        settings.sync_stock = Some(true);
+    };
+    let moved: Change = |settings| {
+        settings.sync_products = Some(true);
+        settings.sync_stock = Some(true);
+        settings.sync_adopted_stock = Some(true);
+    };
+    for (settings, code, stock) in [(left_alone, Some("stock_left_alone"), "0"), (moved, None, "118")] {
+        let options = WorldOptions { spoken: Spoken::Sage, settings: Some(settings), ..WorldOptions::default() };
+        let Some(world) = World::start(options).await? else { return Ok(()) };
+        let Some(Other::Sage(book)) = &world.other else { anyhow::bail!("not Sage") };
+        book.seeds(&SageSeed {
+            stock_items: vec![json!({
+                "item_code": "MUG",
+                "description": "The bookkeeper's mug",
+                "sales_ledger_account_id": ledger_account(4_000),
+                "purchase_ledger_account_id": ledger_account(5_000),
+            })],
+            ..SageSeed::default()
+        })?;
+        let mug = world.shop.saves_product(ProductSpec::simple("MUG", "Mug", "15.99").stocked(118));
+        world.settles().await?;
+        world.ended("product.upserted", mug, "succeeded", code).await?;
+        let book = world.holds();
+        let shown = book.products.first().and_then(|product| product.stock.clone());
+        ensure!(book.products.len() == 1 && shown.as_deref() == Some(stock), "{book:?}");
+        ensure!(book.stock_movements.len() == usize::from(code.is_none()), "{book:?}");
+        world.is_clean()?;
+    }
+    Ok(())
 }
