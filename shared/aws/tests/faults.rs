@@ -9,8 +9,8 @@ use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
     Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, Operations, Outgoing,
-    PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Revisit, Revisited, SealContext, Sweeps,
-    Tenants, Vault, Written, XrefWrite,
+    PortFault, PortResult, Progress, PushWant, Pushes, Queue, QueueName, Release, Revisit, Revisited, SealContext,
+    Sweeps, Tenants, Vault, Written, XrefWrite,
 };
 use ledger_wire::rows::{
     AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, XrefRow,
@@ -217,7 +217,7 @@ fn commit() -> Commit {
         xrefs: vec![xref_write("x")],
         push: Some(want()),
         attempt: AttemptRow { pk: keys::run("r"), sk: keys::attempt(1), v: ROW_VERSION, ..AttemptRow::default() },
-        release: Some("b".to_owned()),
+        release: Some(Release { book: "b".to_owned(), pace: None }),
     }
 }
 

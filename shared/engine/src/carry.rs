@@ -536,7 +536,8 @@ impl Carry<'_, '_> {
         let posted = self.updated(&wanted).await?;
         if quantity.is_some() {
             // Somebody else counts the stock of what was in the book before us, unless the merchant says otherwise.
-            let theirs = self.executor.speaking(&self.keys.product).is_some_and(|row| row.adopted);
+            let theirs =
+                self.executor.speaking(&self.keys.product).is_some_and(|row| row.adopted && !row.found_in_doubt);
             if theirs && !self.settings.policy.sync_adopted_stock {
                 return Ok(Done::Posted { posted, left_open: Some(Code::StockLeftAlone) });
             }

@@ -6,6 +6,7 @@
 //! knows keys, the same bytes under the same key may be sent again instead of being looked for.
 
 use crate::config::milliseconds;
+use crate::pace::Pace;
 use crate::ports::{BookCall, Expect, PortFault, Progress, TransportFault, Written, XrefWrite};
 use crate::post::Post;
 use crate::tenants::access_token_context;
@@ -101,6 +102,17 @@ enum Verdict {
     Applied,
 }
 
+/// Where a contact or product that is in the book comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A create of ours, or the row says so already.
+    Known,
+    /// It was there without any create of ours.
+    Theirs,
+    /// It was there when a create of ours was in doubt: most likely it is that one.
+    InDoubt,
+}
+
 /// One attempt's dealings with a book.
 pub struct Executor<'a> {
     /// Ports and timers.
@@ -139,6 +151,10 @@ pub struct Executor<'a> {
     pub steps: Vec<StepRow>,
     /// True once a reservation is left in doubt.
     pub in_doubt: bool,
+    /// How fast the book was asked lately.
+    pub pace: Pace,
+    /// True once the index of contacts is up to date.
+    pub indexed: bool,
 }
 
 impl Executor<'_> {
@@ -148,6 +164,9 @@ impl Executor<'_> {
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
         let there = self.row_of(wanted);
+        if there.as_ref().is_none_or(|row| row.state != "linked") {
+            self.look_up(wanted).await?;
+        }
         let start = match there.as_ref().map(|row| row.state.as_str()) {
             Some("linked") => {
                 let row = there.clone().unwrap_or_default();
@@ -218,6 +237,7 @@ impl Executor<'_> {
     /// # Errors
     /// What ends the attempt.
     pub async fn looked_for(&mut self, wanted: &Wanted) -> Result<Option<Posted>, Ended> {
+        self.look_up(wanted).await?;
         match self.resolve(wanted, None).await? {
             Start::Fresh => Ok(None),
             start @ (Start::Linked(_) | Start::Outdated(_)) => {
@@ -332,6 +352,7 @@ impl Executor<'_> {
                 // Ours or not: who can't tell does not overwrite it.
                 self.stage_own(wanted, |row| {
                     row.adopted = true;
+                    row.found_in_doubt |= row.doubtful;
                     if row.state.is_empty() {
                         "find_first".clone_into(&mut row.state);
                     }
@@ -411,12 +432,19 @@ impl Executor<'_> {
             match step {
                 Step::Done(posted) => {
                     self.in_doubt = false;
-                    let theirs = matches!(start, Start::Fresh) && verdict != Some(Verdict::Applied);
+                    let origin = match (&start, verdict) {
+                        (Start::Fresh, Some(Verdict::InDoubt)) => Origin::InDoubt,
+                        (Start::Fresh, None) if self.is_still_doubtful(wanted) => Origin::InDoubt,
+                        (Start::Fresh, None | Some(Verdict::NotApplied)) => Origin::Theirs,
+                        (Start::Fresh, Some(Verdict::Applied)) | (Start::Linked(_) | Start::Outdated(_), _) => {
+                            Origin::Known
+                        }
+                    };
                     let shown = seen.iter().rev().find_map(|it| self.dialect.web_address(&it.reply));
                     if let Some(address) = shown {
                         self.stage_own(wanted, |row| row.web_address = Some(address.clone()));
                     }
-                    return self.arrived(wanted, posted, epoch, known_total, theirs).map(Some);
+                    return self.arrived(wanted, posted, epoch, known_total, origin).map(Some);
                 }
                 Step::Read(label, call) => match self.read(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
@@ -440,6 +468,12 @@ impl Executor<'_> {
                     }
                     epoch = next_epoch;
                     creates = creates.saturating_add(1);
+                    if let Err(ended) = self.in_time(WRITE_TIMEOUT_MS).await {
+                        return Err(match ended {
+                            Ended::Fault(fault) => self.faulted(wanted, epoch, verdict, &seen, fault),
+                            ended @ (Ended::Held(_) | Ended::Lost) => ended,
+                        });
+                    }
                     self.enough_time_to_write()?;
                     self.reserve(wanted, epoch, &call, repeated).await?;
                     self.in_doubt = true;
@@ -504,7 +538,7 @@ impl Executor<'_> {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
                 if let Some(posted) = created {
                     self.in_doubt = false;
-                    self.stage_posted(wanted, &posted, "created", epoch, false);
+                    self.stage_posted(wanted, &posted, "created", epoch, Origin::Known);
                 }
             }
         }
@@ -518,7 +552,7 @@ impl Executor<'_> {
         mut posted: Posted,
         epoch: u32,
         known_total: Option<&str>,
-        theirs: bool,
+        origin: Origin,
     ) -> Result<Posted, Ended> {
         if posted.total.is_none() {
             posted.total = known_total.and_then(|text| Amount::parse(text).ok());
@@ -527,17 +561,16 @@ impl Executor<'_> {
             && let Some(total) = posted.total
             && total != expected
         {
-            self.stage_posted(wanted, &posted, "created", epoch, theirs);
+            self.stage_posted(wanted, &posted, "created", epoch, origin);
             return Err(
                 Fault::refused(Code::TotalMismatch, format!("the book shows {total}, the shop {expected}")).into()
             );
         }
-        self.stage_posted(wanted, &posted, "linked", epoch, theirs);
+        self.stage_posted(wanted, &posted, "linked", epoch, origin);
         Ok(posted)
     }
 
-    /// `theirs` is true where the document was in the book without any create of ours.
-    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, theirs: bool) {
+    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, origin: Origin) {
         let kind = wanted.document.kind();
         let named = Named::by(&wanted.document);
         if let Some(step) = self.steps.last_mut() {
@@ -552,7 +585,8 @@ impl Executor<'_> {
             row.reference.clone_from(&posted.reference);
             row.total = posted.total.map(|total| total.to_string());
             named.note(row);
-            row.adopted |= theirs && !kind.is_money();
+            row.adopted |= origin != Origin::Known && !kind.is_money();
+            row.found_in_doubt |= origin == Origin::InDoubt && !kind.is_money();
         });
         if let Some(source) = &wanted.source {
             self.stage_source(wanted, posted, source);
@@ -589,6 +623,7 @@ impl Executor<'_> {
                 row.source_hash = None;
                 row.doubtful = false;
                 row.adopted = false;
+                row.found_in_doubt = false;
                 row.epoch = row.epoch.saturating_add(1);
                 self.stage(row);
             }
@@ -760,6 +795,26 @@ impl Executor<'_> {
         self.pending.push(XrefWrite { row, expect });
     }
 
+    /// Waits until the book may be asked again, as far as there is time for it and for the call.
+    async fn in_time(&self, timeout_ms: u64) -> Result<(), Ended> {
+        let now = self.post.clock.now_ms();
+        let wait = self.pace.wait_ms(now);
+        if wait == 0 {
+            return Ok(());
+        }
+        let needed = i64::try_from(wait.saturating_add(timeout_ms)).unwrap_or(i64::MAX).saturating_add(CALL_MARGIN_MS);
+        if self.deadline.saturating_sub(now) < needed {
+            return Err(Fault::later(
+                Code::BookRateLimited,
+                Some(wait.div_ceil(1_000)),
+                "the book has been asked as often as it allows in a minute",
+            )
+            .into());
+        }
+        self.post.clock.sleep_ms(wait).await;
+        Ok(())
+    }
+
     fn enough_time_to_write(&self) -> Result<(), Ended> {
         let needed = i64::try_from(WRITE_TIMEOUT_MS).unwrap_or(i64::MAX).saturating_add(CALL_MARGIN_MS);
         if self.deadline.saturating_sub(self.post.clock.now_ms()) < needed {
@@ -768,8 +823,9 @@ impl Executor<'_> {
         Ok(())
     }
 
-    async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
+    pub(crate) async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
         self.unlock().await?;
+        self.in_time(READ_TIMEOUT_MS).await?;
         let left = self.deadline.saturating_sub(self.post.clock.now_ms()).saturating_sub(CALL_MARGIN_MS);
         let timeout = u64::try_from(left).unwrap_or_default().min(READ_TIMEOUT_MS);
         if timeout == 0 {
@@ -786,7 +842,8 @@ impl Executor<'_> {
 
     /// A change may be repeated, so that no answer means: later.
     async fn change(&mut self, label: &'static str, call: &Call) -> Result<Reply, Fault> {
-        match self.enough_time_to_write() {
+        let in_time = self.in_time(WRITE_TIMEOUT_MS).await;
+        match in_time.and_then(|()| self.enough_time_to_write()) {
             Ok(()) => {}
             Err(Ended::Fault(fault)) => return Err(fault),
             Err(Ended::Held(_) | Ended::Lost) => return Err(Fault::broken(Code::Unexpected, "time cannot be lost")),
@@ -835,12 +892,17 @@ impl Executor<'_> {
         let Some(token) = &self.token else {
             return Err(TransportFault::NotSent("the access token is not open".to_owned()));
         };
+        self.pace.called(began);
         let result =
             self.post.book.send(&BookCall { base_url: &self.context.base_url, token, call, writes, timeout_ms }).await;
+        let ended = self.post.clock.now_ms();
+        if let Ok(reply) = &result {
+            self.pace.answered(reply, ended);
+        }
         self.steps.push(StepRow {
             label: label.to_owned(),
             at_ms: began.saturating_sub(self.started_at),
-            took_ms: self.post.clock.now_ms().saturating_sub(began),
+            took_ms: ended.saturating_sub(began),
             status: result.as_ref().ok().map(|reply| reply.status),
             bytes_hash: writes.then(|| hash_of(call)),
             ..StepRow::default()

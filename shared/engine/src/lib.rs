@@ -3,12 +3,14 @@
 pub mod batch;
 pub mod carry;
 pub mod config;
+mod contact_index;
 pub mod edges;
 pub mod executor;
 mod fetch;
 pub mod ingest;
 pub mod jwt;
 pub mod operate;
+pub mod pace;
 pub mod plan;
 pub mod ports;
 pub mod post;
@@ -16,6 +18,7 @@ pub mod push;
 pub mod shop;
 pub mod signin;
 pub mod sweep;
+pub mod tally;
 pub mod tenants;
 pub mod worker;
 

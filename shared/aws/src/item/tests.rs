@@ -1,5 +1,5 @@
 use super::*;
-use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
+use ledger_wire::rows::{CallsRow, ContactIndexRow, EvidenceRow, PaceRow, SealedRow, StepRow};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
@@ -228,9 +228,16 @@ fn xref() -> XrefRow {
         dated_on: Some("2026-03-31".to_owned()),
         web_address: Some("https://accounting.sageone.com/invoicing/sales_invoices/1".to_owned()),
         adopted: true,
+        found_in_doubt: true,
         company: true,
         source_hash: Some("01fe".to_owned()),
         source_updated_at: Some(1_800_000_000_003),
+        index: Some(ContactIndexRow {
+            contacts: vec!["c-1".to_owned()],
+            cursor: Some("7".to_owned()),
+            began_at: Some(1_800_000_000_004),
+            whole_at: Some(1_800_000_000_005),
+        }),
         updated_at: 1_800_000_000_002,
     }
 }
@@ -294,6 +301,7 @@ fn lease() -> LeaseRow {
         claim: "c-1".to_owned(),
         until: 1_800_000_000_000,
         taken_at: 1_800_000_000_001,
+        pace: PaceRow { calls: vec![CallsRow { slot: 360_000_000, count: 4 }], closed_until: Some(1_800_000_000_002) },
     }
 }
 
