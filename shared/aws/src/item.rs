@@ -66,6 +66,12 @@ pub(crate) fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
 }
 
+/// Part of a row as a value.
+pub(crate) fn to_value<T: Serialize>(part: &T) -> PortResult<AttributeValue> {
+    serde_dynamo::aws_sdk_dynamodb_1::to_attribute_value(part)
+        .map_err(|_| PortFault::Inconsistent("part of a row can't be written".to_owned()))
+}
+
 /// The text of an attribute; empty where there is none.
 pub(crate) fn text_of(item: &Item, name: &str) -> String {
     item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default()

@@ -5,6 +5,7 @@ use ledger_domain::identity::Event;
 use ledger_engine::config::Timers;
 use ledger_engine::ports::{Authorities, Book, Shop};
 use ledger_engine::signin::Issuer;
+use ledger_engine::tally::Tally;
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::worker::Worker;
 use std::io::Write;
@@ -65,6 +66,9 @@ pub fn worker(
         chance: Box::new(SystemChance),
         timers: Timers::from_lookup(&environment)?,
         memory: TenantMemory::default(),
+        tally: Tally::default(),
+        stack: environment("LEDGER_STACK").unwrap_or_default(),
+        print: print_line,
     })
 }
 

@@ -10,7 +10,8 @@ use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
     Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore, Heard,
     KeyUse, ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant,
-    Pushes, Queue, QueueName, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written, XrefWrite,
+    Pushes, Queue, QueueName, Release, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written,
+    XrefWrite,
 };
 use ledger_wire::rows::{
     AgendaRow, AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow,
@@ -218,7 +219,7 @@ fn commit() -> Commit {
         push: Some(want()),
         order: None,
         attempt: AttemptRow { pk: keys::run("r"), sk: keys::attempt(1), v: ROW_VERSION, ..AttemptRow::default() },
-        release: Some("b".to_owned()),
+        release: Some(Release { book: "b".to_owned(), pace: None }),
     }
 }
 

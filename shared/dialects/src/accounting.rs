@@ -165,12 +165,15 @@ impl Dialect for Accounting {
     fn link(&self, kind: Kind, provider_id: &str, context: &Context) -> Option<String> {
         let id = text::guid(provider_id)?;
         let short_code = context.web_name.as_deref().filter(|code| text::is_short_code(code))?;
-        // Xero API docs, deep link to Xero.
+        // Xero API docs, deep link to Xero: invoices, credit notes, contacts and payments have addresses, items and
+        // allocations none. The page of a payment, of one for a credit note too, takes its id as a bank transaction's (Xero's
+        // own MCP server, `src/consts/deeplinks.ts`).
         let page = match kind {
             Kind::Invoice => format!("/AccountsReceivable/View.aspx?InvoiceID={id}"),
             Kind::CreditNote => format!("/AccountsReceivable/ViewCreditNote.aspx?creditNoteID={id}"),
             Kind::Contact => format!("/Contacts/View/{id}"),
-            Kind::Product | Kind::Payment | Kind::Allocation | Kind::Refund | Kind::StockMovement => return None,
+            Kind::Payment | Kind::Refund => format!("/Bank/ViewTransaction.aspx?bankTransactionID={id}"),
+            Kind::Product | Kind::Allocation | Kind::StockMovement => return None,
         };
         Some(format!("https://go.xero.com/organisationlogin/default.aspx?shortcode={short_code}&redirecturl={page}"))
     }

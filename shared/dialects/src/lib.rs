@@ -3,6 +3,7 @@
 //! Invariants: nothing here is async, performs I/O, reads a clock, sees a token or knows a host. A dialect is a reducer
 //! over labelled replies: given a document and the replies so far it names the next step. Same arguments, same answer.
 
+use jiff::Timestamp;
 use ledger_domain::book::BookRules;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
@@ -149,6 +150,9 @@ pub struct Context {
     pub country: Option<String>,
     /// True where the organisation is registered for sales tax.
     pub sales_tax_registered: bool,
+    /// What the index of the book's contacts knows of the address that is looked for: ids of contacts that have it, or had
+    /// it. `None` where there is no index.
+    pub contacts: Option<Vec<String>>,
     /// What the provider's web pages know the organisation by: Xero's short code, FreeAgent's subdomain.
     pub web_name: Option<String>,
 }
@@ -286,6 +290,17 @@ pub trait Dialect: Send + Sync {
             Purpose::Lines | Purpose::Purchases => Choice::all(Reference::Accounts),
             Purpose::Payments => Choice::all(Reference::BankAccounts),
         })
+    }
+
+    /// The cursor of the first page of what has changed since a moment; `None` where the provider does not say.
+    fn since(&self, _of: Reference, _moment: Timestamp) -> Option<String> {
+        None
+    }
+
+    /// Where a person sees the document that an answer shows, where the answer says so itself: for a provider whose
+    /// pages can't be reached by the id that its API gives. Only an address of the provider's own counts.
+    fn web_address(&self, _reply: &Reply) -> Option<String> {
+        None
     }
 
     /// Where a person sees a document in the provider's web pages; `None` where no address is known.

@@ -168,6 +168,10 @@ impl Dialect for Sage {
         }
     }
 
+    fn web_address(&self, reply: &Reply) -> Option<String> {
+        reply::web_address(reply)
+    }
+
     fn classify(&self, reply: &Reply, writes: bool) -> Fault {
         reply::classify(reply, writes)
     }

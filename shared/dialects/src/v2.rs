@@ -8,6 +8,7 @@
 //! decimal; of a reply nothing is decoded that isn't needed.
 
 use crate::{Call, Context, Dialect, Labelled, Method, Profile, Replay, Reply, Start, Step, Support};
+use jiff::Timestamp;
 use ledger_domain::book::{BookRules, ExchangeRates, Rounding, TaxRounding};
 use ledger_domain::code::Code;
 use ledger_domain::document::{Balance, Document, Kind, Posted};
@@ -269,6 +270,10 @@ impl Dialect for Family {
 
     /// FreeAgent shows invoices and contacts under the organisation's own subdomain, by the number at the end of their
     /// URL. Where it shows other kinds is not documented.
+    fn since(&self, of: Reference, moment: Timestamp) -> Option<String> {
+        lists::since(of, moment)
+    }
+
     fn link(&self, kind: Kind, provider_id: &str, context: &Context) -> Option<String> {
         let (api, domain) = self.house.web?;
         let collection = match kind {

@@ -109,6 +109,8 @@ codes! {
     ProductTypeNotSupported = "PRODUCT_TYPE_NOT_SUPPORTED", Merchant, "Nothing to do: composite products are sold as their parts. Another type can be named in item_types.";
     /// Policy leaves products out.
     ProductsNotSynced = "products_not_synced", Merchant, "Nothing to do. To include products, set sync_products and resync.";
+    /// The product was in the book before us, and so was its stock.
+    StockLeftAlone = "stock_left_alone", Merchant, "The product was in the book before Ledger, so its stock was left alone. To bring it to the shop's, set sync_adopted_stock and resync.";
     /// The buyer is one of many under the consolidated contact.
     ContactConsolidated = "contact_consolidated", Merchant, "Nothing to do: consolidation puts this buyer's documents under one contact for all.";
     /// A later version of the same thing is in the book.

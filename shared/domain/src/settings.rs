@@ -115,6 +115,8 @@ pub struct Policy {
     pub sync_products: bool,
     /// Their stock goes too, where the book keeps stock.
     pub sync_stock: bool,
+    /// The stock of products that were in the book before us goes too.
+    pub sync_adopted_stock: bool,
 }
 
 impl Default for Policy {
@@ -127,6 +129,7 @@ impl Default for Policy {
             store_filter: Vec::new(),
             sync_products: false,
             sync_stock: false,
+            sync_adopted_stock: false,
         }
     }
 }
@@ -176,8 +179,24 @@ pub struct Override {
     pub store: Option<u32>,
     /// As [`Settings::income_category`].
     pub income_category: Option<String>,
+    /// Asked before [`Settings::item_type_categories`].
+    pub item_type_categories: BTreeMap<String, String>,
     /// As [`Settings::shipping_category`].
     pub shipping_category: Option<String>,
+    /// As [`Settings::adjustment_refund_category`].
+    pub adjustment_refund_category: Option<String>,
+    /// As [`Settings::adjustment_fee_category`].
+    pub adjustment_fee_category: Option<String>,
+    /// As [`Settings::gift_card_category`].
+    pub gift_card_category: Option<String>,
+    /// As [`Settings::other_charges_category`].
+    pub other_charges_category: Option<String>,
+    /// As [`Settings::rounding_category`].
+    pub rounding_category: Option<String>,
+    /// As [`Settings::rounding_limit`].
+    pub rounding_limit: Option<Decimal>,
+    /// As [`Settings::purchase_category`].
+    pub purchase_category: Option<String>,
     /// Asked before [`Settings::tax_map`].
     pub tax_map: Vec<TaxRule>,
     /// As [`Settings::default_tax_code`].
@@ -263,6 +282,14 @@ impl Settings {
         Place { settings: self, website_id, overrides: [of_store, of_website] }
     }
 
+    /// True where lines are posted by the item type of their SKU: then it is worth looking up.
+    #[must_use]
+    pub fn needs_item_types(&self) -> bool {
+        !self.item_type_categories.is_empty()
+            || !self.supply_by_product_type.is_empty()
+            || self.overrides.iter().any(|it| !it.item_type_categories.is_empty())
+    }
+
     /// Base currency of a website.
     #[must_use]
     pub fn base_currency(&self, website_id: u32) -> &Currency {
@@ -332,20 +359,72 @@ impl<'a> Place<'a> {
         self.overrides.into_iter().flatten()
     }
 
-    /// Category of an item line, by the item type that its SKU is known to have.
+    /// What the overrides name first, else the settings. Every account goes through here.
+    fn named<T: ?Sized>(
+        self,
+        of_override: impl Fn(&'a Override) -> Option<&'a T>,
+        of_settings: impl FnOnce(&'a Settings) -> Option<&'a T>,
+    ) -> Option<&'a T> {
+        self.overrides().find_map(of_override).or_else(|| of_settings(self.settings))
+    }
+
+    /// Category of an item line: by the item type that its SKU is known to have, in every place, before the place's own.
     #[must_use]
     pub fn income_category(self, item_type: Option<&str>) -> &'a str {
-        item_type
-            .and_then(|item_type| self.settings.item_type_categories.get(item_type))
-            .or_else(|| self.overrides().find_map(|it| it.income_category.as_ref()))
-            .or_else(|| self.settings.income_categories.get(&self.website_id))
+        let of_item_type = item_type.and_then(|item_type| {
+            self.named(|it| it.item_type_categories.get(item_type), |it| it.item_type_categories.get(item_type))
+        });
+        of_item_type
+            .or_else(|| self.named(|it| it.income_category.as_ref(), |it| it.income_categories.get(&self.website_id)))
             .unwrap_or(&self.settings.income_category)
     }
 
     /// Category of the shipping line.
     #[must_use]
     pub fn shipping_category(self) -> &'a str {
-        self.overrides().find_map(|it| it.shipping_category.as_ref()).unwrap_or(&self.settings.shipping_category)
+        self.named(|it| it.shipping_category.as_deref(), |it| Some(&it.shipping_category)).unwrap_or_default()
+    }
+
+    /// Category of what is refunded beyond the rows, where one is named.
+    #[must_use]
+    pub fn adjustment_refund_category(self) -> Option<&'a str> {
+        self.named(|it| it.adjustment_refund_category.as_deref(), |it| it.adjustment_refund_category.as_deref())
+    }
+
+    /// Category of what is kept of a refund, where one is named.
+    #[must_use]
+    pub fn adjustment_fee_category(self) -> Option<&'a str> {
+        self.named(|it| it.adjustment_fee_category.as_deref(), |it| it.adjustment_fee_category.as_deref())
+    }
+
+    /// Category of gift cards and store credit, where one is named.
+    #[must_use]
+    pub fn gift_card_category(self) -> Option<&'a str> {
+        self.named(|it| it.gift_card_category.as_deref(), |it| it.gift_card_category.as_deref())
+    }
+
+    /// Category of other charges, where one is named.
+    #[must_use]
+    pub fn other_charges_category(self) -> Option<&'a str> {
+        self.named(|it| it.other_charges_category.as_deref(), |it| it.other_charges_category.as_deref())
+    }
+
+    /// Category of the rounding line, where one is named.
+    #[must_use]
+    pub fn rounding_category(self) -> Option<&'a str> {
+        self.named(|it| it.rounding_category.as_deref(), |it| it.rounding_category.as_deref())
+    }
+
+    /// The most that a rounding line may carry, in the document's currency.
+    #[must_use]
+    pub fn rounding_limit(self) -> Decimal {
+        self.overrides().find_map(|it| it.rounding_limit).unwrap_or(self.settings.rounding_limit)
+    }
+
+    /// Account for purchases of products, where one is named.
+    #[must_use]
+    pub fn purchase_category(self) -> Option<&'a str> {
+        self.named(|it| it.purchase_category.as_deref(), |it| it.purchase_category.as_deref())
     }
 
     /// The tax maps in the order in which they are asked.
@@ -356,8 +435,7 @@ impl<'a> Place<'a> {
     /// The tax code of untaxed lines that no rule names.
     #[must_use]
     pub fn default_tax_code(self) -> Option<&'a str> {
-        let named = self.overrides().find_map(|it| it.default_tax_code.as_deref());
-        named.or(self.settings.default_tax_code.as_deref())
+        self.named(|it| it.default_tax_code.as_deref(), |it| it.default_tax_code.as_deref())
     }
 
     /// The book's tax code of a rate: the destination's own rule before the one for every country. The default serves
@@ -405,14 +483,12 @@ impl<'a> Place<'a> {
     /// The entry for a payment method, an explicit *leave it to a person* included.
     #[must_use]
     pub fn payment_method(self, method: &str) -> Option<Option<&'a str>> {
-        let entry = self.overrides().find_map(|it| it.payment_methods.get(method));
-        entry.or_else(|| self.settings.payment_methods.get(method)).map(Option::as_deref)
+        self.named(|it| it.payment_methods.get(method), |it| it.payment_methods.get(method)).map(Option::as_deref)
     }
 
     /// The bank account of methods that are not named.
     #[must_use]
     pub fn default_bank_account(self) -> Option<&'a str> {
-        let named = self.overrides().find_map(|it| it.default_bank_account.as_deref());
-        named.or(self.settings.default_bank_account.as_deref())
+        self.named(|it| it.default_bank_account.as_deref(), |it| it.default_bank_account.as_deref())
     }
 }

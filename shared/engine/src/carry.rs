@@ -5,11 +5,14 @@
 
 use crate::executor::{Ended, Executor, Source, Wanted};
 use crate::plan::{Credited, Facts, Keys, Numbered, wanted_contact};
+use jiff::civil::Date;
 use ledger_dialects::Profile;
 use ledger_domain::amount::Amount;
 use ledger_domain::canonical::{CreditMemo, Customer, Invoice, InvoiceState, PaymentInfo, Product};
 use ledger_domain::code::Code;
-use ledger_domain::document::{Balance, CreditNote, Document, Kind, Posted, SalesInvoice, Standing};
+use ledger_domain::document::{
+    Allocation, Balance, CreditNote, Document, Kind, Payment, Posted, Refund, SalesInvoice, Standing,
+};
 use ledger_domain::fault::{Action, Fault};
 use ledger_domain::mapping;
 use ledger_domain::policy;
@@ -149,25 +152,71 @@ impl Carry<'_, '_> {
         {
             return Ok(There::LeftOut(code));
         }
+        // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
+        self.wanted_invoice(invoice, &numbered, &number, &number_key, "")?;
+        let contact = self.contact_for(&numbered.key).await?;
+        let wanted = self.wanted_invoice(invoice, &numbered, &number, &number_key, &contact)?;
+        let posted = self.obtain_for_contact(&wanted).await?;
+        Ok(There::InBook(InBook { posted, number, contact }))
+    }
+
+    /// The invoice as a document of a contact's.
+    fn wanted_invoice(
+        &self,
+        invoice: &Invoice,
+        numbered: &Numbered,
+        number: &str,
+        number_key: &str,
+        contact: &str,
+    ) -> Result<Wanted, Fault> {
         let item_types = self.keys.item_types(&self.executor.xrefs);
         let (settings, rules) = (self.settings, &self.profile.rules);
-        let build = |contact: &str| mapping::sales_invoice(invoice, settings, &number, contact, &item_types, rules);
-        // Proven before the contact is made: an invoice that can't be posted leaves nothing behind.
-        build("")?;
-        let contact = self.contact_for(&numbered.key).await?;
-        let document = build(&contact)?;
+        let document = mapping::sales_invoice(invoice, settings, number, contact, &item_types, rules)?;
         let previous = mapping::previous_invoice_number(settings, &invoice.increment_id, rules)
             .map(|number| Document::Invoice(SalesInvoice { number, ..document.clone() }));
-        let wanted = Wanted {
+        Ok(Wanted {
             document: Document::Invoice(document),
             keys: vec![numbered.key.clone()],
-            number_key: Some(number_key),
+            number_key: Some(number_key.to_owned()),
             find_first: self.is_older_than_memory(invoice.created_at),
             previous,
             source: None,
+        })
+    }
+
+    /// The invoice that a memo names, with what it needs. One that policy leaves out is looked for where somebody else
+    /// may have posted it before the book was connected, and never made.
+    async fn credited_invoice(&mut self, invoice: &Invoice) -> Result<There, Ended> {
+        let code = match self.invoice(invoice).await? {
+            There::LeftOut(code) => code,
+            there @ There::InBook(_) => return Ok(there),
         };
-        let posted = self.obtain_for_contact(&wanted).await?;
-        Ok(There::InBook(InBook { posted, number, contact }))
+        if code == Code::InvoiceCancelled || !self.is_older_than_memory(invoice.created_at) {
+            return Ok(There::LeftOut(code));
+        }
+        let numbered = numbered(self.keys.invoice.as_ref())?.clone();
+        let (number, number_key) = self.keys.choose(&numbered, Kind::Invoice, &self.executor.xrefs);
+        let Some(contact) = self.known_contact().await? else { return Ok(There::LeftOut(code)) };
+        let wanted = match self.wanted_invoice(invoice, &numbered, &number, &number_key, &contact) {
+            Ok(wanted) => wanted,
+            // What can't be proven can't be compared either.
+            Err(fault) if fault.action == Action::Refused => return Ok(There::LeftOut(code)),
+            Err(fault) => return Err(fault.into()),
+        };
+        Ok(match self.executor.looked_for(&wanted).await? {
+            Some(posted) => There::InBook(InBook { posted, number, contact }),
+            None => There::LeftOut(code),
+        })
+    }
+
+    /// The buyer's contact, where the book has it.
+    async fn known_contact(&mut self) -> Result<Option<String>, Ended> {
+        if let Some(row) = self.executor.speaking(&self.keys.contact).filter(|row| row.state == "linked") {
+            return Ok(row.provider_id);
+        }
+        let Some(contact) = self.facts.contact(self.settings, &self.profile.rules) else { return Ok(None) };
+        let wanted = wanted_contact(self.keys, contact?, None);
+        Ok(self.executor.looked_for(&wanted).await?.map(|posted| posted.provider_id))
     }
 
     /// The payment with what it needs, dated by its event where there was one.
@@ -199,9 +248,9 @@ impl Carry<'_, '_> {
         let find_first = self.is_older_than_memory(occurred_at.unwrap_or(info.captured_at));
         let (settings, rules) = (self.settings, &self.profile.rules);
         let previous_number = mapping::previous_invoice_number(settings, &invoice.increment_id, rules);
-        let wanted = |amount: Amount| -> Result<Wanted, Fault> {
+        let wanted = |amount: Amount, dated_on: Option<Date>| -> Result<Wanted, Fault> {
             let build = |number: &str| {
-                mapping::payment(
+                let payment = mapping::payment(
                     invoice,
                     info,
                     occurred_at,
@@ -211,7 +260,8 @@ impl Carry<'_, '_> {
                     &there.posted.provider_id,
                     &there.contact,
                     amount,
-                )
+                )?;
+                Ok(Payment { dated_on: dated_on.unwrap_or(payment.dated_on), ..payment })
             };
             let previous = previous_number.as_deref().map(build).transpose()?;
             Ok(money(&key, Document::Payment(build(&there.number)?), find_first, previous.map(Document::Payment)))
@@ -228,13 +278,14 @@ impl Carry<'_, '_> {
     async fn settle(
         &mut self,
         step: Settlement<'_>,
-        wanted: &(dyn Fn(Amount) -> Result<Wanted, Fault> + Sync),
+        wanted: &(dyn Fn(Amount, Option<Date>) -> Result<Wanted, Fault> + Sync),
     ) -> Result<Settled, Ended> {
-        // What was begun keeps its amount: what is left in the book may be less because of it.
+        // What was begun keeps its amount: what is left in the book may be less because of it. It keeps its date too:
+        // another run may have begun it, on another day.
         let begun = step.begun.as_ref().filter(|row| is_begun(Some(row)));
         if let Some(row) = begun {
             let amount = row.amount.as_deref().and_then(|text| Amount::parse(text).ok()).unwrap_or(step.asked);
-            let wanted = wanted(amount)?;
+            let wanted = wanted(amount, row.dated_on.as_deref().and_then(|text| text.parse().ok()))?;
             let posted = if row.state == "created" {
                 Some(self.executor.obtain(&wanted).await?)
             } else {
@@ -250,7 +301,7 @@ impl Carry<'_, '_> {
             return Ok(Settled::LeftOpen(code));
         }
         let amount = step.asked.min(balance.outstanding);
-        match wanted(amount) {
+        match wanted(amount, None) {
             Ok(wanted) => Ok(Settled::Posted(self.executor.obtain(&wanted).await?, amount)),
             Err(fault) if fault.action == Action::Refused && is_left_open(fault.code) => {
                 Ok(Settled::LeftOpen(fault.code))
@@ -282,12 +333,15 @@ impl Carry<'_, '_> {
         // Proven before anything is posted for it.
         build(&number, "", None)?;
         let there = match invoice {
-            Some(invoice) => Some(self.invoice(invoice).await?),
+            Some(invoice) => match self.credited_invoice(invoice).await? {
+                There::InBook(there) => Some(there),
+                // A credit for what the book does not have would stand open for ever.
+                There::LeftOut(_) if !is_posted_or_begun(row.as_ref()) => {
+                    return Ok(Done::Skipped(Code::InvoiceNotInBook));
+                }
+                There::LeftOut(_) => None,
+            },
             None => None,
-        };
-        let there = match there {
-            Some(There::InBook(there)) => Some(there),
-            Some(There::LeftOut(_)) | None => None,
         };
         // What was paid and has not reached the book yet goes before: else the credit note would be set off against what
         // the payment settles.
@@ -346,15 +400,17 @@ impl Carry<'_, '_> {
         let find_first = self.is_older_than_memory(memo.created_at);
         let (settings, rules) = (self.settings, &self.profile.rules);
         let note_id = posted.provider_id.as_str();
-        let allocation = |amount: Amount| {
+        let allocation = |amount: Amount, dated_on: Option<Date>| {
             let allocation = mapping::allocation(note, note_id, &there.posted.provider_id, amount, rules);
+            let allocation = Allocation { dated_on: dated_on.unwrap_or(allocation.dated_on), ..allocation };
             Ok(money(&allocation_key, Document::Allocation(allocation), find_first, None))
         };
         let method = invoice.and_then(|invoice| invoice.payment_method.as_deref());
         let store_id = self.store_id().or_else(|| invoice.map(|invoice| invoice.store_id));
-        let refund = |amount: Amount| -> Result<Wanted, Fault> {
+        let refund = |amount: Amount, dated_on: Option<Date>| -> Result<Wanted, Fault> {
             let website = memo.website_id;
             let refund = mapping::refund(note, note_id, amount, method, website, store_id, settings, rules)?;
+            let refund = Refund { dated_on: dated_on.unwrap_or(refund.dated_on), ..refund };
             Ok(money(&refund_key, Document::Refund(refund), find_first, None))
         };
 
@@ -479,6 +535,12 @@ impl Carry<'_, '_> {
         };
         let posted = self.updated(&wanted).await?;
         if quantity.is_some() {
+            // Somebody else counts the stock of what was in the book before us, unless the merchant says otherwise.
+            let theirs =
+                self.executor.speaking(&self.keys.product).is_some_and(|row| row.adopted && !row.found_in_doubt);
+            if theirs && !self.settings.policy.sync_adopted_stock {
+                return Ok(Done::Posted { posted, left_open: Some(Code::StockLeftAlone) });
+            }
             self.stock(product, &posted).await?;
             for key in &self.keys.product {
                 self.executor.note(key, Kind::Product.as_str(), |row| row.amount.clone_from(&quantity));
@@ -543,6 +605,11 @@ fn unsettleable(kind: Kind, balance: &Balance) -> Option<Code> {
         Standing::Approved if kind == Kind::Invoice => Some(Code::AlreadyPaid),
         Standing::Approved => Some(Code::AlreadySettled),
     }
+}
+
+/// True where a document is in the book, or may be.
+fn is_posted_or_begun(row: Option<&XrefRow>) -> bool {
+    is_begun(row) || row.is_some_and(|row| row.state == "linked")
 }
 
 /// True where a document was created or may have been, and is not settled yet.

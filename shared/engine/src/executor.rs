@@ -7,6 +7,7 @@
 
 use crate::config::milliseconds;
 use crate::connect::grant::{GrantOf, Granted};
+use crate::pace::Pace;
 use crate::ports::{BookCall, Expect, PortFault, Progress, TransportFault, Written, XrefWrite};
 use crate::post::Post;
 use ledger_dialects::{Call, Context, Dialect, Labelled, Replay, Reply, Start, Step};
@@ -101,6 +102,17 @@ enum Verdict {
     Applied,
 }
 
+/// Where a contact or product that is in the book comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A create of ours, or the row says so already.
+    Known,
+    /// It was there without any create of ours.
+    Theirs,
+    /// It was there when a create of ours was in doubt: most likely it is that one.
+    InDoubt,
+}
+
 /// One attempt's dealings with a book.
 pub struct Executor<'a> {
     /// Ports and timers.
@@ -145,6 +157,10 @@ pub struct Executor<'a> {
     pub steps: Vec<StepRow>,
     /// True once a reservation is left in doubt.
     pub in_doubt: bool,
+    /// How fast the book was asked lately.
+    pub pace: Pace,
+    /// True once the index of contacts is up to date.
+    pub indexed: bool,
 }
 
 impl Executor<'_> {
@@ -154,6 +170,9 @@ impl Executor<'_> {
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
         let there = self.row_of(wanted);
+        if there.as_ref().is_none_or(|row| row.state != "linked") {
+            self.look_up(wanted).await?;
+        }
         let start = match there.as_ref().map(|row| row.state.as_str()) {
             Some("linked") => {
                 let row = there.clone().unwrap_or_default();
@@ -214,6 +233,21 @@ impl Executor<'_> {
                 Ok(None)
             }
             start @ (Start::Linked(_) | Start::Outdated(_)) => {
+                self.carry_out(wanted, start, epoch, None).await.map(Some)
+            }
+        }
+    }
+
+    /// Looks for a document that somebody else may have posted, and links what is found. Creates nothing.
+    ///
+    /// # Errors
+    /// What ends the attempt.
+    pub async fn looked_for(&mut self, wanted: &Wanted) -> Result<Option<Posted>, Ended> {
+        self.look_up(wanted).await?;
+        match self.resolve(wanted, None).await? {
+            Start::Fresh => Ok(None),
+            start @ (Start::Linked(_) | Start::Outdated(_)) => {
+                let epoch = self.row_of(wanted).map_or(1, |row| row.epoch.max(1));
                 self.carry_out(wanted, start, epoch, None).await.map(Some)
             }
         }
@@ -324,6 +358,7 @@ impl Executor<'_> {
                 // Ours or not: who can't tell does not overwrite it.
                 self.stage_own(wanted, |row| {
                     row.adopted = true;
+                    row.found_in_doubt |= row.doubtful;
                     if row.state.is_empty() {
                         "find_first".clone_into(&mut row.state);
                     }
@@ -403,8 +438,19 @@ impl Executor<'_> {
             match step {
                 Step::Done(posted) => {
                     self.in_doubt = false;
-                    let theirs = matches!(start, Start::Fresh) && verdict != Some(Verdict::Applied);
-                    return self.arrived(wanted, posted, epoch, known_total, theirs).map(Some);
+                    let origin = match (&start, verdict) {
+                        (Start::Fresh, Some(Verdict::InDoubt)) => Origin::InDoubt,
+                        (Start::Fresh, None) if self.is_still_doubtful(wanted) => Origin::InDoubt,
+                        (Start::Fresh, None | Some(Verdict::NotApplied)) => Origin::Theirs,
+                        (Start::Fresh, Some(Verdict::Applied)) | (Start::Linked(_) | Start::Outdated(_), _) => {
+                            Origin::Known
+                        }
+                    };
+                    let shown = seen.iter().rev().find_map(|it| self.dialect.web_address(&it.reply));
+                    if let Some(address) = shown {
+                        self.stage_own(wanted, |row| row.web_address = Some(address.clone()));
+                    }
+                    return self.arrived(wanted, posted, epoch, known_total, origin).map(Some);
                 }
                 Step::Read(label, call) => match self.read(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
@@ -428,6 +474,12 @@ impl Executor<'_> {
                     }
                     epoch = next_epoch;
                     creates = creates.saturating_add(1);
+                    if let Err(ended) = self.in_time(WRITE_TIMEOUT_MS).await {
+                        return Err(match ended {
+                            Ended::Fault(fault) => self.faulted(wanted, epoch, verdict, &seen, fault),
+                            ended @ (Ended::Held(_) | Ended::Lost) => ended,
+                        });
+                    }
                     self.enough_time_to_write()?;
                     self.reserve(wanted, epoch, &call, repeated).await?;
                     self.in_doubt = true;
@@ -499,7 +551,7 @@ impl Executor<'_> {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
                 if let Some(posted) = created {
                     self.in_doubt = false;
-                    self.stage_posted(wanted, &posted, "created", epoch, false);
+                    self.stage_posted(wanted, &posted, "created", epoch, Origin::Known);
                 }
             }
         }
@@ -513,7 +565,7 @@ impl Executor<'_> {
         mut posted: Posted,
         epoch: u32,
         known_total: Option<&str>,
-        theirs: bool,
+        origin: Origin,
     ) -> Result<Posted, Ended> {
         if posted.total.is_none() {
             posted.total = known_total.and_then(|text| Amount::parse(text).ok());
@@ -522,17 +574,16 @@ impl Executor<'_> {
             && let Some(total) = posted.total
             && total != expected
         {
-            self.stage_posted(wanted, &posted, "created", epoch, theirs);
+            self.stage_posted(wanted, &posted, "created", epoch, origin);
             return Err(
                 Fault::refused(Code::TotalMismatch, format!("the book shows {total}, the shop {expected}")).into()
             );
         }
-        self.stage_posted(wanted, &posted, "linked", epoch, theirs);
+        self.stage_posted(wanted, &posted, "linked", epoch, origin);
         Ok(posted)
     }
 
-    /// `theirs` is true where the document was in the book without any create of ours.
-    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, theirs: bool) {
+    fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, origin: Origin) {
         let kind = wanted.document.kind();
         let named = Named::by(&wanted.document);
         if let Some(step) = self.steps.last_mut() {
@@ -547,7 +598,8 @@ impl Executor<'_> {
             row.reference.clone_from(&posted.reference);
             row.total = posted.total.map(|total| total.to_string());
             named.note(row);
-            row.adopted |= theirs && !kind.is_money();
+            row.adopted |= origin != Origin::Known && !kind.is_money();
+            row.found_in_doubt |= origin == Origin::InDoubt && !kind.is_money();
         });
         if let Some(source) = &wanted.source {
             self.stage_source(wanted, posted, source);
@@ -584,6 +636,7 @@ impl Executor<'_> {
                 row.source_hash = None;
                 row.doubtful = false;
                 row.adopted = false;
+                row.found_in_doubt = false;
                 row.epoch = row.epoch.saturating_add(1);
                 self.stage(row);
             }
@@ -699,6 +752,14 @@ impl Executor<'_> {
         self.pending.push(XrefWrite { row, expect: Expect::AbsentOrOf(owner.to_owned()) });
     }
 
+    /// The address of a document's page, where a row keeps one.
+    #[must_use]
+    pub fn web_address_of(&self, provider_id: &str) -> Option<String> {
+        let pending = self.pending.iter().map(|write| &write.row);
+        let mut rows = pending.chain(self.xrefs.values()).filter(|row| row.provider_id.as_deref() == Some(provider_id));
+        rows.find_map(|row| row.web_address.clone())
+    }
+
     /// A row as it will be once the pending writes are done.
     #[must_use]
     pub fn current(&self, key: &str) -> Option<XrefRow> {
@@ -747,6 +808,26 @@ impl Executor<'_> {
         self.pending.push(XrefWrite { row, expect });
     }
 
+    /// Waits until the book may be asked again, as far as there is time for it and for the call.
+    async fn in_time(&self, timeout_ms: u64) -> Result<(), Ended> {
+        let now = self.post.clock.now_ms();
+        let wait = self.pace.wait_ms(now);
+        if wait == 0 {
+            return Ok(());
+        }
+        let needed = i64::try_from(wait.saturating_add(timeout_ms)).unwrap_or(i64::MAX).saturating_add(CALL_MARGIN_MS);
+        if self.deadline.saturating_sub(now) < needed {
+            return Err(Fault::later(
+                Code::BookRateLimited,
+                Some(wait.div_ceil(1_000)),
+                "the book has been asked as often as it allows in a minute",
+            )
+            .into());
+        }
+        self.post.clock.sleep_ms(wait).await;
+        Ok(())
+    }
+
     fn enough_time_to_write(&self) -> Result<(), Ended> {
         let needed = i64::try_from(WRITE_TIMEOUT_MS).unwrap_or(i64::MAX).saturating_add(CALL_MARGIN_MS);
         if self.deadline.saturating_sub(self.post.clock.now_ms()) < needed {
@@ -755,8 +836,9 @@ impl Executor<'_> {
         Ok(())
     }
 
-    async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
+    pub(crate) async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
         self.unlock().await?;
+        self.in_time(READ_TIMEOUT_MS).await?;
         let left = self.deadline.saturating_sub(self.post.clock.now_ms()).saturating_sub(CALL_MARGIN_MS);
         let timeout = u64::try_from(left).unwrap_or_default().min(READ_TIMEOUT_MS);
         if timeout == 0 {
@@ -773,7 +855,8 @@ impl Executor<'_> {
 
     /// A change may be repeated, so that no answer means: later.
     async fn change(&mut self, label: &'static str, call: &Call) -> Result<Reply, Fault> {
-        match self.enough_time_to_write() {
+        let in_time = self.in_time(WRITE_TIMEOUT_MS).await;
+        match in_time.and_then(|()| self.enough_time_to_write()) {
             Ok(()) => {}
             Err(Ended::Fault(fault)) => return Err(fault),
             Err(Ended::Held(_) | Ended::Lost) => return Err(Fault::broken(Code::Unexpected, "time cannot be lost")),
@@ -882,12 +965,17 @@ impl Executor<'_> {
         let Some(token) = &self.token else {
             return Err(TransportFault::NotSent("the access token is not open".to_owned()));
         };
+        self.pace.called(began);
         let result =
             self.post.book.send(&BookCall { base_url: &self.context.base_url, token, call, writes, timeout_ms }).await;
+        let ended = self.post.clock.now_ms();
+        if let Ok(reply) = &result {
+            self.pace.answered(reply, ended);
+        }
         self.steps.push(StepRow {
             label: label.to_owned(),
             at_ms: began.saturating_sub(self.started_at),
-            took_ms: self.post.clock.now_ms().saturating_sub(began),
+            took_ms: ended.saturating_sub(began),
             status: result.as_ref().ok().map(|reply| reply.status),
             bytes_hash: writes.then(|| hash_of(call)),
             ..StepRow::default()
@@ -926,6 +1014,7 @@ struct Named {
     number: Option<String>,
     contact: Option<String>,
     amount: Option<String>,
+    dated_on: Option<String>,
     company: bool,
 }
 
@@ -937,6 +1026,16 @@ impl Named {
             Document::Refund(refund) => Some(refund.amount.to_string()),
             Document::StockMovement(movement) => Some(movement.quantity.to_string()),
             Document::Contact(_) | Document::Product(_) | Document::Invoice(_) | Document::CreditNote(_) => None,
+        };
+        let dated_on = match document {
+            Document::Payment(payment) => Some(payment.dated_on.to_string()),
+            Document::Allocation(allocation) => Some(allocation.dated_on.to_string()),
+            Document::Refund(refund) => Some(refund.dated_on.to_string()),
+            Document::StockMovement(_)
+            | Document::Contact(_)
+            | Document::Product(_)
+            | Document::Invoice(_)
+            | Document::CreditNote(_) => None,
         };
         let company = match document {
             Document::Contact(contact) => contact.company.is_some(),
@@ -952,6 +1051,7 @@ impl Named {
             number: document.number().map(str::to_owned),
             contact: document.contact().map(str::to_owned),
             amount,
+            dated_on,
             company,
         }
     }
@@ -961,6 +1061,9 @@ impl Named {
         row.contact.clone_from(&self.contact);
         if self.amount.is_some() {
             row.amount.clone_from(&self.amount);
+        }
+        if self.dated_on.is_some() {
+            row.dated_on.clone_from(&self.dated_on);
         }
         row.company = self.company;
     }

@@ -323,8 +323,12 @@ impl Operate<'_> {
             Event::CustomerUpserted => Kind::Contact,
             Event::ProductUpserted => Kind::Product,
         };
-        let dialect = ledger_dialects::dialect(&binding.dialect);
-        Ok(dialect.and_then(|dialect| dialect.link(kind, provider_id, &context_of(&binding))))
+        let Some(dialect) = ledger_dialects::dialect(&binding.dialect) else { return Ok(None) };
+        let context = context_of(&binding);
+        let own = run.web_address.clone().or_else(|| dialect.link(kind, provider_id, &context));
+        // Payments without a page are shown on their invoice's.
+        let invoice = || run.settles.as_deref().and_then(|invoice| dialect.link(Kind::Invoice, invoice, &context));
+        Ok(own.or_else(invoice))
     }
 
     /// A run's row.

@@ -177,7 +177,7 @@ impl Keys {
             product = vec![own(Kind::Product, it.magento_id), keys::product_by_code(book, &it.sku)];
             stock_movement = Some(keys::stock_movement(book, tenant, it.magento_id, run_id));
             skus.insert(it.sku.clone(), keys::sku(book, tenant, &it.sku));
-        } else if !settings.item_type_categories.is_empty() || !settings.supply_by_product_type.is_empty() {
+        } else if settings.needs_item_types() {
             let looked_up = facts.skus().into_iter().take(SKUS_MAX);
             skus = looked_up.map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect();
         }

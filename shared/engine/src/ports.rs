@@ -21,8 +21,8 @@ use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;
 use ledger_wire::rows::{
-    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PushRow, RunRow, SealedRow, SettingsRow,
-    TenantRow, TokenRow, XrefRow,
+    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RunRow, SealedRow,
+    SettingsRow, TenantRow, TokenRow, XrefRow,
 };
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -160,6 +160,8 @@ pub struct GatherRequest {
     pub tenant: String,
     /// The binding.
     pub binding: String,
+    /// The book whose lease is read too; empty for none.
+    pub book: String,
     /// Keys of rows of `entity_xref`, at most 90.
     pub xrefs: Vec<String>,
 }
@@ -175,6 +177,8 @@ pub struct Gathered {
     pub binding: Option<BindingRow>,
     /// Its token.
     pub token: Option<TokenRow>,
+    /// The lease on the book.
+    pub lease: Option<LeaseRow>,
     /// Cross-references by key.
     pub xrefs: BTreeMap<String, XrefRow>,
 }
@@ -226,8 +230,17 @@ pub struct Commit {
     pub attempt: AttemptRow,
     /// Which order the document belongs to, where that was learnt.
     pub order: Option<OrderDocumentRow>,
-    /// The book whose lease is given up, if it is still ours.
-    pub release: Option<String>,
+    /// The lease that is given up, if it is still ours.
+    pub release: Option<Release>,
+}
+
+/// A lease given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The book.
+    pub book: String,
+    /// How fast it was asked, for whoever has it next; `None` leaves what the lease says.
+    pub pace: Option<PaceRow>,
 }
 
 /// Asks for a chip to be computed and pushed. Creates the row or raises its `wanted` and `dispatch` by one each.

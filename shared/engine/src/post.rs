@@ -6,13 +6,15 @@ use crate::connect::grant::Grants;
 use crate::edges;
 use crate::executor::{Ended, Executor};
 use crate::ingest::{shop_why_held, why_held};
+use crate::pace::Pace;
 use crate::plan::{Facts, Keys};
 use crate::ports::{
     Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault,
-    Queue, Shop, Vault, Written, XrefWrite,
+    Queue, Release, Shop, Vault, Written, XrefWrite,
 };
 use crate::reference::{OpenToken, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
 use crate::settings::names_missing;
+use crate::tally::Tally;
 use crate::tenants::{TenantMemory, context_of};
 use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
@@ -23,7 +25,9 @@ use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
 use ledger_wire::message::RunMessage;
-use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, ROW_VERSION, RunRow, StepRow, keys};
+use ledger_wire::rows::{
+    AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, PaceRow, ROW_VERSION, RunRow, StepRow, keys,
+};
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
 pub const UNFINISHED_MAX: u32 = 3;
@@ -60,6 +64,8 @@ pub struct Post<'a> {
     pub memory: &'a TenantMemory,
     /// The stack's timers.
     pub timers: &'a Timers,
+    /// What this process counts.
+    pub tally: &'a Tally,
 }
 
 /// What to do with the message.
@@ -120,6 +126,8 @@ impl From<PortFault> for Outcome {
 pub(crate) struct Learnt {
     run: Option<RunRow>,
     xref: Option<String>,
+    web_address: Option<String>,
+    settles: Option<String>,
     settings_version: u32,
     pub(crate) steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
@@ -127,6 +135,7 @@ pub(crate) struct Learnt {
     token_version: Option<u32>,
     order_id: Option<u64>,
     unrenewed: Option<Fault>,
+    pace: Option<PaceRow>,
 }
 
 impl Post<'_> {
@@ -228,7 +237,7 @@ impl Post<'_> {
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
             binding: message.binding.clone(),
-            xrefs: Vec::new(),
+            ..GatherRequest::default()
         };
         let row = match self.store.gather(&request).await {
             Ok(gathered) => gathered.run,
@@ -285,7 +294,7 @@ impl Post<'_> {
                 .map(|(settings, dialect)| keys_of(facts, &settings, dialect.profile(), None)),
             _ => None,
         };
-        let gathered = self.gather(message, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
+        let gathered = self.gather(message, received.book, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
         let run = gathered.run.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the claimed run is gone"))?;
         if run.claim.as_deref() != Some(claim) {
             return Err(Outcome::Lost);
@@ -317,7 +326,7 @@ impl Post<'_> {
         learnt.xref = keys.of_run(event);
         let mut xrefs = gathered.xrefs.clone();
         if guess.as_ref() != Some(&keys) {
-            xrefs = self.gather(message, keys.all()).await?.xrefs;
+            xrefs = self.gather(message, "", keys.all()).await?.xrefs;
         }
         let mut executor = Executor {
             post: self,
@@ -345,6 +354,12 @@ impl Post<'_> {
             pending: Vec::new(),
             steps: Vec::new(),
             in_doubt: false,
+            indexed: false,
+            pace: Pace::read(
+                &gathered.lease.map(|lease| lease.pace).unwrap_or_default(),
+                dialect.profile().calls_per_minute,
+                self.clock.now_ms(),
+            ),
         };
         let mut carry = Carry {
             executor: &mut executor,
@@ -365,6 +380,12 @@ impl Post<'_> {
             };
         }
         learnt.steps.append(&mut executor.steps);
+        learnt.pace = Some(executor.pace.row(self.clock.now_ms()));
+        if let Ok(Done::Posted { posted, .. }) = &result {
+            learnt.web_address = executor.web_address_of(&posted.provider_id);
+            let invoice = learnt.xref.as_ref().filter(|_| event == Event::InvoicePaid);
+            learnt.settles = invoice.and_then(|key| executor.current(key)).and_then(|row| row.provider_id);
+        }
         learnt.pending = executor.pending;
         learnt.in_doubt = executor.in_doubt;
         learnt.token_version = executor.token_version;
@@ -375,11 +396,12 @@ impl Post<'_> {
         })
     }
 
-    async fn gather(&self, message: &RunMessage, xrefs: Vec<String>) -> Result<Gathered, Outcome> {
+    async fn gather(&self, message: &RunMessage, book: &str, xrefs: Vec<String>) -> Result<Gathered, Outcome> {
         let request = GatherRequest {
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
             binding: message.binding.clone(),
+            book: book.to_owned(),
             xrefs,
         };
         Ok(self.store.gather(&request).await?)
@@ -460,7 +482,7 @@ impl Post<'_> {
         let run = match learnt.run.take() {
             Some(run) => run,
             // The attempt ended before it read its run: read it now, for the outcome.
-            None => match self.gather(received.message, Vec::new()).await.map(|gathered| gathered.run) {
+            None => match self.gather(received.message, "", Vec::new()).await.map(|gathered| gathered.run) {
                 Ok(Some(run)) if run.claim.as_deref() == Some(claim) => run,
                 Ok(_) => return Disposition::Done,
                 Err(_) => return Disposition::GiveBack,
@@ -475,11 +497,14 @@ impl Post<'_> {
             run: ended.next,
             claim: claim.to_owned(),
             xrefs: learnt.pending,
-            release: Some(received.book.to_owned()),
+            release: Some(Release { book: received.book.to_owned(), pace: learnt.pace }),
         };
         for _ in 0..COMMITS_MAX {
             match self.store.commit(&commit).await {
                 Ok(Written::Done) => {
+                    if commit.run.total_unverified {
+                        self.tally.total_unverified();
+                    }
                     self.log(&commit, now.saturating_sub(started_at));
                     if let Some(want) = &commit.push
                         && let Err(fault) = self.queue.send(&edges::push_message_for(want, &commit.run)).await
@@ -536,6 +561,8 @@ impl Post<'_> {
         let now = self.clock.now_ms();
         let mut base = run.clone();
         base.xref = learnt.xref.clone().or(base.xref);
+        base.web_address = learnt.web_address.clone().or(base.web_address);
+        base.settles = learnt.settles.clone().or(base.settles);
         base.pinned_settings = learnt.in_doubt.then_some(learnt.settings_version).filter(|version| *version > 0);
         match outcome {
             Outcome::Succeeded { posted, left_open } => EndOf {
@@ -607,15 +634,18 @@ impl Post<'_> {
             return edges::dead_lettered(&base, now, Code::RetriesExhausted, &text);
         }
         base.failing_since = Some(since);
-        // Running out of time is no failure, the attempt only stopped between two steps; but the horizon counts it.
-        if fault.code != Code::OutOfTime {
+        // Running out of time, or of the book's calls a minute, is no failure, the attempt only stopped between two steps; but
+        // the horizon counts it.
+        let paced = fault.code == Code::BookRateLimited && fault.evidence.status.is_none();
+        if fault.code != Code::OutOfTime && !paced {
             base.failures = base.failures.saturating_add(1);
         }
         let retry = retry::retry_delay_ms(base.failures.max(1), self.timers.retry_scale_percent, self.chance.number());
         let delay = match after_seconds {
             Some(0) => 0,
             Some(seconds) => {
-                seconds.saturating_mul(1_000).max(if fault.code == Code::WriteInDoubt { 0 } else { retry })
+                let waits_only = paced || fault.code == Code::WriteInDoubt;
+                seconds.saturating_mul(1_000).max(if waits_only { 0 } else { retry })
             }
             None => retry,
         };

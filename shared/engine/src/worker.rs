@@ -4,6 +4,7 @@ use crate::batch::Batch;
 use crate::config::Timers;
 use crate::ports::{Attempts, Authorities, Book, Chance, Clock, Queue, QueueName, Shop, Vault};
 use crate::post::Post;
+use crate::tally::Tally;
 use crate::tenants::TenantMemory;
 use ledger_domain::identity::Event;
 use ledger_wire::gateway::{BatchResponse, QueueEvent};
@@ -32,6 +33,12 @@ pub struct Worker {
     pub timers: Timers,
     /// What the process remembers of tenants.
     pub memory: TenantMemory,
+    /// What it counts.
+    pub tally: Tally,
+    /// The stack's name: dimension of the metrics.
+    pub stack: String,
+    /// Writes a line of metrics where the log service reads it.
+    pub print: fn(&str),
 }
 
 impl Worker {
@@ -48,6 +55,7 @@ impl Worker {
             chance: &*self.chance,
             memory: &self.memory,
             timers: &self.timers,
+            tally: &self.tally,
         };
         let batch = Batch {
             queue: &*self.queue,
@@ -56,6 +64,10 @@ impl Worker {
             give_back_seconds: self.timers.give_back_seconds,
             deadline,
         };
-        batch.runs(messages, &post).await
+        let response = batch.runs(messages, &post).await;
+        if let Some(line) = self.tally.embedded_metrics(&self.stack, self.clock.now_ms()) {
+            (self.print)(&line);
+        }
+        response
     }
 }

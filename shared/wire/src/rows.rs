@@ -105,6 +105,12 @@ pub struct RunRow {
     /// The document's human reference in the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_reference: Option<String>,
+    /// Address of the document's page for people, where the provider's answer named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_address: Option<String>,
+    /// Payments: the invoice's id in the book, whose page shows them where they have none of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settles: Option<String>,
     /// Key of the row in `entity_xref` of what the run is about, once an attempt has worked it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xref: Option<String>,
@@ -340,9 +346,20 @@ pub struct XrefRow {
     /// the quantity. Products: the shop's stock that was last brought to the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// Address of the document's page for people, where the provider's answer named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub web_address: Option<String>,
+    /// Payments, allocations and refunds: the date that the create named (`2026-03-31`), kept for its repetitions: another
+    /// run may bring it to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dated_on: Option<String>,
     /// Contacts and products: true where it was in the book before us. It is never overwritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// Contacts and products: true where it is `adopted` because a create of ours was in doubt when it was found. Most likely
+    /// that create made it, so its stock is ours to count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub found_in_doubt: bool,
     /// Contacts: true where a company was known when it was posted: the shop tells one with invoices only.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub company: bool,
@@ -353,8 +370,29 @@ pub struct XrefRow {
     /// When the shop changed what was last posted, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_updated_at: Option<i64>,
+    /// The index of contacts: what it knows of an address, or how far it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<ContactIndexRow>,
     /// Last change.
     pub updated_at: i64,
+}
+
+/// The index of a book's contacts, for books that can't be asked for one by its address: `contacts` in the row of an
+/// address, the rest in the row of the index itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContactIndexRow {
+    /// The contacts that have the address, or had it, by their ids in the book.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    /// The page that the reading under way goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// When the reading under way began, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<i64>,
+    /// When the last reading that came to its end began, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_at: Option<i64>,
 }
 
 /// A tenant. Table `tenants`, `pk = tenant#<id>`, `sk = tenant`.
@@ -548,6 +586,37 @@ pub struct LeaseRow {
     pub until: i64,
     /// When it was last taken.
     pub taken_at: i64,
+    /// How fast the book was asked lately.
+    #[serde(default, skip_serializing_if = "PaceRow::is_empty")]
+    pub pace: PaceRow,
+}
+
+/// How fast a book was asked lately: part of its lease.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaceRow {
+    /// The calls of the last minute, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallsRow>,
+    /// The book asked for a pause until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_until: Option<i64>,
+}
+
+impl PaceRow {
+    /// True where nothing is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.calls.is_empty() && self.closed_until.is_none()
+    }
+}
+
+/// Calls of a book within a slot of five seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallsRow {
+    /// The slot: its first moment, divided by five seconds.
+    pub slot: i64,
+    /// The calls.
+    pub count: u32,
 }
 
 /// A shop that the sweeper asks after every minute, because it refuses us or can't be reached: its tenant's row says
@@ -739,6 +808,18 @@ pub mod keys {
     #[must_use]
     pub fn contact_by_email(book: &str, email: &str, currency: Option<&str>) -> String {
         format!("{book}#contact#email#{email}{}", of_currency(currency))
+    }
+
+    /// Partition key of what the index of a book's contacts knows of an address.
+    #[must_use]
+    pub fn contact_index(book: &str, email: &str) -> String {
+        format!("{book}#contact_index#{email}")
+    }
+
+    /// Partition key of how far that index is.
+    #[must_use]
+    pub fn contact_index_state(book: &str) -> String {
+        format!("{book}#contact_index")
     }
 
     /// Partition key of a contact by the shop's customer id.

@@ -158,6 +158,9 @@ pub struct SettingsV1 {
     /// Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync_stock: Option<bool>,
+    /// Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_adopted_stock: Option<bool>,
     /// What differs by website or store.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<OverrideV1>,
@@ -250,9 +253,33 @@ pub struct OverrideV1 {
     /// As in the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub income_category: Option<String>,
+    /// Asked before the settings'.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub item_type_categories: BTreeMap<String, String>,
     /// As in the settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shipping_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustment_refund_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adjustment_fee_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gift_card_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_charges_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding_category: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounding_limit: Option<String>,
+    /// As in the settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase_category: Option<String>,
     /// Asked before the settings'.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tax_map: Vec<TaxRuleV1>,
@@ -388,6 +415,7 @@ impl SettingsV1 {
             store_filter: self.store_filter.clone(),
             sync_products: self.sync_products.unwrap_or(defaults.sync_products),
             sync_stock: self.sync_stock.unwrap_or(defaults.sync_stock),
+            sync_adopted_stock: self.sync_adopted_stock.unwrap_or(defaults.sync_adopted_stock),
         })
     }
 
@@ -413,15 +441,10 @@ impl SettingsV1 {
     }
 
     fn rounding_limit(&self) -> Checked<Decimal> {
-        const FIELD: &str = "rounding_limit";
-        let limit = match &self.rounding_limit {
-            None => Decimal::new(ROUNDING_LIMIT_HUNDREDTHS, 2),
-            Some(text) => Decimal::from_str(text).map_err(|_| invalid(FIELD))?,
-        };
-        if limit.is_sign_negative() || limit > Decimal::ONE {
-            return Err(out_of_range(FIELD));
+        match &self.rounding_limit {
+            None => Ok(Decimal::new(ROUNDING_LIMIT_HUNDREDTHS, 2)),
+            Some(text) => limit("rounding_limit", text),
         }
-        Ok(limit)
     }
 
     fn overrides(&self) -> Checked<Vec<Override>> {
@@ -448,7 +471,15 @@ impl SettingsV1 {
                     website: it.website,
                     store: it.store,
                     income_category: optional(FIELD, it.income_category.as_ref())?,
+                    item_type_categories: texts(FIELD, &it.item_type_categories)?,
                     shipping_category: optional(FIELD, it.shipping_category.as_ref())?,
+                    adjustment_refund_category: optional(FIELD, it.adjustment_refund_category.as_ref())?,
+                    adjustment_fee_category: optional(FIELD, it.adjustment_fee_category.as_ref())?,
+                    gift_card_category: optional(FIELD, it.gift_card_category.as_ref())?,
+                    other_charges_category: optional(FIELD, it.other_charges_category.as_ref())?,
+                    rounding_category: optional(FIELD, it.rounding_category.as_ref())?,
+                    rounding_limit: it.rounding_limit.as_deref().map(|text| limit(FIELD, text)).transpose()?,
+                    purchase_category: optional(FIELD, it.purchase_category.as_ref())?,
                     tax_map: tax_rules(&it.tax_map)?,
                     default_tax_code: optional(FIELD, it.default_tax_code.as_ref())?,
                     payment_methods: optional_texts(FIELD, &it.payment_methods)?,
@@ -559,6 +590,11 @@ fn prefix(field: &'static str, prefix: Option<&str>) -> Checked<Option<String>> 
     if prefix.is_some_and(unusable) { Err(out_of_range(field)) } else { Ok(prefix.map(str::to_owned)) }
 }
 
+fn limit(field: &'static str, text: &str) -> Checked<Decimal> {
+    let limit = Decimal::from_str(text).map_err(|_| invalid(field))?;
+    if limit.is_sign_negative() || limit > Decimal::ONE { Err(out_of_range(field)) } else { Ok(limit) }
+}
+
 fn percent(field: &'static str, text: &str) -> Checked<Decimal> {
     let rate = Decimal::from_str(text).map_err(|_| invalid(field))?;
     let possible = !rate.is_sign_negative() && rate <= Decimal::ONE_HUNDRED;
@@ -626,7 +662,7 @@ mod tests {
             "item_types":{"giftcard":"Services","simple":null},"customer_name_priority":"person",
             "consolidation":{"email":"Web@Shop.example","min_total_for_individual":"100"},"default_supply":"services",
             "supply_by_product_type":{"simple":"goods"},"catalogue_prices_include_tax":true,"sales_tax_registered":true,
-            "sync_products":true,"sync_stock":true,"book_country":"GB","bank_account_currencies":{"1201":"EUR"},
+            "sync_products":true,"sync_stock":true,"sync_adopted_stock":true,"book_country":"GB","bank_account_currencies":{"1201":"EUR"},
             "overrides":[{"website":2,"income_category":"201","tax_map":[{"rate":"25","code":"SE25"}]},
                 {"store":5,"payment_methods":{"stripe_payments":null},"default_bank_account":"1205"}]}"#;
         let settings = serde_json::from_str::<SettingsV1>(stored).unwrap().read(1).unwrap();
@@ -648,7 +684,68 @@ mod tests {
         assert_eq!(consolidation.email, "web@shop.example");
         assert_eq!(settings.supply_of_product_type("simple"), Supply::Goods);
         assert_eq!(settings.supply_of_product_type("virtual"), Supply::Services);
-        assert!(settings.policy.sync_products && settings.policy.sync_stock);
+        assert!(settings.policy.sync_products && settings.policy.sync_stock && settings.policy.sync_adopted_stock);
+    }
+
+    /// A store's goes before its website's, that before everybody's, account by account.
+    #[test]
+    fn every_account_can_differ_by_website_and_store() {
+        let accounts = |name: &str| {
+            let mut of: serde_json::Map<String, serde_json::Value> = [
+                "income_category",
+                "shipping_category",
+                "adjustment_refund_category",
+                "adjustment_fee_category",
+                "gift_card_category",
+                "other_charges_category",
+                "rounding_category",
+                "purchase_category",
+                "default_tax_code",
+                "default_bank_account",
+            ]
+            .into_iter()
+            .map(|field| (field.to_owned(), format!("{name} {field}").into()))
+            .collect();
+            of.insert("item_type_categories".to_owned(), serde_json::json!({"Services": format!("{name} services")}));
+            of
+        };
+        let mut settings = accounts("all");
+        settings.insert("time_zone".to_owned(), "Europe/London".into());
+        settings.insert("book_currency".to_owned(), "GBP".into());
+        settings.insert("sales_tax_rates".to_owned(), serde_json::json!(["20"]));
+        let (mut website, mut store) = (accounts("website"), accounts("store"));
+        website.insert("website".to_owned(), 2.into());
+        website.insert("rounding_limit".to_owned(), "0.10".into());
+        store.insert("store".to_owned(), 5.into());
+        store.insert("rounding_limit".to_owned(), "0.25".into());
+        settings.insert("overrides".to_owned(), serde_json::json!([website, store]));
+        let settings: SettingsV1 = serde_json::from_value(settings.into()).unwrap();
+        let settings = settings.read(1).unwrap();
+        let check = |website, store, name: &str, limit: i64| {
+            let place = settings.at(website, store);
+            let named = [
+                (Some(place.income_category(None)), "income_category"),
+                (Some(place.income_category(Some("Products"))), "income_category"),
+                (Some(place.income_category(Some("Services"))), "services"),
+                (Some(place.shipping_category()), "shipping_category"),
+                (place.adjustment_refund_category(), "adjustment_refund_category"),
+                (place.adjustment_fee_category(), "adjustment_fee_category"),
+                (place.gift_card_category(), "gift_card_category"),
+                (place.other_charges_category(), "other_charges_category"),
+                (place.rounding_category(), "rounding_category"),
+                (place.purchase_category(), "purchase_category"),
+                (place.default_tax_code(), "default_tax_code"),
+                (place.default_bank_account(), "default_bank_account"),
+            ];
+            for (account, field) in named {
+                assert_eq!(account, Some(format!("{name} {field}").as_str()));
+            }
+            assert_eq!(place.rounding_limit(), Decimal::new(limit, 2), "{name}");
+        };
+        check(1, Some(1), "all", 5);
+        check(2, None, "website", 10);
+        check(2, Some(4), "website", 10);
+        check(2, Some(5), "store", 25);
     }
 
     #[test]
@@ -726,6 +823,14 @@ mod tests {
         check(|it| it.overrides = vec![OverrideV1::default()], "overrides: invalid_format");
         check(|it| it.overrides = vec![of(None, Some(1)), of(Some(2), Some(1))], "overrides: invalid_format");
         check(|it| it.overrides = vec![of(Some(1), None), of(Some(1), None)], "overrides: invalid_format");
+        check(
+            |it| it.overrides = vec![OverrideV1 { gift_card_category: Some(String::new()), ..of(Some(1), None) }],
+            "overrides: invalid_format",
+        );
+        check(
+            |it| it.overrides = vec![OverrideV1 { rounding_limit: Some("2".to_owned()), ..of(Some(1), None) }],
+            "overrides: OUT_OF_RANGE",
+        );
         check(|it| it.income_category = String::new(), "income_category: invalid_format");
     }
 

@@ -86,6 +86,7 @@ impl Stage {
                 country: Some("GB".to_owned()),
                 sales_tax_registered: true,
                 web_name: None,
+                contacts: None,
             },
         })
     }

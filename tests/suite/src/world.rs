@@ -17,6 +17,7 @@ use ledger_engine::ports::{Clock, Outgoing, QueueName};
 use ledger_engine::post::{Disposition, Post, Received};
 use ledger_engine::push::Push;
 use ledger_engine::sweep::{Report, Sweep};
+use ledger_engine::tally::Tally;
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::gateway::{ProxyRequest, ProxyResponse};
 use ledger_engine::wire::message::{PushMessage, RunMessage};
@@ -117,6 +118,7 @@ impl Ledger {
             chance: &self.chance,
             memory: &memory,
             timers: &self.timers,
+            tally: &Tally::default(),
         };
         let received =
             Received { message, book: group, receive_count, deadline: self.clock.now_ms().saturating_add(FUNCTION_MS) };

@@ -1,6 +1,7 @@
 use super::*;
 use ledger_wire::rows::{
-    AppHostsRow, DayGap, EvidenceRow, OrganisationRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow,
+    AppHostsRow, CallsRow, ContactIndexRow, DayGap, EvidenceRow, OrganisationRow, PaceRow, ReferenceEntryV1,
+    ReferenceReadingRow, SealedRow, StepRow,
 };
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ fn settings() -> SettingsV1 {
         store_filter: vec![3],
         sync_products: Some(true),
         sync_stock: Some(false),
+        sync_adopted_stock: Some(true),
         book_country: Some("GB".to_owned()),
         sales_tax_registered: Some(true),
         tax_map: vec![TaxRuleV1 { rate: "19".to_owned(), country: Some("DE".to_owned()), code: "OSS".to_owned() }],
@@ -63,7 +65,15 @@ fn settings() -> SettingsV1 {
             website: Some(2),
             store: Some(3),
             income_category: Some("011".to_owned()),
+            item_type_categories: BTreeMap::from([("Services".to_owned(), "013".to_owned())]),
             shipping_category: Some("012".to_owned()),
+            adjustment_refund_category: Some("014".to_owned()),
+            adjustment_fee_category: Some("015".to_owned()),
+            gift_card_category: Some("016".to_owned()),
+            other_charges_category: Some("017".to_owned()),
+            rounding_category: Some("018".to_owned()),
+            rounding_limit: Some("0.10".to_owned()),
+            purchase_category: Some("019".to_owned()),
             tax_map: vec![TaxRuleV1 { rate: "25".to_owned(), country: None, code: "SE".to_owned() }],
             default_tax_code: Some("SE0".to_owned()),
             payment_methods: BTreeMap::from([("klarna".to_owned(), Some("1202".to_owned()))]),
@@ -109,6 +119,8 @@ fn run() -> RunRow {
         message: Some("Connect it again.".to_owned()),
         provider_id: Some("p-1".to_owned()),
         provider_reference: Some("INV-1".to_owned()),
+        web_address: Some("https://accounting.sageone.com/invoicing/sales_invoices/1".to_owned()),
+        settles: Some("i-1".to_owned()),
         xref: Some("xero:1#invoice#t-1#9".to_owned()),
         total_unverified: true,
         pinned_settings: Some(7),
@@ -216,10 +228,19 @@ fn xref() -> XrefRow {
         reference: Some("INV-1".to_owned()),
         total: Some("12.34".to_owned()),
         amount: Some("5.00".to_owned()),
+        dated_on: Some("2026-03-31".to_owned()),
+        web_address: Some("https://accounting.sageone.com/invoicing/sales_invoices/1".to_owned()),
         adopted: true,
+        found_in_doubt: true,
         company: true,
         source_hash: Some("01fe".to_owned()),
         source_updated_at: Some(1_800_000_000_003),
+        index: Some(ContactIndexRow {
+            contacts: vec!["c-1".to_owned()],
+            cursor: Some("7".to_owned()),
+            began_at: Some(1_800_000_000_004),
+            whole_at: Some(1_800_000_000_005),
+        }),
         updated_at: 1_800_000_000_002,
     }
 }
@@ -470,6 +491,7 @@ fn lease() -> LeaseRow {
         claim: "c-1".to_owned(),
         until: 1_800_000_000_000,
         taken_at: 1_800_000_000_001,
+        pace: PaceRow { calls: vec![CallsRow { slot: 360_000_000, count: 4 }], closed_until: Some(1_800_000_000_002) },
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::DynamoStore;
 use super::table::{Contended, Place, Table, Transacted, key};
-use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item};
+use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item, to_value};
 use crate::write::Write;
 use async_trait::async_trait;
 use ledger_domain::run::RunState;
 use ledger_engine::ports::{
     Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PortFault, PortResult, Progress,
-    PushWant, Written, XrefWrite,
+    PushWant, Release, Written, XrefWrite,
 };
 use ledger_wire::rows::{ROW_VERSION, RunRow, SettingsRow, keys};
 
@@ -51,11 +51,14 @@ impl DynamoStore {
         .with("empty", text(""))
     }
 
-    fn lease_released(&self, book: &str, claim: &str) -> Write {
-        Write::update(&self.tables.tenants, key(&keys::book(book), Some(keys::LEASE)), "SET #claim = :empty")
-            .only_if("#claim = :claim")
-            .with("claim", text(claim))
-            .with("empty", text(""))
+    fn lease_released(&self, release: &Release, claim: &str) -> PortResult<Write> {
+        let lease = key(&keys::book(&release.book), Some(keys::LEASE));
+        let released = match &release.pace {
+            None => Write::update(&self.tables.tenants, lease, "SET #claim = :empty"),
+            Some(pace) => Write::update(&self.tables.tenants, lease, "SET #claim = :empty, #pace = :pace")
+                .with("pace", to_value(pace)?),
+        };
+        Ok(released.only_if("#claim = :claim").with("claim", text(claim)).with("empty", text("")))
     }
 
     fn xref_written(&self, write: &XrefWrite) -> PortResult<Write> {
@@ -140,7 +143,9 @@ impl Attempts for DynamoStore {
         let tenant = Place::new(Table::Tenants, keys::tenant(&request.tenant), keys::TENANT);
         let binding = Place::new(Table::Tenants, keys::tenant(&request.tenant), keys::binding(&request.binding));
         let token = Place::new(Table::Tenants, keys::of_binding(&request.binding), keys::TOKEN);
-        let fixed = [&run, &tenant, &binding, &token].into_iter().cloned();
+        let lease = Place::new(Table::Tenants, keys::book(&request.book), keys::LEASE);
+        let with_lease = (!request.book.is_empty()).then_some(&lease);
+        let fixed = [&run, &tenant, &binding, &token].into_iter().chain(with_lease).cloned();
         let xrefs = request.xrefs.iter().map(|pk| Place::xref(pk));
         let mut found = self.batch(fixed.chain(xrefs)).await?;
         Ok(Gathered {
@@ -148,6 +153,7 @@ impl Attempts for DynamoStore {
             tenant: from_maybe(found.remove(&tenant))?,
             binding: from_maybe(found.remove(&binding))?,
             token: from_maybe(found.remove(&token))?,
+            lease: from_maybe(found.remove(&lease))?,
             xrefs: found
                 .into_iter()
                 .map(|(place, item)| Ok((place.pk, from_item(item)?)))
@@ -196,7 +202,8 @@ impl Attempts for DynamoStore {
         if let Some(order) = &commit.order {
             writes.push(Write::put(&self.tables.sync_runs, to_item(order)?));
         }
-        let mut release = commit.release.as_ref().map(|book| self.lease_released(book, &commit.claim));
+        let mut release =
+            commit.release.as_ref().map(|release| self.lease_released(release, &commit.claim)).transpose()?;
         loop {
             let all: Vec<Write> = writes.iter().cloned().chain(release.clone()).collect();
             let refusals = match self.contend(all, None, true).await? {

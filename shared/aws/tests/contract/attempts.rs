@@ -2,9 +2,11 @@ use crate::stack::{NOW, Stack, attempt, binding, claim, gather, run, tenant, wan
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{
     Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, GrantStore, Operations, PortFault, Progress,
-    Sweeps, Tenants, Written, XrefWrite,
+    Release, Sweeps, Tenants, Written, XrefWrite,
 };
-use ledger_wire::rows::{AttentionRow, LeaseRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TokenRow, XrefRow, keys};
+use ledger_wire::rows::{
+    AttentionRow, CallsRow, LeaseRow, PaceRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TokenRow, XrefRow, keys,
+};
 
 #[tokio::test]
 async fn a_claim_takes_run_and_book() {
@@ -30,6 +32,7 @@ async fn a_claim_takes_run_and_book() {
         claim: "c-1".to_owned(),
         until: NOW + 65_000,
         taken_at: NOW + 1,
+        pace: PaceRow::default(),
     };
     assert_eq!(stack.store.lease("book").await, Ok(Some(lease)));
     // The same call again answers the same and counts nothing twice, with other times in it too.
@@ -181,6 +184,7 @@ async fn an_attempt_reads_all_it_needs_at_once() {
     assert_eq!(gathered.tenant, Some(tenant("t")));
     assert_eq!(gathered.binding, Some(binding("t", "b")));
     assert_eq!(gathered.token, Some(token));
+    assert_eq!(gathered.lease, None);
     assert_eq!(gathered.xrefs.len(), 45);
     assert!(gathered.xrefs.iter().all(|(pk, row)| *row == xref(pk, 1)));
     assert_eq!(stack.store.settings("b", 1).await, Ok(Some(settings(1))));
@@ -274,6 +278,10 @@ async fn who_lost_the_claim_writes_nothing() {
     stack.end().await;
 }
 
+fn pace() -> PaceRow {
+    PaceRow { calls: vec![CallsRow { slot: 7, count: 3 }], closed_until: Some(NOW + 9) }
+}
+
 fn commit(run: &RunRow, xrefs: &[(XrefRow, Expect)]) -> Commit {
     Commit {
         run: RunRow {
@@ -291,7 +299,7 @@ fn commit(run: &RunRow, xrefs: &[(XrefRow, Expect)]) -> Commit {
         push: Some(want()),
         order: None,
         attempt: attempt(run),
-        release: Some("book".to_owned()),
+        release: Some(Release { book: "book".to_owned(), pace: Some(pace()) }),
     }
 }
 
@@ -342,7 +350,10 @@ async fn an_outcome_survives_the_loss_of_its_lease() {
         assert_eq!(stack.run(id).await, commit.run);
         assert_eq!(stack.xref(&pk).await, Some(xref(&pk, 1)));
         assert_eq!(stack.store.attempts(id).await, Ok(vec![commit.attempt]));
-        let left = stack.store.lease("book").await.unwrap().map(|lease| lease.claim);
+        let lease_left = stack.store.lease("book").await.unwrap();
+        let released = lease_left.as_ref().filter(|lease| lease.claim.is_empty());
+        assert!(released.is_none_or(|lease| lease.pace == pace()), "the pace travels with the lease");
+        let left = lease_left.map(|lease| lease.claim);
         assert_eq!(left.as_deref(), lease, "another's lease stays his");
         stack.remove_raw(&stack.config.tables.tenants, &keys::book("book"), keys::LEASE).await;
     }
@@ -365,6 +376,21 @@ async fn an_outcome_is_not_written_over_anothers_cross_reference_or_generation()
     let small = Commit { push: None, release: None, ..commit(&claimed, &[]) };
     assert_eq!(stack.store.commit(&small).await, Ok(Written::Done));
     assert_eq!(stack.push().await, None);
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn the_pace_of_a_book_goes_from_hand_to_hand() {
+    let Some(stack) = Stack::new().await else { return };
+    let claimed = stack.claimed("r-1").await;
+    assert_eq!(stack.store.commit(&commit(&claimed, &[])).await, Ok(Written::Done));
+    stack.put_run(&run("r-2")).await;
+    assert_eq!(stack.store.claim(&claim("r-2", "c-2")).await, Ok(Claimed::Ours));
+    let gathered = stack.store.gather(&gather("r-2")).await.unwrap();
+    let lease = gathered.lease.unwrap();
+    assert_eq!((lease.claim.as_str(), lease.pace), ("c-2", pace()));
+    let without = GatherRequest { book: String::new(), ..gather("r-2") };
+    assert_eq!(stack.store.gather(&without).await.unwrap().lease, None);
     stack.end().await;
 }
 

@@ -240,7 +240,13 @@ pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
 }
 
 pub(crate) fn gather(id: &str) -> GatherRequest {
-    GatherRequest { run_id: id.to_owned(), tenant: "t".to_owned(), binding: "b".to_owned(), xrefs: Vec::new() }
+    GatherRequest {
+        run_id: id.to_owned(),
+        tenant: "t".to_owned(),
+        binding: "b".to_owned(),
+        book: "book".to_owned(),
+        xrefs: Vec::new(),
+    }
 }
 
 pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {

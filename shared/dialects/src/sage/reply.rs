@@ -15,6 +15,10 @@ use std::collections::BTreeMap;
 const TEXT_LENGTH_MAX: usize = 500;
 /// Longest code or field path of the book's that is kept: these are logged.
 const NAME_LENGTH_MAX: usize = 100;
+/// Domains of Sage's web pages.
+const WEB_DOMAINS: [&str; 2] = ["sageone.com", "sage.com"];
+/// Longest address of a page that counts, in characters.
+const WEB_ADDRESS_LENGTH_MAX: usize = 300;
 /// Most complaints of one reply that are read.
 const COMPLAINTS_MAX: usize = 50;
 /// Decimal places that are read of a quantity, a price or a rate.
@@ -103,6 +107,28 @@ pub(super) enum Created<'a> {
     Done(String, Record<'a>),
     /// Anything else, by [`classify`], with what the book finds wrong where it said no for good.
     Fault(Fault, Vec<Complaint>),
+}
+
+/// The address of a document's page, as the answer that shows the document names it: the entry of `links` for people
+/// (Sage Accounting API reference, `SalesInvoice.links`; answers seen in public name `rel` *alternate*, `type` *text/html*).
+/// It can't be built: some pages go by another id than the API's.
+pub(super) fn web_address(reply: &Reply) -> Option<String> {
+    let shown = std::str::from_utf8(&reply.body).ok().filter(|_| (200..300).contains(&reply.status))?;
+    let links = Record::parse(shown)?.records("links")?;
+    let for_people = |link: &Record<'_>| {
+        link.text("rel").as_deref() == Some("alternate") && link.text("type").as_deref() == Some("text/html")
+    };
+    links.iter().filter(|link| for_people(link)).find_map(|link| link.text("href")).filter(|href| is_own_page(href))
+}
+
+/// True for an address of Sage's own: a reply must not lead people elsewhere.
+fn is_own_page(href: &str) -> bool {
+    let Some((host, path)) = href.strip_prefix("https://").and_then(|rest| rest.split_once('/')) else { return false };
+    let plain = |text: &str, also: &str| text.chars().all(|it| it.is_ascii_alphanumeric() || also.contains(it));
+    let own = WEB_DOMAINS.iter().any(|domain| {
+        host.to_ascii_lowercase().strip_suffix(domain).is_some_and(|label| label.ends_with('.') && label.len() > 1)
+    });
+    own && plain(host, "-.") && plain(path, "-._~/") && href.len() <= WEB_ADDRESS_LENGTH_MAX
 }
 
 /// Refuses an answer that names another business than was asked: it must not count, whatever it says.

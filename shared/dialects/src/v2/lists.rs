@@ -4,6 +4,7 @@ use super::contact::{CONTACT, EVERY_CONTACT, is_active};
 use super::reply::{Entity, Entry};
 use super::{House, reply};
 use crate::{Call, Context, Reply};
+use jiff::Timestamp;
 use ledger_domain::amount::{Currency, parse_places};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::normalised_email;
@@ -40,6 +41,12 @@ pub(super) fn page(house: &House, of: Reference, cursor: Option<&str>) -> Option
         }
         Reference::Currencies => None,
     }
+}
+
+/// The cursor of what has changed since a moment (FreeAgent API docs, contacts: `updated_since`).
+pub(super) fn since(of: Reference, moment: Timestamp) -> Option<String> {
+    let seconds = Timestamp::from_second(moment.as_second()).ok()?;
+    (of == Reference::Contacts).then(|| format!("1@{seconds}"))
 }
 
 pub(super) fn read_page(house: &House, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault> {

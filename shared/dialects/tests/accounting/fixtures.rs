@@ -32,6 +32,7 @@ pub(crate) fn context() -> Context {
         country: Some("GB".to_owned()),
         sales_tax_registered: true,
         web_name: Some("!Xy7-k".to_owned()),
+        contacts: None,
     }
 }
 

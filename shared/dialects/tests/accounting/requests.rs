@@ -326,7 +326,11 @@ fn documents_have_deep_links_where_the_organisation_is_known() {
         Some(format!("{base}/AccountsReceivable/ViewCreditNote.aspx?creditNoteID={CREDIT_NOTE}"))
     );
     assert_eq!(link(Kind::Contact, CONTACT), Some(format!("{base}/Contacts/View/{CONTACT}")));
-    for kind in [Kind::Product, Kind::Payment, Kind::Allocation, Kind::Refund, Kind::StockMovement] {
+    for kind in [Kind::Payment, Kind::Refund] {
+        let page = format!("{base}/Bank/ViewTransaction.aspx?bankTransactionID={INVOICE}");
+        assert_eq!(link(kind, INVOICE), Some(page));
+    }
+    for kind in [Kind::Product, Kind::Allocation, Kind::StockMovement] {
         assert_eq!(link(kind, INVOICE), None);
     }
     assert_eq!(link(Kind::Invoice, "7"), None);

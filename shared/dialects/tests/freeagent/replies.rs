@@ -198,6 +198,45 @@ fn contacts_are_indexed_by_address() {
 }
 
 #[test]
+fn with_an_index_only_its_contacts_are_looked_at() {
+    let document = Document::Contact(jane());
+    let check = |known: &[&str], replies: &[Labelled], expected: &str| {
+        let contacts = Some(known.iter().map(|id| here(id)).collect());
+        let context = Context { contacts, ..context() };
+        let step = step(FREEAGENT.post(&document, &context, &Start::Fresh, replies), posted);
+        assert_eq!(step, here(expected), "{known:?} {replies:?}");
+    };
+    let shown = |status: u16, email: &str, stands: &str| {
+        said("known_contact", status, &format!(r#"{{"contact":{{"email":"{email}","status":"{stands}"}}}}"#))
+    };
+    let ask = |id: u32| format!("read known_contact GET /v2/contacts/{id}");
+    let create = "create create_contact POST /v2/contacts";
+    let one = ["~/v2/contacts/1"];
+    let two = ["~/v2/contacts/1", "~/v2/contacts/2"];
+    check(&[], &[], create);
+    check(&["https://evil.example/v2/contacts/1"], &[], create);
+    check(&one, &[], &ask(1));
+    check(&one, &[shown(200, " JANE@example.com", "Active")], "done ~/v2/contacts/1 - ?");
+    check(&one, &[shown(404, "", "")], create);
+    check(&one, &[shown(200, "other@example.com", "Active")], create);
+    check(&one, &[shown(200, "jane@example.com", "Hidden")], "refused contact_archived");
+    check(&one, &[shown(503, "", "")], "later book_unavailable");
+    check(&two, &[shown(200, "jane@example.com", "Hidden")], &ask(2));
+    let both = [shown(200, "jane@example.com", "Hidden"), shown(200, "jane@example.com", "Active")];
+    check(&two, &both, "done ~/v2/contacts/2 - ?");
+}
+
+#[test]
+fn changes_are_asked_for_since_a_moment() {
+    let moment = "2026-11-20T09:30:00.123Z".parse().unwrap();
+    let cursor = FREEAGENT.since(Reference::Contacts, moment);
+    assert_eq!(cursor.as_deref(), Some("1@2026-11-20T09:30:00Z"));
+    let call = FREEAGENT.page(Reference::Contacts, &context(), cursor.as_deref()).unwrap();
+    assert!(call.query.contains(&("updated_since".to_owned(), "2026-11-20T09:30:00Z".to_owned())), "{call:?}");
+    assert_eq!(FREEAGENT.since(Reference::Accounts, moment), None);
+}
+
+#[test]
 fn a_person_finds_invoices_and_contacts_under_the_subdomain() {
     let link = |kind: Kind, id: &str, context: &Context| FREEAGENT.link(kind, &here(id), context);
     assert_eq!(

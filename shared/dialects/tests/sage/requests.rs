@@ -2,7 +2,7 @@
 
 use crate::fixtures::*;
 use ledger_dialects::sage::Sage;
-use ledger_dialects::{Call, Context, Dialect, Labelled, Start, Step};
+use ledger_dialects::{Call, Context, Dialect, Labelled, Reply, Start, Step};
 use ledger_domain::document::{Contact, Document, DocumentStatus, Kind, Product, SalesInvoice, Supply};
 use ledger_domain::reference::Reference;
 
@@ -354,4 +354,32 @@ fn what_a_book_has_no_list_of_is_not_asked_for() {
     assert_eq!(Sage.page(Reference::Contacts, &context(), None), None);
     assert_eq!(Sage.page(Reference::TaxRates, &context(), Some("elsewhere?x=1")), None);
     assert_eq!(Sage.link(Kind::Invoice, INVOICE, &context()), None);
+}
+
+#[test]
+fn a_person_finds_a_document_where_the_answer_says() {
+    let check = |status: u16, links: &str, expected: Option<&str>| {
+        let body = format!(r#"{{"id":"{INVOICE}","links":{links}}}"#).into_bytes();
+        let reply = Reply { status, body, ..Reply::default() };
+        assert_eq!(Sage.web_address(&reply).as_deref(), expected, "{links}");
+    };
+    let page = "https://accounting.na.sageone.com/invoicing/sales_invoices/7";
+    let link = |href: &str| format!(r#"[{{"href":"{href}","rel":"alternate","type":"text/html"}}]"#);
+    check(201, &link(page), Some(page));
+    check(404, &link(page), None);
+    check(200, "[]", None);
+    check(200, "7", None);
+    check(200, &format!(r#"[{{"href":"{page}","rel":"self","type":"text/html"}}]"#), None);
+    for elsewhere in [
+        "http://accounting.na.sageone.com/x",
+        "https://sageone.com.example/x",
+        "https://notsageone.com/x",
+        "https://.sageone.com/x",
+        "https://evil.example/sageone.com/x",
+        "https://user@app.sageone.com/x",
+        "https://app.sageone.com/x?next=//evil.example",
+        "javascript:alert(1)",
+    ] {
+        check(200, &link(elsewhere), None);
+    }
 }

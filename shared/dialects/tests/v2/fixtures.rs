@@ -25,6 +25,7 @@ pub(crate) fn context() -> Context {
         country: Some("GB".to_owned()),
         sales_tax_registered: true,
         web_name: Some("acme-trading".to_owned()),
+        contacts: None,
     }
 }
 

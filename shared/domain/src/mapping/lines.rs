@@ -28,10 +28,10 @@ impl<'a> Destined<'a> {
     pub(super) fn terms<'b>(&self, tax_rates: &'b [Decimal]) -> Terms<'b> {
         Terms {
             tax_rates,
-            rounding_limit: self.settings.rounding_limit,
+            rounding_limit: self.place.rounding_limit(),
             rounding: self.rules.rounding,
-            reductions_have_an_account: self.settings.gift_card_category.is_some(),
-            additions_have_an_account: self.settings.other_charges_category.is_some(),
+            reductions_have_an_account: self.place.gift_card_category().is_some(),
+            additions_have_an_account: self.place.other_charges_category().is_some(),
         }
     }
 
@@ -87,11 +87,11 @@ fn document_line(line: &ProvedLine, described: &Described<'_>, destined: &Destin
     let item_type = row.and_then(|row| described.item_types.get(&row.sku)).map(String::as_str);
     let income = || named(place.income_category(item_type), "income_category");
     let shipping = || named(place.shipping_category(), "shipping_category");
-    let or_income = |category: &Option<String>| match category {
-        Some(category) => Ok(category.clone()),
+    let or_income = |category: Option<&str>| match category {
+        Some(category) => Ok(category.to_owned()),
         None => income(),
     };
-    let account = |category: &Option<String>| named(category.as_deref().unwrap_or_default(), "the account");
+    let account = |category: Option<&str>| named(category.unwrap_or_default(), "the account");
     let fixed = |text: &str| text.to_owned();
     let (role, description, category) = match line.source {
         Source::Row(_) => (LineRole::Item, row.map(|row| row_text(row, line, described)), income()?),
@@ -103,20 +103,20 @@ fn document_line(line: &ProvedLine, described: &Described<'_>, destined: &Destin
         }
         Source::UntaxedDiscount(None) => (LineRole::Shipping, Some(fixed("Discount on shipping")), shipping()?),
         Source::AdjustmentRefund => {
-            (LineRole::Adjustment, Some(fixed("Adjustment refund")), or_income(&settings.adjustment_refund_category)?)
+            (LineRole::Adjustment, Some(fixed("Adjustment refund")), or_income(place.adjustment_refund_category())?)
         }
         Source::AdjustmentFee => {
-            (LineRole::Adjustment, Some(fixed("Adjustment fee")), or_income(&settings.adjustment_fee_category)?)
+            (LineRole::Adjustment, Some(fixed("Adjustment fee")), or_income(place.adjustment_fee_category())?)
         }
         Source::Unexplained if line.unit_price.is_sign_negative() => (
             LineRole::Unexplained,
             Some(fixed("Gift card, store credit or other reduction")),
-            account(&settings.gift_card_category)?,
+            account(place.gift_card_category())?,
         ),
         Source::Unexplained => {
-            (LineRole::Unexplained, Some(fixed("Other charges")), account(&settings.other_charges_category)?)
+            (LineRole::Unexplained, Some(fixed("Other charges")), account(place.other_charges_category())?)
         }
-        Source::Rounding => (LineRole::Rounding, Some(fixed("Rounding")), or_income(&settings.rounding_category)?),
+        Source::Rounding => (LineRole::Rounding, Some(fixed("Rounding")), or_income(place.rounding_category())?),
     };
     Ok(DocumentLine {
         role,

@@ -28,7 +28,7 @@ pub fn product(product: &canonical::Product, settings: &Settings, rules: &BookRu
         price_includes_tax: settings.catalogue_prices_include_tax,
         cost: product.cost,
         category: place.income_category(Some(item_type)).to_owned(),
-        purchase_category: settings.purchase_category.clone(),
+        purchase_category: place.purchase_category().map(str::to_owned),
         // The shop names a tax class, which no rate can be had from. Only a book that knows no tax has one answer.
         tax_code: place
             .default_tax_code()

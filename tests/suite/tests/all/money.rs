@@ -4,8 +4,15 @@ use anyhow::{Context, ensure};
 use futures::future::join_all;
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::QueueName;
-use ledger_suite::world::{Spoken, World, WorldOptions};
+use ledger_engine::wire::settings::StatusV1;
+use ledger_suite::world::{BOOK_TOKEN, MORNING_MS, Spoken, World, WorldOptions};
+use ledger_world::book::{BookFault, FaultSpec, Seed};
+use ledger_world::server::Request;
 use ledger_world::shop::{Address, CustomerSpec, ItemSpec, MemoSpec, OrderSpec};
+use serde_json::json;
+
+/// A day, in milliseconds.
+const DAY_MS: i64 = 86_400_000;
 
 async fn world(banks: bool) -> anyhow::Result<Option<World>> {
     World::start(WorldOptions { banks, ..WorldOptions::default() }).await
@@ -342,5 +349,182 @@ async fn lives(world: &World) -> anyhow::Result<()> {
     ensure!(open.is_none(), "{open:?}");
     let chip = world.shop.chip("creditmemo", memo).context("no chip")?;
     ensure!(chip.sync_status == "synced" && chip.provider_entity_id.is_some(), "{chip:?}");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_memo_is_left_out_with_its_invoice() -> anyhow::Result<()> {
+    // The invoice is from before the day that documents are wanted from; the memo is not.
+    let options = || WorldOptions {
+        banks: true,
+        settings: Some(|settings| settings.sync_since = Some("2033-05-19".to_owned())),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options()).await? else { return Ok(()) };
+    let (order, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    world.ended("invoice.created", invoice, "skipped", Some("outside_sync_since")).await?;
+    world.ledger.clock.advance(DAY_MS);
+    let memo = world.shop.refunds(&MemoSpec::of_invoice(order, invoice).only("MUG", 1))?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "skipped", Some("invoice_not_in_book")).await?;
+    let chip = world.shop.chip("creditmemo", memo).context("no chip")?;
+    ensure!(chip.sync_status == "skipped", "the chip is {}", chip.sync_status);
+    let statement = world.holds();
+    ensure!(statement.contacts.is_empty() && statement.credit_notes.is_empty(), "{statement:?}");
+    // One that names no invoice is nobody's but the order's.
+    let memo = world.shop.refunds(&MemoSpec::of_order(order).only("MUG", 1))?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", Some("invoice_not_named")).await?;
+    world.is_clean()?;
+
+    // Somebody else has posted the invoice, before the book was connected: it is found, and nothing is left open.
+    let other = WorldOptions { timers: Some(|it| it.restored_at = Some(MORNING_MS + DAY_MS)), ..options() };
+    let Some(world) = World::start(other).await? else { return Ok(()) };
+    let (order, invoice) = sells(&world, &mugs("sam@example.com", "checkmo"))?;
+    world.settles().await?;
+    let number = world.shop.number_of("invoice", invoice).context("no number")?;
+    let contact = world.book.seeds(&Seed {
+        contacts: vec![json!({"first_name": "Sam", "last_name": "Lee", "email": "sam@example.com"})],
+        ..Seed::default()
+    })?;
+    let contact = contact["contacts"][0].as_str().context("no contact")?.to_owned();
+    world.book.seeds(&Seed {
+        invoices: vec![json!({
+            "contact": contact, "reference": format!("MAG-{number}"), "dated_on": "2033-05-18", "currency": "GBP",
+            "payment_terms_in_days": 30,
+            "invoice_items": [{
+                "item_type": "Products", "description": "Mug", "quantity": "3", "price": "15.99", "sales_tax_rate": "0",
+            }],
+        })],
+        ..Seed::default()
+    })?;
+    world.ledger.clock.advance(DAY_MS);
+    let memo = world.shop.refunds(&MemoSpec::of_invoice(order, invoice).only("MUG", 1))?;
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    ensure!(moved(&world) == (0, 1, 0), "{:?}", world.holds());
+    ensure!(left(&world)? == ("31.98".to_owned(), vec!["0.00".to_owned()]), "{:?}", world.holds());
+    ensure!(world.holds().contacts.len() == 1, "{:?}", world.holds());
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_payment_in_doubt_is_linked_once_though_another_run_takes_it_up_another_day() -> anyhow::Result<()> {
+    let world = world!(true);
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    // It is paid a day after it was raised: the shop dates the payment by the invoice, its event does not.
+    world.ledger.clock.advance(DAY_MS);
+    world.shop.pays(invoice)?;
+    world.ticks().await;
+    let messages = world.ledger.queue.take();
+    world.ledger.forgets();
+    // The payment's create is the attempt's last call of the book that changes anything: it arrives, its answer does not.
+    let lost = BookFault::HangUp { apply: true };
+    world.book.faults(FaultSpec::on("POST", "/v2/bank_transaction_explanations", 1, lost));
+    for message in &messages {
+        world.handles(message).await?;
+    }
+    ensure!(world.holds().payments.len() == 1, "the payment did not arrive: {:?}", world.holds());
+    let memo = world.shop.refunds_invoice(invoice)?;
+    world.ticks().await;
+    for message in &world.ledger.queue.take() {
+        world.handles(message).await?;
+    }
+    world.settles().await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    let paid = world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    let statement = world.holds();
+    ensure!(moved(&world) == (1, 0, 1), "{statement:?}");
+    ensure!(statement.payments[0].date == "2033-05-19", "{statement:?}");
+    ensure!(paid.provider_id.as_ref() == Some(&statement.payments[0].id), "{paid:?}");
+    ensure!(left(&world)? == ("0.00".to_owned(), vec!["0.00".to_owned()]), "{statement:?}");
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_book_is_never_asked_more_often_than_it_allows() -> anyhow::Result<()> {
+    /// Calls that the dialect allows itself in a minute.
+    const CALLS_A_MINUTE: usize = 60;
+    /// A minute, in milliseconds.
+    const MINUTE_MS: i64 = 60_000;
+    let world = world!(true);
+    let mut invoices = Vec::new();
+    for buyer in 0..30 {
+        let order = mugs(&format!("buyer{buyer}@example.com"), "stripe_payments");
+        invoices.push(sells(&world, &order)?.1);
+    }
+    world.settles().await?;
+    for invoice in invoices {
+        world.shows_once(invoice).await?;
+        world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    }
+    let mut calls: Vec<i64> = Vec::new();
+    for run in world.runs().await? {
+        ensure!(run.failing_since.is_none() && run.failures == 0, "{run:?}");
+        for attempt in world.operator().run(&run.run_id).await?.attempts {
+            let of_book = attempt.steps.iter().filter(|step| !step.label.starts_with("fetch"));
+            calls.extend(of_book.map(|step| attempt.started_at.saturating_add(step.at_ms)));
+        }
+    }
+    ensure!(
+        calls.len() == world.book.log().len(),
+        "{} calls, {} in the book's log",
+        calls.len(),
+        world.book.log().len()
+    );
+    ensure!(calls.len() > CALLS_A_MINUTE, "only {} calls", calls.len());
+    for first in &calls {
+        let within = calls.iter().filter(|at| (*first..first.saturating_add(MINUTE_MS)).contains(*at)).count();
+        ensure!(within <= CALLS_A_MINUTE, "{within} calls in the minute from {first}");
+    }
+    world.is_clean()
+}
+
+/// A person books a document that was left as a draft.
+fn approves(world: &World, url: &str) -> anyhow::Result<()> {
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).context("no path")?.1;
+    let header = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    let token = format!("Bearer {BOOK_TOKEN}");
+    let answer = world.book.obeys(&Request {
+        method: "PUT".to_owned(),
+        path: format!("/{path}/transitions/mark_as_sent"),
+        query: String::new(),
+        headers: [("authorization", token.as_str()), ("user-agent", "somebody")].map(header).to_vec(),
+        body: String::new().into(),
+    });
+    ensure!(answer.status == 200, "the book answers {}", answer.status);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_for_approval_is_settled_by_a_resync() -> anyhow::Result<()> {
+    let options = WorldOptions {
+        banks: true,
+        spoken: Spoken::Freeagent,
+        settings: Some(|settings| settings.document_status = Some(StatusV1::Draft)),
+        ..WorldOptions::default()
+    };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    let (order, invoice) = sells(&world, &mugs("sam@example.com", "stripe_payments"))?;
+    world.settles().await?;
+    let posted = world.ended("invoice.created", invoice, "succeeded", None).await?;
+    let paid = world.ended("invoice.paid", invoice, "skipped", Some("invoice_not_approved")).await?;
+    let memo = world.shop.refunds(&MemoSpec::of_invoice(order, invoice).only("MUG", 1))?;
+    world.settles().await?;
+    let credited = world.ended("creditmemo.created", memo, "succeeded", Some("invoice_not_approved")).await?;
+    ensure!(moved(&world) == (0, 0, 0), "{:?}", world.holds());
+    for run in [&posted, &credited] {
+        approves(&world, run.provider_id.as_deref().context("no document")?)?;
+    }
+    for run in [&paid, &credited] {
+        world.operator().retry(&run.run_id).await?;
+        world.settles().await?;
+    }
+    world.ended("invoice.paid", invoice, "succeeded", None).await?;
+    world.ended("creditmemo.created", memo, "succeeded", None).await?;
+    ensure!(moved(&world) == (1, 0, 1), "{:?}", world.holds());
+    ensure!(left(&world)? == ("0.00".to_owned(), vec!["0.00".to_owned()]), "{:?}", world.holds());
     world.is_clean()
 }

@@ -1,8 +1,10 @@
 //! Customers and products: made, brought up to date, left alone.
 
 use anyhow::{Context, ensure};
-use ledger_suite::world::{Spoken, World, WorldOptions};
-use ledger_world::book::Seed;
+use ledger_engine::wire::settings::SettingsV1;
+use ledger_suite::world::{Other, Spoken, World, WorldOptions};
+use ledger_world::book::{BookFault, FaultSpec, Seed};
+use ledger_world::sage::{SageSeed, ledger_account};
 use ledger_world::shop::{Address, CustomerEdit, CustomerSpec, ItemSpec, OrderSpec, ProductSpec};
 use serde_json::json;
 
@@ -178,5 +180,87 @@ async fn stock_moves_towards_the_shops() -> anyhow::Result<()> {
     world.ended("product.upserted", mug, "skipped", Some("superseded")).await?;
     let book = world.holds();
     ensure!(book.products.len() == 1 && book.stock_movements.len() == 2, "{book:?}");
+    world.is_clean()
+}
+
+/// Somebody else counts what was in the book before us.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_stock_of_an_adopted_product_moves_only_where_the_merchant_says_so() -> anyhow::Result<()> {
+    type Change = fn(&mut SettingsV1);
+    let left_alone: Change = |settings| {
+        settings.sync_products = Some(true);
+        settings.sync_stock = Some(true);
+    };
+    let moved: Change = |settings| {
+        settings.sync_products = Some(true);
+        settings.sync_stock = Some(true);
+        settings.sync_adopted_stock = Some(true);
+    };
+    for (settings, code, stock) in [(left_alone, Some("stock_left_alone"), "0"), (moved, None, "118")] {
+        let options = WorldOptions { spoken: Spoken::Sage, settings: Some(settings), ..WorldOptions::default() };
+        let Some(world) = World::start(options).await? else { return Ok(()) };
+        let Some(Other::Sage(book)) = &world.other else { anyhow::bail!("not Sage") };
+        book.seeds(&SageSeed {
+            stock_items: vec![json!({
+                "item_code": "MUG",
+                "description": "The bookkeeper's mug",
+                "sales_ledger_account_id": ledger_account(4_000),
+                "purchase_ledger_account_id": ledger_account(5_000),
+            })],
+            ..SageSeed::default()
+        })?;
+        let mug = world.shop.saves_product(ProductSpec::simple("MUG", "Mug", "15.99").stocked(118));
+        world.settles().await?;
+        world.ended("product.upserted", mug, "succeeded", code).await?;
+        let book = world.holds();
+        let shown = book.products.first().and_then(|product| product.stock.clone());
+        ensure!(book.products.len() == 1 && shown.as_deref() == Some(stock), "{book:?}");
+        ensure!(book.stock_movements.len() == usize::from(code.is_none()), "{book:?}");
+        world.is_clean()?;
+    }
+    Ok(())
+}
+
+/// A book that can't be asked for a contact by its address, with more contacts than one attempt could look through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_person_is_one_contact_in_a_book_of_thousands() -> anyhow::Result<()> {
+    /// Contacts that are in the book before us.
+    const CONTACTS: usize = 3_500;
+    let options = WorldOptions { spoken: Spoken::Freeagent, ..WorldOptions::default() };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
+    let contact =
+        |number: usize| json!({"first_name": "A", "last_name": "B", "email": format!("p{number}@example.com")});
+    world.book.seeds(&Seed { contacts: (0..CONTACTS).map(contact).collect(), ..Seed::default() })?;
+    world.ledger.clock.advance(3_600_000);
+    let sells = |email: &str| {
+        let order = OrderSpec::for_guest(email, "A", "B", Address::british("1 High Street", "London", "N1 7AA"));
+        world.shop.invoices(&world.shop.places(&order.item(ItemSpec::simple("MUG", "Mug", 1, "15.99")))?)
+    };
+    // The list breaks off in its midst: the next attempt goes on from there.
+    let lost = BookFault::HangUp { apply: false };
+    world.book.faults(FaultSpec::on("GET", "/v2/contacts", 1, lost).after(19));
+    for email in ["P0@example.com", "new@example.com", "p3499@example.com"] {
+        let invoice = sells(email)?;
+        world.settles().await?;
+        world.shows_once(invoice).await?;
+    }
+    let pages = |number: usize| {
+        let of_page = |query: &str| query.split('&').any(|pair| pair == format!("page={number}"));
+        world.book.log().iter().filter(|entry| entry.path == "/v2/contacts" && of_page(&entry.query)).count()
+    };
+    ensure!(pages(19) == 1 && pages(20) == 2 && pages(35) == 1, "{} {} {}", pages(19), pages(20), pages(35));
+    ensure!(world.book.contacts().len() == CONTACTS + 1, "{} contacts", world.book.contacts().len());
+
+    // What a bookkeeper adds meanwhile is seen.
+    world.ledger.clock.advance(3_600_000);
+    world.book.seeds(&Seed {
+        contacts: vec![json!({"first_name": "L", "last_name": "B", "email": "late@example.com"})],
+        ..Seed::default()
+    })?;
+    let invoice = sells("late@example.com")?;
+    world.settles().await?;
+    world.shows_once(invoice).await?;
+    ensure!(world.book.contacts().len() == CONTACTS + 2, "{} contacts", world.book.contacts().len());
+    ensure!(pages(2) == 1, "the list was read anew");
     world.is_clean()
 }
