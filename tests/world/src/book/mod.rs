@@ -29,7 +29,7 @@ pub use spec::{
 };
 
 use crate::clock::Clock;
-use crate::desk::{self, Keeper as _, Log};
+use crate::desk::{self, Log};
 use crate::server::{Answer, Reply, Request, Server};
 use crate::statement::Statement;
 use store::{Kind, Store};
@@ -217,10 +217,11 @@ impl Book {
         faults::seed(&mut self.core.store(), seed)
     }
 
-    /// Answers a request without door, log or faults: for tests of many documents in one process.
+    /// Answers a request without door or log, and of faults with `rate_limited` and `answer` only: for tests of many
+    /// documents in one process.
     #[must_use]
     pub fn obeys(&self, request: &Request) -> Answer {
-        self.core.store().obey(request)
+        crate::desk::answer_at_once(&self.core, request)
     }
 
     /// Sets a fault for the next requests that match.
