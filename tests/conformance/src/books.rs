@@ -289,9 +289,7 @@ impl AnyBook {
     pub fn has_archived_contact(&self, email: &str) -> anyhow::Result<()> {
         match self {
             Self::Family(book) => book.seeds(&Seed {
-                contacts: vec![
-                    json!({"first_name": "Old", "last_name": "Friend", "email": email, "status": "Hidden"}),
-                ],
+                contacts: vec![json!({"first_name": "Old", "last_name": "Friend", "email": email, "status": "Hidden"})],
                 ..Seed::default()
             }),
             Self::Accounting(book) => book.seeds(&AccountingSeed {
@@ -429,7 +427,8 @@ impl AnyBook {
 
     /// The book has had enough requests for now.
     pub fn is_tired(&self) {
-        let limited = || FaultSpec { method: None, ..FaultSpec::on("", "/", 1, BookFault::RateLimited { retry_after: None }) };
+        let limited =
+            || FaultSpec { method: None, ..FaultSpec::on("", "/", 1, BookFault::RateLimited { retry_after: None }) };
         match self {
             Self::Family(book) => book.faults(limited()),
             Self::Accounting(book) => book.faults(limited()),

@@ -306,7 +306,8 @@ pub static CASES: &[Case] = &[
         of: &["sage"],
         ..Case::new("sold to America at another rate of nothing", "tax_rate_unmapped", |trade| {
             let mut foreign = Trade::new(trade.stage, trade.shop)?;
-            foreign.settings.tax_map = vec![TaxRule { rate: Decimal::ZERO, country: None, code: "GB_NO_TAX".to_owned() }];
+            foreign.settings.tax_map =
+                vec![TaxRule { rate: Decimal::ZERO, country: None, code: "GB_NO_TAX".to_owned() }];
             let there = Address { country_id: "US".to_owned(), ..Address::british("1 Main Street", "Boston", "02101") };
             let order = OrderSpec::for_guest("ann@example.com", "Ann", "Lee", there)
                 .item(ItemSpec::simple("TEE", "Tee", 2, "10"))

@@ -64,7 +64,8 @@ fn reply(seed: &mut Seed, bodies: &[Vec<u8>]) -> Reply {
         5 => {
             // One that breaks off.
             let body = seed.one_of(bodies).cloned().unwrap_or_default();
-            let cut = usize::try_from(seed.between(0, u64::try_from(body.len()).unwrap_or_default())).unwrap_or_default();
+            let cut =
+                usize::try_from(seed.between(0, u64::try_from(body.len()).unwrap_or_default())).unwrap_or_default();
             body.get(..cut).map(<[u8]>::to_vec).unwrap_or_default()
         }
         _ => seed.one_of(bodies).cloned().unwrap_or_default(),
@@ -132,7 +133,9 @@ fn looks<T: PartialEq>(
         match step {
             Err(_) | Ok(Step::Done(_)) => return Ok(()),
             Ok(Step::Read(label, _)) => seen.push(Labelled { label, reply: reply(seed, bodies) }),
-            Ok(Step::Create(label, _) | Step::Change(label, _)) => return Err(format!("looking wanted to write: {label}")),
+            Ok(Step::Create(label, _) | Step::Change(label, _)) => {
+                return Err(format!("looking wanted to write: {label}"));
+            }
         }
     }
     Err(format!("no end of questions after {STEPS_MAX}"))

@@ -48,14 +48,15 @@ fn main() -> anyhow::Result<ExitCode> {
         let tally = penny::lives(name, first, orders, threads)?;
         output::line(&format!(
             "{name:<12} orders {:>8}  documents {:>8}: to the penny {:>8}, refused as foretold {:>6} (of {} orders), \
-             failed {}; paid, set off or paid back {:>8}",
+             failed {}; paid, set off or paid back {:>8}; tax off by {} % at most of what rounding allows",
             tally.orders,
             tally.documents,
             tally.posted,
             tally.refused,
             tally.orders_refused,
             tally.failed,
-            tally.moved
+            tally.moved,
+            tally.tax_off_percent_max.round_dp(0)
         ));
         let complaints = tally.complaints();
         complaints.iter().for_each(|complaint| output::line(&format!("    {complaint}")));

@@ -47,6 +47,8 @@ pub struct Tally {
     pub failed: u64,
     /// Payments, allocations and refunds that the books show.
     pub moved: u64,
+    /// The most of what rounding allows that the tax of a document was off by, in hundredths; nothing where it allows nothing.
+    pub tax_off_percent_max: Decimal,
     /// Of those that failed, how many were refused with which code.
     pub refused_as: BTreeMap<&'static str, u64>,
     /// The first failures.
@@ -79,6 +81,7 @@ impl Tally {
             let sum = self.refused_as.entry(code).or_default();
             *sum = sum.saturating_add(more);
         }
+        self.tax_off_percent_max = self.tax_off_percent_max.max(other.tax_off_percent_max);
         self.told.extend(other.told);
         self.told.truncate(TOLD_MAX);
     }
@@ -407,6 +410,8 @@ fn compare(stage: &Stage, due: &[Due], is_shared: bool, tally: &mut Tally) -> an
         let (shown, tax): (Decimal, Decimal) = (line.total.parse()?, line.tax.parse()?);
         let away = tax.saturating_sub(round_half_away(raised.tax, places)).abs();
         let allowed = tax_tolerance(rounding.tax, raised, places);
+        let used = away.saturating_mul(Decimal::ONE_HUNDRED).checked_div(allowed).unwrap_or_default();
+        tally.tax_off_percent_max = tally.tax_off_percent_max.max(used);
         if shown != total {
             tally.fails(*life, raised, &format!("the book shows {shown}"));
         } else if away > allowed {

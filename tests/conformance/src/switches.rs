@@ -140,7 +140,8 @@ const OTHERWISE: &[Otherwise] = &[
     },
 ];
 
-const TURNED_ROUND: &str = "the book reads the rate the other way round: the sum in its own currency shows it, and nothing more goes there";
+const TURNED_ROUND: &str =
+    "the book reads the rate the other way round: the sum in its own currency shows it, and nothing more goes there";
 const UMBRELLA: &str = "whatever is wrong with a line, the book complains of its description";
 
 /// The other positions of a switch.
@@ -172,9 +173,8 @@ fn positions(switch: &str, now: &Value) -> anyhow::Result<Vec<Value>> {
 /// What a case comes to with a dialect under a switch.
 fn expected(case: &Case, dialect: &str, switch: &str) -> Option<&'static str> {
     let usual = case.outcome(dialect)?;
-    let otherwise = OTHERWISE
-        .iter()
-        .find(|it| it.dialects.contains(&dialect) && it.switch == switch && it.case == case.name);
+    let otherwise =
+        OTHERWISE.iter().find(|it| it.dialects.contains(&dialect) && it.switch == switch && it.case == case.name);
     Some(otherwise.map_or(usual, |it| it.ends))
 }
 

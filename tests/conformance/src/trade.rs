@@ -259,8 +259,7 @@ impl<'a> Trade<'a> {
     pub fn pays_back(&self, note: &CreditNote, posted: &Posted) -> Result<(), Stopped> {
         let rules = &self.drive.dialect.profile().rules;
         let of = &posted.provider_id;
-        let refund =
-            mapping::refund(note, of, note.total, Some("stripe_payments"), 1, Some(1), &self.settings, rules)?;
+        let refund = mapping::refund(note, of, note.total, Some("stripe_payments"), 1, Some(1), &self.settings, rules)?;
         self.places(&Document::Refund(refund))?;
         self.is_left(Kind::CreditNote, of, Amount::ZERO)
     }

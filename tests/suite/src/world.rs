@@ -6,6 +6,7 @@ use crate::trip::Trip;
 use anyhow::{Context, bail, ensure};
 use aws_sdk_dynamodb::types::{BillingMode, GlobalSecondaryIndex};
 use ledger_aws::{Aws, Config};
+use ledger_conformance::books::AnyBook;
 use ledger_engine::config::Timers;
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
@@ -179,7 +180,9 @@ impl Spoken {
     /// Every dialect.
     pub const ALL: [Self; 4] = [Self::V2, Self::Freeagent, Self::Accounting, Self::Sage];
 
-    const fn provider(self) -> &'static str {
+    /// The provider's key.
+    #[must_use]
+    pub const fn provider(self) -> &'static str {
         match self {
             Self::V2 | Self::Accounting => "xero",
             Self::Freeagent => "freeagent",
@@ -187,7 +190,9 @@ impl Spoken {
         }
     }
 
-    const fn dialect(self) -> &'static str {
+    /// The dialect's name.
+    #[must_use]
+    pub const fn dialect(self) -> &'static str {
         match self {
             Self::V2 => "v2",
             Self::Freeagent => "freeagent",
@@ -219,6 +224,10 @@ pub struct World {
     pub tenant: String,
     /// Its binding.
     pub binding: String,
+    /// What the book speaks.
+    pub spoken: Spoken,
+    /// The income account that the settings name.
+    pub income_account: String,
     provider: &'static str,
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
@@ -313,7 +322,7 @@ impl World {
             trip,
             memory: Mutex::default(),
         });
-        let (tenant, binding) = pair(&ledger, &shop, &book, other.as_ref(), &name, &options).await?;
+        let (tenant, binding, income_account) = pair(&ledger, &shop, &book, other.as_ref(), &name, &options).await?;
         let (url, door) = open_door(Arc::clone(&ledger)).await?;
         shop.pair_directly(&tenant, API_KEY, &url);
         ledger.clock.advance(1_000);
@@ -324,6 +333,8 @@ impl World {
             ledger,
             tenant,
             binding,
+            spoken: options.spoken,
+            income_account,
             provider: options.spoken.provider(),
             tables,
             runs_table,
@@ -339,6 +350,16 @@ impl World {
             None => self.book.statement(),
             Some(Other::Accounting(book)) => book.statement(),
             Some(Other::Sage(book)) => book.statement(),
+        }
+    }
+
+    /// The book, whatever it speaks, as bookkeepers know it.
+    #[must_use]
+    pub fn any_book(&self) -> AnyBook {
+        match &self.other {
+            None => AnyBook::Family(self.book.clone()),
+            Some(Other::Accounting(book)) => AnyBook::Accounting(book.clone()),
+            Some(Other::Sage(book)) => AnyBook::Sage(book.clone()),
         }
     }
 
@@ -682,7 +703,7 @@ async fn pair(
     other: Option<&Other>,
     name: &str,
     options: &WorldOptions,
-) -> anyhow::Result<(String, String)> {
+) -> anyhow::Result<(String, String, String)> {
     let operate = operate(ledger);
     let tenant = operate
         .add_tenant(&NewTenant {
@@ -692,23 +713,11 @@ async fn pair(
         })
         .await?;
     // The books outside the family have one organisation each, so that worlds share it: their tables are their own.
-    let (base_url, organisation, mut settings, account) = match other {
-        None => (book.url(), name.to_owned(), settings(book), book.url_of("bank_accounts", "1")),
-        Some(Other::Accounting(book)) => (book.url(), book.tenant(), coded(&ACCOUNTING), "090".to_owned()),
-        Some(Other::Sage(book)) => {
-            let ids = [ledger_account(4_000), ledger_account(4_910)];
-            let named = CodedSettings { income: &ids[0], shipping: &ids[1], ..SAGE };
-            let settings = SettingsV1 { purchase_category: Some(ledger_account(5_000)), ..coded(&named) };
-            (book.url(), book.business(), settings, bank_account(1_200))
-        }
-    };
-    if options.banks {
-        settings.payment_methods =
-            ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
-    }
+    let Bound { base_url, organisation, mut settings } = bound(book, other, name, options.banks);
     if let Some(change) = options.settings {
         change(&mut settings);
     }
+    let income_account = settings.income_category.clone();
     let binding = operate
         .add_binding(&NewBinding {
             tenant: tenant.tenant.clone(),
@@ -721,7 +730,38 @@ async fn pair(
             settings,
         })
         .await?;
-    Ok((tenant.tenant, binding.binding))
+    Ok((tenant.tenant, binding.binding, income_account))
+}
+
+/// What a binding to a book says.
+pub struct Bound {
+    /// Where the book is.
+    pub base_url: String,
+    /// Its organisation.
+    pub organisation: String,
+    /// Settings that fit its defaults.
+    pub settings: SettingsV1,
+}
+
+/// What a binding to a book says: of the family, `book` under that name, else the other one. With `banks`, the methods
+/// `stripe_payments` and `trade_credit` have a bank account.
+#[must_use]
+pub fn bound(book: &Book, other: Option<&Other>, name: &str, banks: bool) -> Bound {
+    let (base_url, organisation, mut settings, account) = match other {
+        None => (book.url(), name.to_owned(), settings(book), book.url_of("bank_accounts", "1")),
+        Some(Other::Accounting(book)) => (book.url(), book.tenant(), coded(&ACCOUNTING), "090".to_owned()),
+        Some(Other::Sage(book)) => {
+            let ids = [ledger_account(4_000), ledger_account(4_910)];
+            let named = CodedSettings { income: &ids[0], shipping: &ids[1], ..SAGE };
+            let settings = SettingsV1 { purchase_category: Some(ledger_account(5_000)), ..coded(&named) };
+            (book.url(), book.business(), settings, bank_account(1_200))
+        }
+    };
+    if banks {
+        settings.payment_methods =
+            ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
+    }
+    Bound { base_url, organisation, settings }
 }
 
 /// What a book with tax codes calls things.

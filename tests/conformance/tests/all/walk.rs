@@ -36,7 +36,8 @@ async fn every_dialect_does_what_it_claims_and_its_page_says_so() {
         columns.push((name, cells));
     }
     // The table of all four, word for word.
-    let all = std::fs::read_to_string(format!("{}/../../docs/providers/README.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let all =
+        std::fs::read_to_string(format!("{}/../../docs/providers/README.md", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let table = ledger_conformance::walk::page(&columns);
     if !all.contains(&table) {
         wrong.push(format!("docs/providers/README.md does not show\n{table}"));
@@ -53,8 +54,9 @@ async fn every_dialect_keeps_the_law() {
         let stage = Stage::open(name).await.unwrap();
         let shop = Shop::start(ShopOptions::default()).await.unwrap();
         let trade = Trade::new(&stage, &shop).unwrap();
-        let order = OrderSpec::for_guest("jane@example.com", "Jane", "Doe", Address::british("1 High St", "Leeds", "LS1"))
-            .item(ItemSpec::simple("TEE", "Tee", 2, "10").taxed(20));
+        let order =
+            OrderSpec::for_guest("jane@example.com", "Jane", "Doe", Address::british("1 High St", "Leeds", "LS1"))
+                .item(ItemSpec::simple("TEE", "Tee", 2, "10").taxed(20));
         let sold = trade.sells(&order).unwrap();
         let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1);
         let (note, posted) = trade.credits(&sold, &memo).unwrap();
