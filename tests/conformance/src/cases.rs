@@ -422,7 +422,7 @@ fn after_an_internal_error(trade: &Trade<'_>) -> Result<(), Stopped> {
     let key = trade.key();
     let doubtful = |failed: Failed| match failed {
         Failed::Fault(fault) if fault.action == Action::Doubtful => Ok(()),
-        other => Err(Stopped::from(other)),
+        other @ (Failed::Fault(_) | Failed::Lawless(_)) => Err(Stopped::from(other)),
     };
     if trade.drive.posts(&document, &Start::Fresh, &key).map_err(doubtful).is_ok() {
         return Err(Stopped::Wrong("an internal error went by".to_owned()));
