@@ -420,12 +420,10 @@ fn after_an_internal_error(trade: &Trade<'_>) -> Result<(), Stopped> {
     let document = Document::Invoice(trade.document(&told, &contact)?);
     trade.stage.book.stumbles_over_an_invoice();
     let key = trade.key();
-    let doubtful = |failed: Failed| match failed {
-        Failed::Fault(fault) if fault.action == Action::Doubtful => Ok(()),
-        other @ (Failed::Fault(_) | Failed::Lawless(_)) => Err(Stopped::from(other)),
-    };
-    if trade.drive.posts(&document, &Start::Fresh, &key).map_err(doubtful).is_ok() {
-        return Err(Stopped::Wrong("an internal error went by".to_owned()));
+    match trade.drive.posts(&document, &Start::Fresh, &key) {
+        Err(Failed::Fault(fault)) if fault.action == Action::Doubtful => {}
+        Err(other @ (Failed::Fault(_) | Failed::Lawless(_))) => return Err(Stopped::from(other)),
+        Ok(_) => return Err(Stopped::Wrong("an internal error went by".to_owned())),
     }
     let replays = trade.drive.dialect.profile().replay != Replay::Never;
     if replays && trade.drive.posts(&document, &Start::Fresh, &key).is_ok() {
