@@ -142,7 +142,7 @@ impl Lives {
             rates: CURRENCIES.iter().map(|(code, rate)| ((*code).to_owned(), Amount::from(*rate))).collect(),
             tax,
         })?;
-        let strange = choice.happens(15);
+        let strange = choice.happens(10);
         let order = order(choice, strange, number);
         let placed = self.shop.orders(&order)?;
         let mut life = Life { seed: number, documents: Vec::new() };
@@ -154,12 +154,14 @@ impl Lives {
             let Ok(id) = self.shop.invoices_with(placed.id, &spec) else { continue };
             let json = self.shop.canonical("invoice", id).context("an invoice that is not there")?;
             invoices.push((id, json.clone()));
-            let mut raised = raised(RaisedKind::Invoice, json, None, tax, parts > 1)?;
+            // All of an order at once is no part of it.
+            let so_far = if parts > 1 { invoices.len() } else { 0 };
+            let mut raised = raised(RaisedKind::Invoice, json, None, tax, so_far)?;
             raised.payment_json = self.shop.canonical("payment", id);
             if strange && strangely_taxed(&raised)? {
                 raised.fate = Fate::Refused("tax_rate_unmapped");
             }
-            if !strange && choice.happens(20) && raised.grand_total > Decimal::TEN {
+            if !strange && choice.happens(15) && raised.grand_total > Decimal::TEN {
                 give_card(choice, &mut raised)?;
             }
             life.documents.push(raised);
@@ -170,7 +172,8 @@ impl Lives {
             // More than is left, or nothing: the shop makes no such memo.
             let Ok(id) = self.shop.refunds(&memo) else { continue };
             let json = self.shop.canonical("creditmemo", id).context("a memo that is not there")?;
-            let mut raised = raised(RaisedKind::Memo, json, of.map(|(_, json)| json), tax, true)?;
+            let so_far = life.documents.len().saturating_add(1);
+            let mut raised = raised(RaisedKind::Memo, json, of.map(|(_, json)| json), tax, so_far)?;
             if !tax.tax_after_discount && raised.fate == Fate::Posted && hides_a_discount(&raised)? {
                 raised.fate = Fate::NeedsAccount;
             }
@@ -236,15 +239,15 @@ const GROSS_OVER_NET_MAX: Decimal = Decimal::from_parts(127, 0, 0, false, 2);
 /// How far the tax of a row may lie from the rate times its net, by the shop's own rounding, as Magento's calculators do it:
 /// by the piece half a penny for each; by the row half a penny; over the total a penny, because the row has the
 /// remainder of those before it and leaves its own. Where prices contain tax, the net is rounded as well. A part of an
-/// order gets its share of all that, and the share is rounded with a remainder once more.
-fn row_slack(tax: TaxSettings, pieces: Decimal, is_a_part: bool) -> Decimal {
+/// order gets its share of all that, and has the remainders of the `parts` so far, itself among them: half a penny of the tax
+/// each, and half a penny of the net, discount and compensation that it is compared with.
+fn row_slack(tax: TaxSettings, pieces: Decimal, parts: usize) -> Decimal {
     let own = match tax.algorithm {
         TaxAlgorithm::Unit => HALF_PENNY.saturating_mul(pieces.max(Decimal::ONE)),
         TaxAlgorithm::Row => HALF_PENNY,
         TaxAlgorithm::Total => PENNY,
     };
-    let shared = if is_a_part { PENNY } else { Decimal::ZERO };
-    own.saturating_mul(GROSS_OVER_NET_MAX).saturating_add(shared)
+    own.saturating_mul(GROSS_OVER_NET_MAX).saturating_add(PENNY.saturating_mul(Decimal::from(parts)))
 }
 
 fn raised(
@@ -252,13 +255,13 @@ fn raised(
     json: String,
     invoice_json: Option<String>,
     settings: TaxSettings,
-    is_a_part: bool,
+    parts_so_far: usize,
 ) -> anyhow::Result<Raised> {
     let shown: Shown = serde_json::from_str(&json)?;
     let mut tax = figure(&shown.shipping_tax_amount)?;
     let mut parts = 1_usize;
     // Shipping is a row of one piece.
-    let mut tax_slack = if tax.is_zero() { Decimal::ZERO } else { row_slack(settings, Decimal::ONE, is_a_part) };
+    let mut tax_slack = if tax.is_zero() { Decimal::ZERO } else { row_slack(settings, Decimal::ONE, parts_so_far) };
     for line in &shown.lines {
         let row_tax = figure(&line.line_tax)?;
         tax = tax.saturating_add(row_tax);
@@ -266,7 +269,7 @@ fn raised(
         if moves.into_iter().map(|raw| figure(raw)).any(|value| value.is_ok_and(|value| !value.is_zero())) {
             parts = parts.saturating_add(1);
             if !row_tax.is_zero() {
-                tax_slack = tax_slack.saturating_add(row_slack(settings, figure(&line.qty)?, is_a_part));
+                tax_slack = tax_slack.saturating_add(row_slack(settings, figure(&line.qty)?, parts_so_far));
             }
         }
     }

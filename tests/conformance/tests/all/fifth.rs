@@ -230,10 +230,8 @@ fn a_dialect_needs_no_more_than_the_public_surface() {
 
 #[test]
 fn it_keeps_the_law_that_the_others_keep() {
-    let slip = serde_json::to_vec(&SlipBox::slip(match &invoice("000000042", "24") {
-        Document::Invoice(invoice) => invoice,
-        other => panic!("{other:?}"),
-    }));
+    let Document::Invoice(filed) = invoice("000000042", "24") else { panic!("no invoice") };
+    let slip = serde_json::to_vec(&SlipBox::slip(&filed));
     let documents = [invoice("000000042", "24"), invoice("000000043", "0.01")];
     let bodies = [slip.unwrap(), b"{\"contact\":7}".to_vec()];
     assert_eq!(law::holds(&SlipBox, &Context::default(), &documents, &bodies, CONVERSATIONS), Ok(()));
