@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 
 python ?= python3
 stack := $(python) infra/local/stack.py
-# Documents per dialect for `make conformance`.
+# Orders per dialect for `make conformance`.
 CASES ?= 2000
 # Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
 PARAMS ?=
@@ -43,7 +43,9 @@ test: ## Every check and test, on a stack of their own
 	@$(python) infra/local/suite.py
 
 .PHONY: conformance
-conformance: ## Hold every dialect to its word; `make conformance CASES=100000` takes more documents of shops
+conformance: ## Hold every dialect to its word; `make conformance CASES=100000` takes more orders of shops
+	@cargo test --quiet --package ledger-dialects
+	@cargo test --quiet --package ledger-conformance
 	@cargo run --quiet --release --package ledger-conformance -- $(CASES)
 
 .PHONY: bench

@@ -61,8 +61,9 @@ static PROFILE: Profile = Profile {
     // A create in doubt is sent again under its key. Only where it would not be the same any more is it looked for, and then
     // its absence has to last: a request that timed out may still be on its way.
     settle_seconds: 120,
-    // The same `idempotency_id` gives one record and the same answer (Sage Accounting API guides, idempotency).
-    replay: Replay::Always,
+    // The same `idempotency_id` gives one record and the same answer (Sage Accounting API guides, idempotency). For how
+    // long is not published; a week is what third parties name. Half a day is well within that and within a single day.
+    replay: Replay::Seconds(43_200),
     calls_per_minute: 180,
     documents: [
         (Kind::Contact, Support::Yes),

@@ -6,18 +6,19 @@ use anyhow::Context as _;
 use ledger_dialects::{Context, Dialect, dialect};
 use ledger_domain::settings::Settings;
 use ledger_wire::settings::SettingsV1;
-use ledger_world::accounting::{AccountingBook, AccountingOptions, AccountingSeed};
-use ledger_world::book::{Book, BookOptions, House, Seed};
-use ledger_world::sage::{SageBook, SageOptions, SageSeed, bank_account, ledger_account};
+use ledger_world::accounting::{AccountingBook, AccountingOptions, AccountingSeed, AccountingSwitches};
+use ledger_world::book::{Book, BookFault, BookOptions, FaultSpec, House, Seed, Switches};
+use ledger_world::clock::Clock;
+use ledger_world::sage::{SageBook, SageOptions, SageSeed, SageSwitches, bank_account, ledger_account};
 use ledger_world::server::{Answer, Request};
 use ledger_world::statement::Statement;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The token that every book accepts.
 const TOKEN: &str = "book-token";
 
 /// A book of one of the dialects.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum AnyBook {
     /// `v2` or `freeagent`.
     Family(Book),
@@ -50,6 +51,7 @@ pub struct Stage {
     pub settings_with_accounts: Settings,
     base_url: String,
     organisation: String,
+    registered: bool,
 }
 
 /// The names of the dialects, in the order of the tables.
@@ -62,11 +64,23 @@ impl Stage {
     /// Where there is no such dialect, or its settings are no good.
     pub async fn open(name: &str) -> anyhow::Result<Self> {
         match name {
-            "v2" => family("v2", House::V2).await,
-            "freeagent" => family("freeagent", House::Freeagent).await,
+            "v2" => family("v2", House::V2, true).await,
+            "freeagent" => family("freeagent", House::Freeagent, true).await,
             "accounting" => accounting().await,
             "sage" => sage().await,
             _ => anyhow::bail!("no dialect {name}"),
+        }
+    }
+
+    /// Opens the book of an organisation that is not registered for sales tax, where the dialect's book knows such.
+    ///
+    /// # Errors
+    /// As [`Stage::open`].
+    pub async fn open_unregistered(name: &str) -> anyhow::Result<Self> {
+        match name {
+            "v2" => family("v2", House::V2, false).await,
+            "freeagent" => family("freeagent", House::Freeagent, false).await,
+            _ => Self::open(name).await,
         }
     }
 
@@ -84,7 +98,7 @@ impl Stage {
                 organisation: self.organisation.clone(),
                 idempotency_key: String::new(),
                 country: Some("GB".to_owned()),
-                sales_tax_registered: true,
+                sales_tax_registered: self.registered,
                 web_name: None,
                 contacts: None,
             },
@@ -102,11 +116,7 @@ impl Stage {
     /// What the book holds.
     #[must_use]
     pub fn statement(&self) -> Statement {
-        match &self.book {
-            AnyBook::Family(book) => book.statement(),
-            AnyBook::Accounting(book) => book.statement(),
-            AnyBook::Sage(book) => book.statement(),
-        }
+        self.book.statement()
     }
 }
 
@@ -136,13 +146,20 @@ fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)>
     Ok((plain, read(&all)?))
 }
 
-async fn family(name: &'static str, house: House) -> anyhow::Result<Stage> {
+async fn family(name: &'static str, house: House, registered: bool) -> anyhow::Result<Stage> {
     let rates: Vec<String> = RATES.iter().map(|rate| (*rate).to_owned()).collect();
-    let book = Book::start(BookOptions { house, sales_tax_rates: rates.clone(), ..BookOptions::default() }).await?;
+    let options = BookOptions {
+        house,
+        sales_tax_rates: rates.clone(),
+        sales_tax_registered: registered,
+        ..BookOptions::default()
+    };
+    let book = Book::start(options).await?;
     let category = |code: &str| book.url_of("categories", code);
     let (settings, settings_with_accounts) = settings(
         json!({
             "sales_tax_rates": rates,
+            "sales_tax_registered": registered,
             "income_category": category("001"),
             "shipping_category": category("002"),
             "payment_methods": {"stripe_payments": book.url_of("bank_accounts", "2")},
@@ -153,6 +170,7 @@ async fn family(name: &'static str, house: House) -> anyhow::Result<Stage> {
         name,
         base_url: book.url(),
         organisation: "1".to_owned(),
+        registered,
         settings,
         settings_with_accounts,
         book: AnyBook::Family(book),
@@ -196,6 +214,7 @@ async fn accounting() -> anyhow::Result<Stage> {
         name: "accounting",
         base_url: book.url(),
         organisation: book.tenant(),
+        registered: true,
         settings,
         settings_with_accounts,
         book: AnyBook::Accounting(book),
@@ -236,6 +255,7 @@ async fn sage() -> anyhow::Result<Stage> {
         name: "sage",
         base_url: book.url(),
         organisation: book.business(),
+        registered: true,
         settings,
         settings_with_accounts,
         book: AnyBook::Sage(book),
@@ -243,13 +263,23 @@ async fn sage() -> anyhow::Result<Stage> {
 }
 
 /// What the bookkeeper does, in every book alike.
-impl Stage {
-    /// Locks what is dated on or before a day, `2026-03-31`.
-    pub fn locks_until(&self, day: &str) {
-        match &self.book {
-            AnyBook::Family(book) => book.closes_until(Some(day)),
-            AnyBook::Accounting(book) => book.locks(Some(day), None),
-            AnyBook::Sage(book) => book.sets_up(|options| options.year_end_lockdown_date = Some(day.to_owned())),
+impl AnyBook {
+    /// What the book holds.
+    #[must_use]
+    pub fn statement(&self) -> Statement {
+        match self {
+            Self::Family(book) => book.statement(),
+            Self::Accounting(book) => book.statement(),
+            Self::Sage(book) => book.statement(),
+        }
+    }
+
+    /// Locks what is dated on or before a day, `2026-03-31`; `None` opens all periods again.
+    pub fn locks_until(&self, day: Option<&str>) {
+        match self {
+            Self::Family(book) => book.closes_until(day),
+            Self::Accounting(book) => book.locks(day, None),
+            Self::Sage(book) => book.sets_up(|options| options.year_end_lockdown_date = day.map(str::to_owned)),
         }
     }
 
@@ -258,24 +288,28 @@ impl Stage {
     /// # Errors
     /// Where the book refuses it.
     pub fn has_archived_contact(&self, email: &str) -> anyhow::Result<()> {
-        match &self.book {
-            AnyBook::Family(book) => book.seeds(&Seed {
-                contacts: vec![
-                    json!({"first_name": "Old", "last_name": "Friend", "email": email, "status": "Hidden"}),
-                ],
+        match self {
+            Self::Family(book) => book.seeds(&Seed {
+                contacts: vec![json!({"first_name": "Old", "last_name": "Friend", "email": email, "status": "Hidden"})],
                 ..Seed::default()
             }),
-            AnyBook::Accounting(book) => book.seeds(&AccountingSeed {
+            Self::Accounting(book) => book.seeds(&AccountingSeed {
                 contacts: vec![json!({"Name": "Old Friend", "EmailAddress": email, "ContactStatus": "ARCHIVED"})],
                 ..AccountingSeed::default()
             }),
-            AnyBook::Sage(book) => book.seeds(&SageSeed {
-                contacts: vec![json!({
-                    "name": "Old Friend", "is_active": false, "currency_id": "GBP",
-                    "main_contact_person": {"name": "Old Friend", "email": email, "contact_person_type_ids": ["ACCOUNTS"]},
-                })],
-                ..SageSeed::default()
-            }),
+            Self::Sage(book) => {
+                let seeded = book.seeds(&SageSeed {
+                    contacts: vec![json!({
+                        "name": "Old Friend", "currency_id": "GBP",
+                        "main_contact_person":
+                            {"name": "Old Friend", "email": email, "contact_person_type_ids": ["ACCOUNTS"]},
+                    })],
+                    ..SageSeed::default()
+                })?;
+                let id = seeded.pointer("/contacts/0").and_then(Value::as_str).context("no contact")?;
+                book.marks(id, "is_active", false)?;
+                return Ok(());
+            }
         }?;
         Ok(())
     }
@@ -285,14 +319,14 @@ impl Stage {
     /// # Errors
     /// Where the book refuses it.
     pub fn has_namesake(&self, name: &str, email: &str) -> anyhow::Result<()> {
-        match &self.book {
-            AnyBook::Family(book) => book
+        match self {
+            Self::Family(book) => book
                 .seeds(&Seed { contacts: vec![json!({"organisation_name": name, "email": email})], ..Seed::default() }),
-            AnyBook::Accounting(book) => book.seeds(&AccountingSeed {
+            Self::Accounting(book) => book.seeds(&AccountingSeed {
                 contacts: vec![json!({"Name": name, "EmailAddress": email})],
                 ..AccountingSeed::default()
             }),
-            AnyBook::Sage(book) => book.seeds(&SageSeed {
+            Self::Sage(book) => book.seeds(&SageSeed {
                 contacts: vec![json!({
                     "name": name, "currency_id": "GBP",
                     "main_contact_person": {"name": name, "email": email, "contact_person_type_ids": ["ACCOUNTS"]},
@@ -303,14 +337,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Has a stranger's invoice with that number.
+    /// Has a stranger's invoice with that number, on that income account.
     ///
     /// # Errors
     /// Where the book refuses it.
-    pub fn has_strangers_invoice(&self, number: &str) -> anyhow::Result<()> {
-        let account = &self.settings.income_category;
-        match &self.book {
-            AnyBook::Family(book) => book.seeds(&Seed {
+    pub fn has_strangers_invoice(&self, number: &str, account: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Family(book) => book.seeds(&Seed {
                 invoices: vec![json!({
                     "reference": number,
                     "invoice_items": [{"description": "Something", "item_type": "Products", "quantity": "1", "price": "999",
@@ -318,15 +351,11 @@ impl Stage {
                 })],
                 ..Seed::default()
             }),
-            AnyBook::Accounting(book) => book.seeds(&AccountingSeed {
-                invoices: vec![json!({
-                    "InvoiceNumber": number,
-                    "LineItems": [{"Description": "Something", "Quantity": 1, "UnitAmount": 999, "AccountCode": account,
-                                   "TaxType": "ZERORATEDOUTPUT"}],
-                })],
+            Self::Accounting(book) => book.seeds(&AccountingSeed {
+                invoices: vec![json!({"InvoiceNumber": number, "LineItems": accounting_line(account)})],
                 ..AccountingSeed::default()
             }),
-            AnyBook::Sage(book) => book.seeds(&SageSeed {
+            Self::Sage(book) => book.seeds(&SageSeed {
                 sales_invoices: vec![json!({
                     "reference": number,
                     "invoice_lines": [{"description": "Something", "quantity": 1, "unit_price": 999,
@@ -337,4 +366,139 @@ impl Stage {
         }?;
         Ok(())
     }
+
+    /// Has a product with that code that somebody else has made.
+    ///
+    /// # Errors
+    /// Where the book refuses it.
+    pub fn has_product(&self, code: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Family(book) => book.seeds(&Seed {
+                price_list_items: vec![json!({
+                    "code": code, "quantity": "1", "item_type": "Products", "description": "Theirs", "price": "1",
+                })],
+                ..Seed::default()
+            }),
+            Self::Accounting(book) => book.seeds(&AccountingSeed {
+                items: vec![json!({"Code": code, "Name": "Theirs"})],
+                ..AccountingSeed::default()
+            }),
+            Self::Sage(book) => book.seeds(&SageSeed {
+                products: vec![json!({
+                    "item_code": code, "description": "Theirs", "sales_ledger_account_id": ledger_account(4000),
+                    "purchase_ledger_account_id": ledger_account(5000),
+                })],
+                ..SageSeed::default()
+            }),
+        }?;
+        Ok(())
+    }
+
+    /// The bookkeeper enters money for the invoice with that number by hand.
+    ///
+    /// # Errors
+    /// Where there is no such invoice, or the book refuses it.
+    pub fn enters_payment(&self, number: &str, amount: &str) -> anyhow::Result<()> {
+        let line = || self.statement().invoices.into_iter().find(|line| line.number == number);
+        match self {
+            Self::Family(book) => return book.enters_payment(number, amount),
+            Self::Accounting(book) => {
+                let line = line().with_context(|| format!("no invoice {number}"))?;
+                book.seeds(&AccountingSeed {
+                    payments: vec![json!({
+                        "Invoice": {"InvoiceID": line.id}, "Account": {"Code": "090"}, "Date": line.date, "Amount": amount,
+                    })],
+                    ..AccountingSeed::default()
+                })
+            }
+            Self::Sage(book) => {
+                let line = line().with_context(|| format!("no invoice {number}"))?;
+                book.seeds(&SageSeed {
+                    contact_payments: vec![json!({
+                        "transaction_type_id": "CUSTOMER_RECEIPT", "contact_id": line.contact, "date": line.date,
+                        "bank_account_id": bank_account(1200), "total_amount": amount,
+                        "allocated_artefacts": [{"artefact_id": line.id, "amount": amount}],
+                    })],
+                    ..SageSeed::default()
+                })
+            }
+        }?;
+        Ok(())
+    }
+
+    /// The book has had enough requests for now.
+    pub fn is_tired(&self) {
+        let limited =
+            || FaultSpec { method: None, ..FaultSpec::on("", "/", 1, BookFault::RateLimited { retry_after: None }) };
+        match self {
+            Self::Family(book) => book.faults(limited()),
+            Self::Accounting(book) => book.faults(limited()),
+            // Counted by the book itself: what it says of when to come again is one of its switches.
+            Self::Sage(book) => book.sets_up(|options| options.requests_per_minute = Some(0)),
+        }
+    }
+
+    /// The next creating call of an invoice is answered by an internal error, and not applied.
+    pub fn stumbles_over_an_invoice(&self) {
+        let fault = |method: &str, path: &str| FaultSpec::on(method, path, 1, BookFault::page(500, false));
+        match self {
+            Self::Family(book) => book.faults(fault("POST", "/v2/invoices")),
+            Self::Accounting(book) => book.faults(fault("PUT", "/api.xro/2.0/Invoices")),
+            Self::Sage(book) => book.faults(fault("POST", "/v3.1/sales_invoices")),
+        }
+    }
+
+    /// The book's clock.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        match self {
+            Self::Family(book) => book.clock(),
+            Self::Accounting(book) => book.clock(),
+            Self::Sage(book) => book.clock(),
+        }
+    }
+
+    /// What isn't known of the real book: the name of each switch, and how it stands.
+    ///
+    /// # Errors
+    /// Never with switches of plain values.
+    pub fn switches(&self) -> anyhow::Result<Map<String, Value>> {
+        let all = match self {
+            Self::Family(_) => serde_json::to_value(Switches::default()),
+            Self::Accounting(_) => serde_json::to_value(AccountingSwitches::default()),
+            Self::Sage(_) => serde_json::to_value(SageSwitches::default()),
+        }?;
+        Ok(all.as_object().cloned().unwrap_or_default())
+    }
+
+    /// Sets a switch, all others as they are from the start.
+    ///
+    /// # Errors
+    /// Where there is no such switch, or it has no such position.
+    pub fn sets(&self, switch: &str, position: Value) -> anyhow::Result<()> {
+        let mut all = self.switches()?;
+        all.insert(switch.to_owned(), position);
+        let all = Value::Object(all);
+        match self {
+            Self::Family(book) => {
+                let read: Switches = serde_json::from_value(all)?;
+                book.sets(|switches| *switches = read);
+            }
+            Self::Accounting(book) => {
+                let read: AccountingSwitches = serde_json::from_value(all)?;
+                book.sets(|switches| *switches = read);
+            }
+            Self::Sage(book) => {
+                let read: SageSwitches = serde_json::from_value(all)?;
+                book.sets(|switches| *switches = read);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A line of somebody else's document in the accounting book.
+pub(crate) fn accounting_line(account: &str) -> Value {
+    json!([{"Description": "Something", "Quantity": 1, "UnitAmount": 999, "AccountCode": account,
+            "TaxType": "ZERORATEDOUTPUT"}])
 }

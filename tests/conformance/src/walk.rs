@@ -31,7 +31,16 @@ pub enum Cell {
 /// What the dialect claims and does not do.
 pub async fn walk(name: &str) -> anyhow::Result<Vec<(Kind, Cell)>> {
     let stage = Stage::open(name).await?;
-    let walk = Walk { stage: &stage, drive: stage.drive()?, shop: Shop::start(ShopOptions::default()).await? };
+    let shop = Shop::start(ShopOptions::default()).await?;
+    walk_on(&stage, &shop)
+}
+
+/// The same on a stage and with a shop that are there already, both new.
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_on(stage: &Stage, shop: &Shop) -> anyhow::Result<Vec<(Kind, Cell)>> {
+    let walk = Walk { stage, drive: stage.drive()?, shop };
     let mut seen = BTreeMap::new();
     walk.references()?;
     let contact = walk.contact()?;
@@ -65,7 +74,7 @@ pub async fn walk(name: &str) -> anyhow::Result<Vec<(Kind, Cell)>> {
 struct Walk<'a> {
     stage: &'a Stage,
     drive: Drive<'a>,
-    shop: Shop,
+    shop: &'a Shop,
 }
 
 /// An invoice with where it went.
@@ -308,6 +317,26 @@ impl Walk<'_> {
     }
 }
 
+/// The same table as a page shows it: in each cell the case that shows it, or why there is none.
+#[must_use]
+pub fn page(columns: &[(&str, Vec<(Kind, Cell)>)]) -> String {
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut text = row(std::iter::once("document".to_owned())
+        .chain(columns.iter().map(|(name, _)| format!("`{name}`")))
+        .collect());
+    text.push_str(&row(vec!["---".to_owned(); columns.len().saturating_add(1)]).replace(' ', ""));
+    for kind in Kind::ALL {
+        let cells = columns.iter().map(|(_, cells)| {
+            cells.iter().find(|(of, _)| *of == kind).map_or_else(String::new, |(_, cell)| match cell {
+                Cell::Seen(case) => format!("yes: `{case}`"),
+                Cell::Not(why) => format!("no: {why}"),
+            })
+        });
+        text.push_str(&row(std::iter::once(kind.as_str().replace('_', " ")).chain(cells).collect()));
+    }
+    text
+}
+
 /// The table of what dialects do: a row for each kind, a column for each dialect, a cell for each case that was seen.
 #[must_use]
 pub fn table(columns: &[(&str, Vec<(Kind, Cell)>)]) -> String {
@@ -322,9 +351,18 @@ pub fn table(columns: &[(&str, Vec<(Kind, Cell)>)]) -> String {
         rows.push(std::iter::once(kind.as_str()).chain(cells).collect());
     }
     let width = rows.iter().flatten().map(|cell| cell.len()).max().unwrap_or_default();
-    let lines = rows.iter().map(|row| {
-        let padded: Vec<String> = row.iter().map(|cell| format!("{cell:<width$}")).collect();
-        padded.join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            let padded: Vec<String> = row.iter().map(|cell| format!("{cell:<width$}")).collect();
+            padded.join("  ").trim_end().to_owned()
+        })
+        .collect();
+    for (name, cells) in columns {
+        lines.extend(cells.iter().filter_map(|(kind, cell)| match cell {
+            Cell::Seen(_) => None,
+            Cell::Not(why) => Some(format!("    {name} posts no {}: {why}", kind.as_str())),
+        }));
+    }
+    lines.join("\n")
 }

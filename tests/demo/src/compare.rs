@@ -13,6 +13,8 @@ pub(crate) struct Told {
     pub(crate) name: String,
     /// A total or a price; nothing for a customer.
     pub(crate) amount: Decimal,
+    /// The tax in it; nothing for what has none.
+    pub(crate) tax: Option<Decimal>,
     /// Pieces in stock, where the book keeps count of them.
     pub(crate) stock: Option<Decimal>,
     pub(crate) chip: Chip,
@@ -45,12 +47,18 @@ pub(crate) struct Line {
     pub(crate) number: String,
     pub(crate) shop: String,
     pub(crate) book: String,
+    pub(crate) tax: String,
     pub(crate) status: String,
     pub(crate) outstanding: String,
     pub(crate) chip: String,
     /// What is not as it should be.
     pub(crate) wrong: Vec<String>,
 }
+
+/// How far a book's tax may be from the shop's, in hundredths. A book that is told the tax shows the shop's; one that
+/// computes it rounds each line by itself, where the shop carries what is left over from row to row: a penny for each of the
+/// life's three lines at most. The total is the shop's in either.
+const TAX_OFF_MAX_HUNDREDTHS: i64 = 3;
 
 /// Text of a statement as a figure.
 fn figure(text: &str) -> Option<Decimal> {
@@ -178,6 +186,13 @@ fn document(kind: &str, told: &Told, all: &[DocumentLine], currency: &str) -> Li
         line.wrong.push(format!("the currency is {}", found.currency));
     }
     equal(&mut line, "total", told.amount, &found.total);
+    if let Some(tax) = told.tax {
+        line.tax = format!("{} / {}", money(tax), found.tax);
+        let off = figure(&found.tax).map(|theirs| theirs.saturating_sub(tax).abs());
+        if off.is_none_or(|off| off > Decimal::new(TAX_OFF_MAX_HUNDREDTHS, 2)) {
+            line.wrong.push(format!("the tax is {} in the shop and {:?} in the book", money(tax), found.tax));
+        }
+    }
     if found.open || !found.approved || figure(&found.outstanding) != Some(Decimal::ZERO) {
         line.wrong.push(format!("it is {} with {} outstanding", found.status, found.outstanding));
     }
@@ -242,17 +257,17 @@ pub(crate) fn wrongs(lines: &[Line], banked: &[Banked]) -> Vec<String> {
 pub(crate) fn table(lines: &[Line], banked: &[Banked], currency: &str) -> String {
     let row = |line: &Line| {
         let line = line.clone();
-        vec![line.document, line.number, line.shop, line.book, line.status, line.outstanding, line.chip]
+        vec![line.document, line.number, line.shop, line.book, line.tax, line.status, line.outstanding, line.chip]
     };
     let mut rows: Vec<Vec<String>> = lines.iter().map(row).collect();
     for it in banked {
         let mut row = vec![format!("bank after {}", it.after), String::new()];
         row.extend([it.shop, it.book].map(|amount| format!("{} {currency}", money(amount))));
-        row.extend([String::new(), String::new(), String::new()]);
+        row.extend([String::new(), String::new(), String::new(), String::new()]);
         rows.push(row);
     }
-    let header = ["DOCUMENT", "NUMBER", "SHOP", "BOOK", "STATUS", "LEFT", "CHIP"];
-    tables::table(&header, rows, &[2, 3, 5], &[])
+    let header = ["DOCUMENT", "NUMBER", "SHOP", "BOOK", "TAX: SHOP / BOOK", "STATUS", "LEFT", "CHIP"];
+    tables::table(&header, rows, &[2, 3, 4, 6], &[])
 }
 
 #[cfg(test)]
@@ -263,7 +278,7 @@ mod tests {
     fn told(name: &str, amount: &str, id: &str) -> Told {
         let chip =
             Chip { sync_status: "synced".to_owned(), provider_entity_id: Some(id.to_owned()), ..Chip::default() };
-        Told { name: name.to_owned(), amount: amount.parse().unwrap(), stock: None, chip }
+        Told { name: name.to_owned(), amount: amount.parse().unwrap(), tax: None, stock: None, chip }
     }
 
     fn life() -> Life {
@@ -271,7 +286,7 @@ mod tests {
             currency: "GBP".to_owned(),
             customer: told("ada@example.com", "0", "c1"),
             products: vec![Told { stock: Some(Decimal::from(40)), ..told("CUP", "6.45", "stock_items/p1") }],
-            invoice: told("000000001", "64.68", "i1"),
+            invoice: Told { tax: Some(Decimal::new(1_078, 2)), ..told("000000001", "64.68", "i1") },
             refunds: vec![told("000000001", "16.33", "n1"), told("000000002", "48.35", "n2")],
         }
     }
@@ -285,6 +300,7 @@ mod tests {
             approved: true,
             currency: "GBP".to_owned(),
             total: total.to_owned(),
+            tax: "10.79".to_owned(),
             outstanding: "0.00".to_owned(),
             ..DocumentLine::default()
         }
@@ -356,7 +372,7 @@ mod tests {
             ["customer", "product", "invoice", "payment", "credit note", "refund", "credit note", "refund"]
         );
         let table = table(&lines, &[], "GBP");
-        assert!(table.contains("64.68 GBP  64.68 GBP  PAID"), "{table}");
+        assert!(table.contains("64.68 GBP  64.68 GBP     10.78 / 10.79  PAID"), "{table}");
     }
 
     /// A way for a book to differ.
@@ -364,7 +380,8 @@ mod tests {
 
     #[test]
     fn whatever_differs_is_said() {
-        let cases: [(Change, &str); 15] = [
+        let cases: [(Change, &str); 16] = [
+            (|book| book.invoices[0].tax = "10.82".to_owned(), "the tax is 10.78 in the shop and \"10.82\""),
             (|book| book.contacts[0].active = false, "archived"),
             (|book| book.contacts[0].email.clear(), "the book has 0 of them"),
             (|book| book.contacts.push(book.contacts[0].clone()), "the book has 2 of them"),

@@ -120,14 +120,16 @@ async fn lives(stack: &Stack, place: &Place, mark: &str, until: i64) -> anyhow::
     for (id, name, price) in products {
         let chip = living.chip("product", id).await?;
         let stock = (place.speech == Speech::Sage).then(|| Decimal::from(STOCK));
-        life.products.push(Told { name, amount: price.parse()?, stock, chip });
+        life.products.push(Told { name, amount: price.parse()?, tax: None, stock, chip });
     }
     let chip = living.chip("invoice", invoice.id).await?;
-    life.invoice = Told { name: invoice.increment_id, amount: invoice.grand_total, stock: None, chip };
+    let tax = Some(shop.sale("invoice", invoice.id).await?.tax_amount);
+    life.invoice = Told { name: invoice.increment_id, amount: invoice.grand_total, tax, stock: None, chip };
     for sale in refunds {
         anyhow::ensure!(sale.currency == life.currency, "a credit memo in {}", sale.currency);
         let chip = living.chip("creditmemo", sale.id).await?;
-        life.refunds.push(Told { name: sale.increment_id, amount: sale.grand_total, stock: None, chip });
+        let tax = Some(sale.tax_amount);
+        life.refunds.push(Told { name: sale.increment_id, amount: sale.grand_total, tax, stock: None, chip });
     }
     let lines = compare::lines(&life, &place.book.statement().await?);
     let Living { banked, stuck, .. } = living;

@@ -28,6 +28,8 @@ pub(crate) struct Sale {
     pub(crate) currency: String,
     #[serde(deserialize_with = "figure")]
     pub(crate) grand_total: Decimal,
+    #[serde(deserialize_with = "figure")]
+    pub(crate) tax_amount: Decimal,
 }
 
 /// What the shop's grid shows.

@@ -2,14 +2,17 @@
 
 use crate::ports::SeededChance;
 use crate::stack;
-use crate::world::{API_KEY, BOOK_TOKEN, settings};
+use crate::world::{API_KEY, BOOK_TOKEN, Bound, Other, Spoken, bound, settings};
 use anyhow::{Context, bail, ensure};
 use ledger_aws::{Aws, Config, DynamoStore, KmsVault, SqsQueue, SystemClock};
 use ledger_engine::config::Timers;
 use ledger_engine::operate::{NewBinding, NewTenant, Operate, RunDetail};
 use ledger_engine::wire::rows::RunRow;
-use ledger_world::book::{Book, BookOptions};
+use ledger_world::accounting::{AccountingBook, AccountingOptions};
+use ledger_world::book::{Book, BookOptions, House};
+use ledger_world::sage::{SageBook, SageOptions};
 use ledger_world::shop::{Shop, ShopOptions};
+use ledger_world::statement::Statement;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -25,8 +28,10 @@ pub struct Deployed {
     pub environment: BTreeMap<String, String>,
     /// The shop.
     pub shop: Shop,
-    /// The book.
+    /// The book, where it is one of the v2 family; nobody's where it is not.
     pub book: Book,
+    /// The book, where it is not of that family.
+    pub other: Option<Other>,
     /// The tenant.
     pub tenant: String,
     /// Its binding.
@@ -47,16 +52,80 @@ impl Deployed {
     /// # Errors
     /// Where something of it can't be started.
     pub async fn start(name: &str) -> anyhow::Result<Option<Self>> {
-        let Some(environment) = stack::settings() else { return Ok(None) };
-        let shop = Shop::start(ShopOptions::default()).await?;
-        let book = Book::start(BookOptions::default()).await?;
+        let Some(mut deployed) = Self::open(name, Spoken::V2).await? else { return Ok(None) };
         // Nothing but Ledger's own memory shall prevent a double.
-        book.sets(|switches| switches.unique_references = false);
+        deployed.book.sets(|switches| switches.unique_references = false);
+        deployed.binding = deployed.joins(&deployed.tenant.clone(), &deployed.shop.url(), &deployed.book.url()).await?;
+        deployed.pairs()?;
+        Ok(Some(deployed))
+    }
+
+    /// The same with a book of any dialect, which keeps its numbers unique where the real one does. The methods
+    /// `stripe_payments` and `trade_credit` have a bank account.
+    ///
+    /// # Errors
+    /// As [`Deployed::start`].
+    pub async fn start_in(name: &str, spoken: Spoken) -> anyhow::Result<Option<Self>> {
+        let Some(mut deployed) = Self::open(name, spoken).await? else { return Ok(None) };
+        let operate = deployed.operator();
+        let tenant = deployed.tenant.clone();
+        operate
+            .add_tenant(&NewTenant {
+                tenant: Some(tenant.clone()),
+                shop_url: deployed.shop.url(),
+                api_key: SecretString::from(API_KEY),
+            })
+            .await?;
+        let Bound { base_url, organisation, settings } = bound(&deployed.book, deployed.other.as_ref(), &tenant, true);
+        let binding = operate
+            .add_binding(&NewBinding {
+                tenant,
+                provider: spoken.provider().to_owned(),
+                dialect: spoken.dialect().to_owned(),
+                base_url,
+                organisation,
+                web_name: None,
+                token: SecretString::from(BOOK_TOKEN),
+                settings,
+            })
+            .await?;
+        deployed.binding = binding.binding;
+        deployed.pairs()?;
+        Ok(Some(deployed))
+    }
+
+    fn pairs(&self) -> anyhow::Result<()> {
+        self.shop.pair_directly(&self.tenant, API_KEY, &self.setting("LEDGER_URL")?);
+        Ok(())
+    }
+
+    /// Shop and book, not bound to each other yet.
+    async fn open(name: &str, spoken: Spoken) -> anyhow::Result<Option<Self>> {
+        let Some(environment) = stack::settings() else { return Ok(None) };
+        let providers = vec![spoken.provider().to_owned()];
+        let shop = Shop::start(ShopOptions { providers, ..ShopOptions::default() }).await?;
+        let house = if spoken == Spoken::Freeagent { House::Freeagent } else { House::V2 };
+        let book = Book::start(BookOptions { house, ..BookOptions::default() }).await?;
+        // Organisations that no other test's books have: the tables are everybody's.
+        let own = seed(name);
+        let other = match spoken {
+            Spoken::V2 | Spoken::Freeagent => None,
+            Spoken::Accounting => {
+                let tenant = format!("7f3c9a52-1d04-4b7e-9c11-{:012x}", own & 0xffff_ffff_ffff);
+                let open = AccountingOptions { tenant, ..AccountingOptions::default() };
+                Some(Other::Accounting(AccountingBook::start(open).await?))
+            }
+            Spoken::Sage => {
+                let open = SageOptions { business: format!("{own:032x}"), ..SageOptions::default() };
+                Some(Other::Sage(SageBook::start(open).await?))
+            }
+        };
         let aws = Aws::new(&Config::from_lookup(&|name| environment.get(name).cloned())?)?;
         let tenant = format!("{name}-{}", std::process::id());
-        let mut deployed = Self {
+        Ok(Some(Self {
             shop,
             book,
+            other,
             tenant,
             binding: String::new(),
             store: aws.store(),
@@ -65,11 +134,17 @@ impl Deployed {
             chance: SeededChance::new(seed(name)),
             timers: Timers::default(),
             environment,
-        };
-        deployed.binding = deployed.joins(&deployed.tenant.clone(), &deployed.shop.url(), &deployed.book.url()).await?;
-        let url = deployed.setting("LEDGER_URL")?;
-        deployed.shop.pair_directly(&deployed.tenant, API_KEY, &url);
-        Ok(Some(deployed))
+        }))
+    }
+
+    /// What the book holds, whatever it speaks.
+    #[must_use]
+    pub fn holds(&self) -> Statement {
+        match &self.other {
+            None => self.book.statement(),
+            Some(Other::Accounting(book)) => book.statement(),
+            Some(Other::Sage(book)) => book.statement(),
+        }
     }
 
     /// Makes a tenant with a binding; the binding's id.

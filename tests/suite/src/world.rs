@@ -8,6 +8,7 @@ use crate::trip::Trip;
 use anyhow::{Context, bail, ensure};
 use aws_sdk_dynamodb::types::{BillingMode, GlobalSecondaryIndex};
 use ledger_aws::{Aws, Config};
+use ledger_conformance::books::AnyBook;
 use ledger_engine::config::Timers;
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
@@ -189,7 +190,9 @@ impl Spoken {
     /// Every dialect.
     pub const ALL: [Self; 4] = [Self::V2, Self::Freeagent, Self::Accounting, Self::Sage];
 
-    const fn provider(self) -> &'static str {
+    /// The provider's key.
+    #[must_use]
+    pub const fn provider(self) -> &'static str {
         match self {
             Self::V2 | Self::Accounting => "xero",
             Self::Freeagent => "freeagent",
@@ -197,7 +200,9 @@ impl Spoken {
         }
     }
 
-    const fn dialect(self) -> &'static str {
+    /// The dialect's name.
+    #[must_use]
+    pub const fn dialect(self) -> &'static str {
         match self {
             Self::V2 => "v2",
             Self::Freeagent => "freeagent",
@@ -229,6 +234,10 @@ pub struct World {
     pub tenant: String,
     /// Its binding.
     pub binding: String,
+    /// What the book speaks.
+    pub spoken: Spoken,
+    /// The income account that the settings name.
+    pub income_account: String,
     provider: &'static str,
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
@@ -325,7 +334,7 @@ impl World {
             trip,
             memory: Mutex::default(),
         });
-        let (tenant, binding) = pair(&ledger, &shop, &book, other.as_ref(), &name, &options).await?;
+        let (tenant, binding, income_account) = pair(&ledger, &shop, &book, other.as_ref(), &name, &options).await?;
         let (url, door) = open_door(Arc::clone(&ledger)).await?;
         shop.pair_directly(&tenant, API_KEY, &url);
         ledger.clock.advance(1_000);
@@ -336,6 +345,8 @@ impl World {
             ledger,
             tenant,
             binding,
+            spoken: options.spoken,
+            income_account,
             provider: options.spoken.provider(),
             tables,
             runs_table,
@@ -358,6 +369,16 @@ impl World {
             None => self.book.statement(),
             Some(Other::Accounting(book)) => book.statement(),
             Some(Other::Sage(book)) => book.statement(),
+        }
+    }
+
+    /// The book, whatever it speaks, as bookkeepers know it.
+    #[must_use]
+    pub fn any_book(&self) -> AnyBook {
+        match &self.other {
+            None => AnyBook::Family(self.book.clone()),
+            Some(Other::Accounting(book)) => AnyBook::Accounting(book.clone()),
+            Some(Other::Sage(book)) => AnyBook::Sage(book.clone()),
         }
     }
 
@@ -711,7 +732,7 @@ async fn pair(
     other: Option<&Other>,
     name: &str,
     options: &WorldOptions,
-) -> anyhow::Result<(String, String)> {
+) -> anyhow::Result<(String, String, String)> {
     let operate = operate(ledger);
     let tenant = operate
         .add_tenant(&NewTenant {
@@ -721,23 +742,11 @@ async fn pair(
         })
         .await?;
     // The books outside the family have one organisation each, so that worlds share it: their tables are their own.
-    let (base_url, organisation, mut settings, account) = match other {
-        None => (book.url(), name.to_owned(), settings(book), book.url_of("bank_accounts", "1")),
-        Some(Other::Accounting(book)) => (book.url(), book.tenant(), coded(&ACCOUNTING), "090".to_owned()),
-        Some(Other::Sage(book)) => {
-            let ids = [ledger_account(4_000), ledger_account(4_910)];
-            let named = CodedSettings { income: &ids[0], shipping: &ids[1], ..SAGE };
-            let settings = SettingsV1 { purchase_category: Some(ledger_account(5_000)), ..coded(&named) };
-            (book.url(), book.business(), settings, bank_account(1_200))
-        }
-    };
-    if options.banks {
-        settings.payment_methods =
-            ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
-    }
+    let Bound { base_url, organisation, mut settings } = bound(book, other, name, options.banks);
     if let Some(change) = options.settings {
         change(&mut settings);
     }
+    let income_account = settings.income_category.clone();
     let binding = operate
         .add_binding(&NewBinding {
             tenant: tenant.tenant.clone(),
@@ -750,7 +759,38 @@ async fn pair(
             settings,
         })
         .await?;
-    Ok((tenant.tenant, binding.binding))
+    Ok((tenant.tenant, binding.binding, income_account))
+}
+
+/// What a binding to a book says.
+pub struct Bound {
+    /// Where the book is.
+    pub base_url: String,
+    /// Its organisation.
+    pub organisation: String,
+    /// Settings that fit its defaults.
+    pub settings: SettingsV1,
+}
+
+/// What a binding to a book says: of the family, `book` under that name, else the other one. With `banks`, the methods
+/// `stripe_payments` and `trade_credit` have a bank account.
+#[must_use]
+pub fn bound(book: &Book, other: Option<&Other>, name: &str, banks: bool) -> Bound {
+    let (base_url, organisation, mut settings, account) = match other {
+        None => (book.url(), name.to_owned(), settings(book), book.url_of("bank_accounts", "1")),
+        Some(Other::Accounting(book)) => (book.url(), book.tenant(), coded(&ACCOUNTING), "090".to_owned()),
+        Some(Other::Sage(book)) => {
+            let ids = [ledger_account(4_000), ledger_account(4_910)];
+            let named = CodedSettings { income: &ids[0], shipping: &ids[1], ..SAGE };
+            let settings = SettingsV1 { purchase_category: Some(ledger_account(5_000)), ..coded(&named) };
+            (book.url(), book.business(), settings, bank_account(1_200))
+        }
+    };
+    if banks {
+        settings.payment_methods =
+            ["stripe_payments", "trade_credit"].map(|method| (method.to_owned(), Some(account.clone()))).into();
+    }
+    Bound { base_url, organisation, settings }
 }
 
 /// What a book with tax codes calls things.

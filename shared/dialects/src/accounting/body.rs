@@ -8,7 +8,7 @@ use ledger_domain::amount::{Amount, Currency, round_half_away};
 use ledger_domain::canonical::Address;
 use ledger_domain::code::Code;
 use ledger_domain::document::{
-    Contact, CreditNote, DocumentLine, DocumentStatus, ExchangeRate, LineRole, Product, SalesInvoice,
+    Bank, Contact, CreditNote, DocumentLine, DocumentStatus, LineRole, Product, SalesInvoice,
 };
 use ledger_domain::fault::Fault;
 use rust_decimal::Decimal;
@@ -35,8 +35,6 @@ const DESCRIPTION_LENGTH_MAX: usize = 4_000;
 pub(super) const REFERENCE_LENGTH_MAX: usize = 255;
 /// Decimal places of an item's price, with `unitdp=4`.
 const PRICE_PLACES: u32 = 4;
-/// Decimal places of an exchange rate.
-const EXCHANGE_RATE_PLACES: u32 = 6;
 
 /// A list of one under its name.
 fn list<T: Serialize>(name: &str, element: &T) -> Result<String, Fault> {
@@ -114,20 +112,25 @@ pub(super) struct Naming<'a> {
     pub(super) mark: Option<&'a str>,
 }
 
-/// A contact. What the shop does not say is left out, and the API keeps what it has.
-pub(super) fn contact(contact: &Contact, naming: &Naming<'_>) -> Result<String, Fault> {
-    let named = |value: &str| some(text::cut(&text::name(value), NAME_LENGTH_MAX));
+/// What a contact is called in the book: the buyer's name, with a mark behind it for a namesake.
+pub(super) fn name(contact: &Contact, mark: Option<&str>) -> Result<String, Fault> {
     let name = some(text::name(&contact.name))
         .or_else(|| some(text::name(&contact.email)))
         .ok_or_else(|| Fault::refused(Code::ContactIncomplete, "Nothing is left of the buyer's name."))?;
-    let name = match naming.mark {
+    Ok(match mark {
         None => text::shortened(&name, NAME_LENGTH_MAX),
         Some(mark) => {
             let mark = format!(" ({})", text::name(mark));
             let left = NAME_LENGTH_MAX.saturating_sub(mark.encode_utf16().count());
             format!("{}{mark}", text::shortened(&name, left))
         }
-    };
+    })
+}
+
+/// A contact. What the shop does not say is left out, and the API keeps what it has.
+pub(super) fn contact(contact: &Contact, naming: &Naming<'_>) -> Result<String, Fault> {
+    let named = |value: &str| some(text::cut(&text::name(value), NAME_LENGTH_MAX));
+    let name = name(contact, naming.mark)?;
     let phone = contact.phone.as_deref().map(text::tidy).and_then(some);
     list(
         "Contacts",
@@ -227,6 +230,9 @@ pub(super) fn item(product: &Product) -> Result<String, Fault> {
     )
 }
 
+/// Without a rate: no page says which of two currencies `CurrencyRate` counts, and one that is turned round would put every
+/// foreign document into the accounts at a wrong sum. Without it the book takes its own of the day (OpenAPI description,
+/// `CurrencyRate`); what came to a bank account is told by its amount there.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct PaperBody<'a> {
@@ -244,8 +250,6 @@ struct PaperBody<'a> {
     due_date: Option<String>,
     line_amount_types: &'static str,
     currency_code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    currency_rate: Option<Box<RawValue>>,
     line_items: Vec<LineBody<'a>>,
 }
 
@@ -301,7 +305,6 @@ pub(super) fn invoice(invoice: &SalesInvoice) -> Result<String, Fault> {
             due_date: Some(due_on.to_string()),
             line_amount_types: "Exclusive",
             currency_code: invoice.currency.as_str(),
-            currency_rate: rate(invoice.exchange_rate)?,
             line_items: lines(&invoice.lines)?,
         },
     )
@@ -326,7 +329,6 @@ pub(super) fn credit_note(note: &CreditNote) -> Result<String, Fault> {
             due_date: None,
             line_amount_types: "Exclusive",
             currency_code: note.currency.as_str(),
-            currency_rate: rate(note.exchange_rate)?,
             line_items: lines(&note.lines)?,
         },
     )
@@ -382,7 +384,7 @@ struct PaymentBody<'a> {
     date: String,
     amount: Box<RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    currency_rate: Option<Box<RawValue>>,
+    bank_amount: Option<Box<RawValue>>,
     reference: &'a str,
 }
 
@@ -412,16 +414,14 @@ pub(super) struct Paid<'a> {
     pub(super) back: bool,
     /// The invoice or the credit note.
     pub(super) document: &'a str,
-    /// The account.
-    pub(super) account: &'a str,
+    /// The account, its currency and what moved on it, where that is known.
+    pub(super) bank: &'a Bank,
     /// When.
     pub(super) dated_on: Date,
     /// How much, in the document's currency.
     pub(super) amount: Amount,
     /// The currency, for the text of the amount.
     pub(super) currency: &'a Currency,
-    /// The rate that the document was posted at.
-    pub(super) exchange_rate: Option<ExchangeRate>,
     /// What it is found by.
     pub(super) reference: &'a str,
 }
@@ -433,13 +433,16 @@ pub(super) fn payment(paid: &Paid<'_>) -> Result<String, Fault> {
         "Payments",
         &PaymentBody {
             of: if paid.back { PaidBody::CreditNote { id: document } } else { PaidBody::Invoice { id: document } },
-            account: match text::guid(paid.account) {
+            account: match text::guid(&paid.bank.account) {
                 Some(account) => PaidFromBody::Id(account),
-                None => PaidFromBody::Code(paid.account),
+                None => PaidFromBody::Code(&paid.bank.account),
             },
             date: paid.dated_on.to_string(),
             amount: money(paid.amount, paid.currency)?,
-            currency_rate: rate(paid.exchange_rate)?,
+            bank_amount: match paid.bank.amount.filter(|_| paid.bank.currency != *paid.currency) {
+                Some(moved) => Some(money(moved, &paid.bank.currency)?),
+                None => None,
+            },
             reference: paid.reference,
         },
     )
@@ -464,18 +467,6 @@ struct InvoiceIdBody {
 pub(super) fn allocation(invoice: &str, amount: Amount, currency: &Currency, dated_on: Date) -> Result<String, Fault> {
     let invoice = InvoiceIdBody { id: id(invoice)? };
     list("Allocations", &AllocationBody { invoice, amount: money(amount, currency)?, date: dated_on.to_string() })
-}
-
-/// Units of the document's currency for one of the book's: the direction that the published examples show (OpenAPI
-/// description, quotes). One that the API's six places would make nothing of can't be given.
-fn rate(rate: Option<ExchangeRate>) -> Result<Option<Box<RawValue>>, Fault> {
-    let Some(rate) = rate else { return Ok(None) };
-    let rounded = round_half_away(rate.per_book_unit, EXCHANGE_RATE_PLACES);
-    if rounded <= Decimal::ZERO {
-        let message = "The exchange rate is nothing in the six decimal places that the book takes.";
-        return Err(Fault::refused(Code::ExchangeRateUnknown, message));
-    }
-    number(rounded).map(Some)
 }
 
 fn money(amount: Amount, currency: &Currency) -> Result<Box<RawValue>, Fault> {

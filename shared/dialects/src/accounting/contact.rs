@@ -2,11 +2,11 @@
 //! among active contacts, so a namesake gets their code behind the name.
 
 use super::reply::{CONTACTS, Element, Meaning, Wrote};
-use super::{Replies, SUMMARIZE, Sought, body, change, create, id, page_of, read, reply, text};
+use super::{PAGE_SIZE, Replies, SUMMARIZE, Sought, body, change, create, id, page_of, read, reply, text};
 use crate::{Context, Labelled, Start, Step};
 use ledger_domain::code::Code;
 use ledger_domain::document::{Contact, Posted};
-use ledger_domain::fault::Fault;
+use ledger_domain::fault::{Action, Fault};
 use ledger_domain::identity::normalised_email;
 
 const CREATE: &str = "create_contact";
@@ -14,6 +14,7 @@ const UPDATE: &str = "update_contact";
 const RENAME: &str = "update_contact_renamed";
 const BY_CODE: &str = "contact_by_code";
 const BY_EMAIL: &str = "contacts_by_email";
+const BY_NAME: &str = "contacts_by_name";
 const MERGED: &str = "contact_merged_into";
 /// Codes that are tried before somebody has to look.
 const VARIANTS: u8 = 3;
@@ -39,8 +40,13 @@ pub(super) fn post(
         Sought::Known(Some(posted)) => return Ok(Step::Done(posted)),
         Sought::Known(None) => {}
     }
+    // A name that is taken is a refusal, says one page; that a PUT changes whoever has it, says another (Xero API docs,
+    // contacts). Nobody's name is sent as ours.
+    let mut is_namesake = match is_somebodys_name(contact, context, replies)? {
+        Sought::Ask(label, call) => return Ok(Step::Read(label, call)),
+        Sought::Known(taken) => taken,
+    };
     let mut variant = 0;
-    let mut is_namesake = false;
     let mut last = None;
     for creates_before in 0..CREATES {
         let code = contact.code(variant);
@@ -221,6 +227,39 @@ fn by_email(contact: &Contact, context: &Context, replies: &mut Replies<'_>) -> 
             Some(next) => page = next,
             None if hidden => return Err(archived()),
             None => return Ok(Sought::Known(None)),
+        }
+    }
+}
+
+/// True where a contact has the name already, or where that can't be found out: a name that is marked without need does
+/// no harm.
+fn is_somebodys_name(contact: &Contact, context: &Context, replies: &mut Replies<'_>) -> Result<Sought<bool>, Fault> {
+    let name = body::name(contact, None)?;
+    let same = |element: &Element<'_>| {
+        element.text("Name").is_some_and(|theirs| theirs.trim().to_lowercase() == name.to_lowercase())
+    };
+    let mut page = 0;
+    loop {
+        let Some(reply) = replies.next(BY_NAME)? else {
+            let query = [
+                ("searchTerm", name.clone()),
+                ("page", usize::saturating_add(page, 1).to_string()),
+                ("pageSize", PAGE_SIZE.to_string()),
+            ];
+            return Ok(Sought::Ask(BY_NAME, read(context, CONTACTS.path(), &query)));
+        };
+        let list = match reply::list(CONTACTS.list, reply) {
+            Ok(list) => list,
+            Err(fault) if fault.action == Action::Refused => return Ok(Sought::Known(true)),
+            Err(fault) => return Err(fault),
+        };
+        if list.elements.iter().any(same) {
+            return Ok(Sought::Known(true));
+        }
+        match list.next_page(page) {
+            Ok(Some(next)) => page = next,
+            Ok(None) => return Ok(Sought::Known(false)),
+            Err(_) => return Ok(Sought::Known(true)),
         }
     }
 }

@@ -210,12 +210,18 @@ impl Complaint {
         let message = message.trim_start_matches("validation failed:").trim_start();
         let is_about = |field: &str, begins: &[&str]| match self.field.as_deref() {
             Some(named) => last_name(named) == field,
-            None => begins.iter().any(|text| message.starts_with(text)),
+            // A sentence begins with the field, or with the path to it: `invoice_items.category is not …`.
+            None => {
+                let first = message.split_whitespace().next().unwrap_or_default();
+                begins.iter().any(|text| message.starts_with(text)) || last_name(first) == field
+            }
         };
         if is_about("category", &["category"]) {
             Some(Meaning::Category)
         } else if is_about("sales_tax_rate", &["sales_tax_rate", "sales tax rate"]) {
             Some(Meaning::TaxRate)
+        } else if is_about("exchange_rate", &["exchange_rate", "exchange rate"]) {
+            Some(Meaning::ExchangeRate)
         } else if is_about("contact", &["contact "]) {
             Some(Meaning::Contact)
         } else {
@@ -231,6 +237,7 @@ enum Meaning {
     Locked,
     Category,
     TaxRate,
+    ExchangeRate,
     Contact,
 }
 
@@ -337,6 +344,9 @@ fn refusal(status: u16, complaints: &[Complaint]) -> Fault {
         Some(Meaning::Locked) => told(Code::PeriodLocked, "The book has locked the period or the document."),
         Some(Meaning::Category) => told(Code::CategoryUnknown, "The book does not know a category of the document."),
         Some(Meaning::TaxRate) => told(Code::TaxRateUnmapped, "The book does not have a tax rate of the document."),
+        Some(Meaning::ExchangeRate) => {
+            told(Code::ExchangeRateUnknown, "The book wants a rate for the document's currency, and none is known.")
+        }
         Some(Meaning::Contact) => told(Code::ContactUnknown, "The book does not know the document's contact."),
         None => {
             let field = complaints.iter().find_map(|complaint| complaint.field.as_deref()).and_then(named);

@@ -294,10 +294,11 @@ pub(crate) fn find(document: &Document, seen: &[Labelled]) -> String {
 
 /// The replies that lead to a document's creating call: a contact is looked for before, if its address can be asked for.
 pub(crate) fn before_create(document: &Document) -> Vec<Labelled> {
-    match Accounting.post(document, &context(), &Start::Fresh, &[]) {
-        Ok(Step::Read(label, _)) => vec![answer(label, 200, envelope("Contacts", &[]))],
-        _ => Vec::new(),
+    let mut replies = Vec::new();
+    while let Ok(Step::Read(label, _)) = Accounting.post(document, &context(), &Start::Fresh, &replies) {
+        replies.push(answer(label, 200, envelope("Contacts", &[])));
     }
+    replies
 }
 
 /// A document's creating call.

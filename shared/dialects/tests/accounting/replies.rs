@@ -605,7 +605,7 @@ fn a_contact_is_known_by_address_or_code_and_never_by_name() {
     let mut odd = jane();
     odd.email = "müller@example.com".to_owned();
     assert_eq!(find(&Document::Contact(odd.clone()), &[absent()]), "done nothing");
-    assert!(fresh(&Document::Contact(odd), &[]).starts_with("create create_contact"));
+    assert!(fresh(&Document::Contact(odd), &[]).starts_with("read contacts_by_name"));
     // A contact that stands for many is whoever has the code that the settings name.
     let mut many = jane();
     many.reference = Some("WEBSALES".to_owned());
@@ -619,29 +619,36 @@ fn a_namesake_gets_a_name_of_their_own_and_nobody_is_merged() {
     let clash = |message: &str| answer("create_contact", 400, refused(message));
     let absent = || answer("contact_by_code", 404, "");
     let none = || by_email(&[]);
+    let by_name = |elements: &[&str]| answer("contacts_by_name", 200, envelope("Contacts", elements));
+    let free = || by_name(&[]);
+    let ask_name = "read contacts_by_name GET /Contacts?searchTerm=Jane O'Hara&page=1&pageSize=100";
     let check = |replies: &[Labelled], expected: &str| assert_eq!(fresh(&document, replies), expected, "{replies:?}");
     let create = "create create_contact PUT /Contacts?summarizeErrors=false";
     let ask_code = format!("read contact_by_code GET /Contacts/{}", jane().code(0));
     let jane_there = a_contact(OTHER, r#","EmailAddress":"jane@example.com""#);
     check(&[by_email(&[&jane_there])], &format!("done {OTHER} - ?"));
-    check(&[none()], create);
-    check(&[none(), clash(NAMESAKE)], &ask_code);
-    check(&[none(), clash(NAMESAKE), absent(), none()], create);
-    check(&[none(), clash(NAMESAKE), absent(), by_email(&[&jane_there])], &format!("done {OTHER} - ?"));
+    check(&[none()], ask_name);
+    check(&[none(), free()], create);
+    check(&[none(), by_name(&[&a_contact(OTHER, "")])], create);
+    check(&[none(), answer("contacts_by_name", 400, refused("no"))], create);
+    check(&[none(), answer("contacts_by_name", 429, "")], "later 60 book_rate_limited");
+    check(&[none(), free(), clash(NAMESAKE)], &ask_code);
+    check(&[none(), free(), clash(NAMESAKE), absent(), none()], create);
+    check(&[none(), free(), clash(NAMESAKE), absent(), by_email(&[&jane_there])], &format!("done {OTHER} - ?"));
     let done = answer("create_contact", 200, envelope("Contacts", &[&a_contact(CONTACT, "")]));
-    check(&[none(), clash(NAMESAKE), absent(), none(), done], &format!("done {CONTACT} - ?"));
-    let again = [none(), clash(NAMESAKE), absent(), none(), clash(NAMESAKE), absent(), none()];
+    check(&[none(), free(), clash(NAMESAKE), absent(), none(), done], &format!("done {CONTACT} - ?"));
+    let again = [none(), free(), clash(NAMESAKE), absent(), none(), clash(NAMESAKE), absent(), none()];
     check(&again, create);
     let thrice: Vec<Labelled> = again.iter().cloned().chain([clash(NAMESAKE), absent(), none()]).collect();
     check(&thrice, "refused reference_taken");
-    check(&[none(), clash("Email address must be valid")], "refused book_refused");
+    check(&[none(), free(), clash("Email address must be valid")], "refused book_refused");
     // What is in doubt is not corrected.
-    check(&[none(), answer("create_contact", 500, refused(NAMESAKE))], DOUBTFUL);
-    check(&[none(), answer("create_contact", 429, "")], "later 60 book_rate_limited");
+    check(&[none(), free(), answer("create_contact", 500, refused(NAMESAKE))], DOUBTFUL);
+    check(&[none(), free(), answer("create_contact", 429, "")], "later 60 book_rate_limited");
     // Inside a 200.
     let inside =
         a_contact(CONTACT, &format!(r#","HasValidationErrors":true,"ValidationErrors":[{{"Message":"{NAMESAKE}"}}]"#));
-    check(&[none(), answer("create_contact", 200, envelope("Contacts", &[&inside]))], &ask_code);
+    check(&[none(), free(), answer("create_contact", 200, envelope("Contacts", &[&inside]))], &ask_code);
 }
 
 #[test]

@@ -138,6 +138,7 @@ pub const FIELDS: &[Field] = &[
     field(SyncBehaviour, "store_filter", "list of integer", "[]"),
     field(SyncBehaviour, "sync_products", "boolean", "false"),
     field(SyncBehaviour, "sync_stock", "boolean", "false"),
+    field(SyncBehaviour, "sync_adopted_stock", "boolean", "false"),
     field(ProviderDefaults, "time_zone", "text", "null").required(),
     field(ProviderDefaults, "book_currency", "text", "null").required().names(Named::BookCurrency),
     field(ProviderDefaults, "book_country", "text", "null"),

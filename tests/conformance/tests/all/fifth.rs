@@ -4,6 +4,7 @@
 //! Its book is a slip box: `PUT /slips/{number}` files a slip, `GET /slips/{number}` shows it. A number is filed once.
 
 use ledger_conformance::drive::{Drive, Failed, Stranger};
+use ledger_conformance::law;
 use ledger_dialects::{Call, Context, Dialect, Labelled, Method, Profile, Replay, Reply, Start, Step, Support};
 use ledger_domain::amount::{Amount, Currency};
 use ledger_domain::book::{BookRules, ExchangeRates, Rounding, TaxRounding};
@@ -225,4 +226,56 @@ fn a_dialect_needs_no_more_than_the_public_surface() {
     };
     assert_eq!(drive.posts(&invoice("000000042", "25"), &Start::Fresh, "3").map_err(code), Err(Code::ReferenceTaken));
     assert_eq!(slips.0.borrow().len(), 1);
+}
+
+#[test]
+fn it_keeps_the_law_that_the_others_keep() {
+    let Document::Invoice(filed) = invoice("000000042", "24") else { panic!("no invoice") };
+    let slip = serde_json::to_vec(&SlipBox::slip(&filed));
+    let documents = [invoice("000000042", "24"), invoice("000000043", "0.01")];
+    let bodies = [slip.unwrap(), b"{\"contact\":7}".to_vec()];
+    assert_eq!(law::holds(&SlipBox, &Context::default(), &documents, &bodies, CONVERSATIONS), Ok(()));
+}
+
+/// Random conversations.
+const CONVERSATIONS: u64 = 5_000;
+
+/// One that creates again whatever the box says.
+struct Stubborn;
+
+impl Dialect for Stubborn {
+    fn profile(&self) -> &'static Profile {
+        &PROFILE
+    }
+
+    fn post(&self, document: &Document, context: &Context, _: &Start, _: &[Labelled]) -> Result<Step<Posted>, Fault> {
+        SlipBox.post(document, context, &Start::Fresh, &[])
+    }
+
+    fn find(&self, document: &Document, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Posted>>, Fault> {
+        SlipBox.find(document, context, seen)
+    }
+
+    fn balance(&self, kind: Kind, id: &str, context: &Context, seen: &[Labelled]) -> Result<Step<Balance>, Fault> {
+        SlipBox.balance(kind, id, context, seen)
+    }
+
+    fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call> {
+        SlipBox.page(of, context, cursor)
+    }
+
+    fn read_page(&self, of: Reference, context: &Context, reply: &Reply) -> Result<Page, Fault> {
+        SlipBox.read_page(of, context, reply)
+    }
+
+    fn classify(&self, reply: &Reply, writes: bool) -> Fault {
+        SlipBox.classify(reply, writes)
+    }
+}
+
+#[test]
+fn one_that_breaks_the_law_is_noticed() {
+    let documents = [invoice("000000042", "24")];
+    let broken = law::holds(&Stubborn, &Context::default(), &documents, &[], CONVERSATIONS);
+    assert!(broken.is_err_and(|what| what.contains("a create too many")));
 }

@@ -12,10 +12,10 @@ use ledger_engine::wire::rows::{JtiRow, ROW_VERSION, RunRow, keys};
 use ledger_suite::deployed::{Deployed, until};
 use ledger_suite::stack;
 use ledger_suite::trip::Side;
-use ledger_suite::world::API_KEY;
+use ledger_suite::world::{API_KEY, Spoken};
 use ledger_world::book::{Book, BookFault, BookOptions, FaultSpec};
 use ledger_world::runtime_api::{LambdaFunction, LambdaOptions};
-use ledger_world::shop::{Address, ItemSpec, OrderSpec, Shop, ShopOptions, jwt};
+use ledger_world::shop::{Address, ItemSpec, MemoSpec, OrderSpec, Shop, ShopOptions, jwt};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -115,6 +115,86 @@ async fn one_webhook_delivered_a_thousand_times_is_one_document() -> anyhow::Res
     ensure!(deployed.book.invoices().len() == 1, "{} invoices", deployed.book.invoices().len());
     ensure!(deployed.book.contacts().len() == 1, "{} contacts", deployed.book.contacts().len());
     ensure!(deployed.runs(&deployed.tenant).await?.len() == 1, "more than one run");
+    Ok(())
+}
+
+/// The run of an event stands like this, and so does the chip, with the code where it shows one.
+async fn ends(deployed: &Deployed, event: &str, id: i64, state: &str, code: Option<&str>) -> anyhow::Result<()> {
+    let entity = event.split('.').next().unwrap_or_default();
+    let seen = Mutex::new(String::new());
+    let last = &seen;
+    let came = until(&format!("{event} of {id} is {state} ({code:?})"), LIMIT, || async move {
+        deployed.shop.ticks().await;
+        let runs = deployed.runs(&deployed.tenant).await?;
+        let run = runs.iter().find(|run| run.event == event && i64::try_from(run.magento_id).ok() == Some(id));
+        let chip = deployed.shop.chip(entity, id);
+        *last.lock().unwrap() = format!("{:?}, {chip:?}", run.map(|run| (&run.state, &run.code, &run.message)));
+        let settled = run.is_some_and(|run| run.state == state && run.code.as_deref() == code);
+        let (shown, told) = if state == "dead_lettered" { ("failed", code) } else { ("synced", None) };
+        if !settled {
+            deployed.sweeps().await?;
+        }
+        Ok(settled
+            && chip.is_some_and(|it| it.sync_status == shown && it.skip_reason.or(it.error_code).as_deref() == told))
+    })
+    .await;
+    came.with_context(|| seen.into_inner().unwrap())
+}
+
+async fn a_week_in(spoken: Spoken) -> anyhow::Result<()> {
+    let Some(deployed) = Deployed::start_in(&format!("week-{}", spoken.dialect()), spoken).await? else {
+        return Ok(());
+    };
+    let mugs = |method: &str| {
+        OrderSpec::for_guest("sam@example.com", "Sam", "Lee", Address::british("1 High Street", "London", "N1 7AA"))
+            .item(ItemSpec::simple("MUG", "Mug", 3, "15.99"))
+            .paid_by(method)
+    };
+    let sells = |order: &OrderSpec| -> anyhow::Result<(i64, i64)> {
+        let placed = deployed.shop.places(order)?;
+        Ok((placed.id, deployed.shop.invoices(&placed)?))
+    };
+    // All at once: whatever overtakes whatever, each comes to its own end.
+    let (order, paid) = sells(&mugs("stripe_payments"))?;
+    let (_, by_word) = sells(&mugs("checkmo"))?;
+    let (_, unmapped) = sells(&mugs("paypal_express"))?;
+    let mut strange = mugs("trade_credit");
+    strange.items = vec![ItemSpec::simple("TEE", "Tee", 10, "100").taxed("33")];
+    let (_, strange) = sells(&strange)?;
+    let nothing = sells(&mugs("stripe_payments").percent_off(100))?.1;
+    let mut memos = vec![deployed.shop.refunds_invoice(by_word)?];
+    for _ in 0..3 {
+        memos.push(deployed.shop.refunds(&MemoSpec::of_invoice(order, paid).only("MUG", 1))?);
+    }
+    let (order, _) = sells(&mugs("stripe_payments"))?;
+    let unnamed = deployed.shop.refunds(&MemoSpec::of_order(order))?;
+    for invoice in [paid, by_word, unmapped, nothing] {
+        ends(&deployed, "invoice.created", invoice, "succeeded", None).await?;
+    }
+    ends(&deployed, "invoice.paid", paid, "succeeded", None).await?;
+    ends(&deployed, "invoice.paid", unmapped, "skipped", Some("payment_method_not_mapped")).await?;
+    ends(&deployed, "invoice.created", strange, "dead_lettered", Some("tax_rate_unmapped")).await?;
+    for memo in memos {
+        ends(&deployed, "creditmemo.created", memo, "succeeded", None).await?;
+    }
+    ends(&deployed, "creditmemo.created", unnamed, "succeeded", Some("invoice_not_named")).await?;
+    let book = deployed.holds();
+    let counted = (book.contacts.len(), book.invoices.len(), book.credit_notes.len());
+    ensure!(counted == (1, 5, 5), "{counted:?}");
+    // Two were paid, one was set off, three parts went back.
+    let moved = (book.payments.len(), book.allocations.len(), book.refunds.len());
+    ensure!(moved == (2, 1, 3), "{moved:?}");
+    let open: Vec<_> = book.credit_notes.iter().filter(|note| note.open).collect();
+    ensure!(open.len() == 1, "{open:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_week_in_every_book() -> anyhow::Result<()> {
+    let weeks = Spoken::ALL.map(|spoken| async move { a_week_in(spoken).await.with_context(|| format!("{spoken:?}")) });
+    for week in futures::future::join_all(weeks).await {
+        week?;
+    }
     Ok(())
 }
 

@@ -13,7 +13,9 @@ use ledger_engine::wire::settings::{
     SupplyV1, TaxRuleV1,
 };
 use ledger_suite::stack::workspace;
+use ledger_world::accounting::AccountingSwitches;
 use ledger_world::book::Switches;
+use ledger_world::sage::SageSwitches;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -473,13 +475,20 @@ fn every_method_of_a_dialect_is_explained() -> anyhow::Result<()> {
 
 #[test]
 fn everything_unverified_is_said() -> anyhow::Result<()> {
-    let switches = serde_json::to_value(Switches::default())?;
-    let names: Vec<String> = switches.as_object().context("not an object")?.keys().cloned().collect();
-    let promise = |text: &str| {
-        let part = section(text, "Unverified, and how each is handled");
-        Ok(names.iter().filter(|name| !part.contains(&format!("`{name}`"))).cloned().collect())
-    };
-    holds("docs/providers/xero-v2.md", &promise, "`tax_rounding`", "yes")
+    let pages = [
+        ("docs/providers/xero-v2.md", serde_json::to_value(Switches::default())?, "`tax_rounding`"),
+        ("docs/providers/xero-accounting.md", serde_json::to_value(AccountingSwitches::default())?, "`currency_rate`"),
+        ("docs/providers/sage.md", serde_json::to_value(SageSwitches::default())?, "`allocation_sign`"),
+    ];
+    for (page, switches, spoilt) in pages {
+        let names: Vec<String> = switches.as_object().context("not an object")?.keys().cloned().collect();
+        let promise = |text: &str| {
+            let part = section(text, "Unverified, and how each is handled");
+            Ok(names.iter().filter(|name| !part.contains(&format!("`{name}`"))).cloned().collect())
+        };
+        holds(page, &promise, spoilt, "yes")?;
+    }
+    Ok(())
 }
 
 /// All of the project's own sources, one text.

@@ -13,6 +13,7 @@ mod crashes;
 mod deployed;
 mod documents;
 mod doubt;
+mod every_book;
 mod functions;
 mod grants;
 mod money;

@@ -245,7 +245,15 @@ const ORDERS_AT_ONCE: usize = 17;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_workers_at_once_make_one_contact_of_one_new_customer() -> anyhow::Result<()> {
-    let world = world!(true);
+    for spoken in Spoken::ALL {
+        fifty_workers(spoken).await.with_context(|| format!("{spoken:?}"))?;
+    }
+    Ok(())
+}
+
+async fn fifty_workers(spoken: Spoken) -> anyhow::Result<()> {
+    let options = WorldOptions { banks: true, spoken, ..WorldOptions::default() };
+    let Some(world) = World::start(options).await? else { return Ok(()) };
     let jane = CustomerSpec::new("jane@example.com", "Jane", "Doe").billed_to(Address::british(
         "1 High Street",
         "London",

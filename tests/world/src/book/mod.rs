@@ -220,10 +220,11 @@ impl Book {
         faults::seed(&mut self.core.store(), seed)
     }
 
-    /// Answers a request without door, log or faults: for tests of many documents in one process.
+    /// Answers a request without door or log, and of faults with `rate_limited` and `answer` only: for tests of many
+    /// documents in one process.
     #[must_use]
     pub fn obeys(&self, request: &Request) -> Answer {
-        self.core.store().serves(request)
+        crate::desk::answer_at_once(&self.core, request)
     }
 
     /// Sets a fault for the next requests that match.

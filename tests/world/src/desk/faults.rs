@@ -196,6 +196,36 @@ pub(crate) async fn answer<K: Keeper>(core: Core<K>, request: Request) -> Reply 
     reply
 }
 
+/// Answers in process, as often as somebody likes: without a log and without latency. Of faults, only
+/// `rate_limited` and `answer` happen.
+pub(crate) fn answer_at_once<K: Keeper>(core: &Core<K>, request: &Request) -> Answer {
+    let mut store = core.store();
+    match take(&mut store.desk().faults, request) {
+        Some(BookFault::RateLimited { retry_after }) => store.too_many(retry_after),
+        Some(BookFault::Answer { status, body, content_type, apply }) => {
+            if apply {
+                store.serves(request);
+            }
+            let body = body.unwrap_or_else(|| PAGE.to_owned());
+            let answer = Answer::new(status, content_type.as_deref().unwrap_or("text/html; charset=utf-8"), body);
+            store.answers_instead(request, &answer);
+            answer
+        }
+        None
+        | Some(
+            BookFault::HangUp { .. }
+            | BookFault::Slow { .. }
+            | BookFault::Late { .. }
+            | BookFault::WrongTotal { .. }
+            | BookFault::Unauthorized
+            | BookFault::Refused { .. }
+            | BookFault::ErrorInside
+            | BookFault::Garbage { .. }
+            | BookFault::Huge { .. },
+        ) => store.serves(request),
+    }
+}
+
 async fn wait(duration: Duration) {
     if !duration.is_zero() {
         tokio::time::sleep(duration).await;
