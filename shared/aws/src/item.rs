@@ -3,8 +3,8 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow,
-    SettingsRow, TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AttemptRow, AttentionRow, BindingPlaceRow, BindingRow, JobRow, JtiRow, LeaseRow, PushRow, ROW_VERSION,
+    RunRow, SettingsRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,6 +38,7 @@ rows! {
     AttentionRow => "attention",
     AgendaRow => "agenda",
     BindingPlaceRow => "binding's place",
+    JobRow => "job",
 }
 
 impl Row for XrefRow {

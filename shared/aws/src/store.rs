@@ -4,6 +4,7 @@ mod agenda;
 mod attempts;
 mod deliveries;
 mod operations;
+mod preview;
 mod pushes;
 mod sweeps;
 mod table;

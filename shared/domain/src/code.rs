@@ -113,6 +113,10 @@ codes! {
     ContactConsolidated = "contact_consolidated", Merchant, "Nothing to do: consolidation puts this buyer's documents under one contact for all.";
     /// A later version of the same thing is in the book.
     Superseded = "superseded", Operator, "Nothing to do: the book has this version or a later one.";
+    /// An operator gave the run up.
+    Discarded = "discarded", Operator, "Nothing to do: an operator discarded the run. A delivery does not open it again; an operator may, by a retry.";
+    /// An operator said that the document is in the book.
+    SettledByHand = "settled_by_hand", Operator, "Nothing to do: an operator named the document in the book that this run is about. A delivery does not open it again; an operator may, by a retry.";
     /// The book has no such documents.
     NotSupportedByBook = "not_supported_by_book", Operator, "Nothing to do: the provider's page says what it does not take and why.";
 
@@ -125,6 +129,8 @@ codes! {
     BindingPaused = "binding_paused", Operator, "Resume the binding; held runs go on by themselves.";
     /// The book refuses our grant.
     NeedsReconnect = "needs_reconnect", Accountant, "Connect the book again; held runs go on by themselves.";
+    /// The binding is in preview: what would be sent can be looked at, nothing is sent.
+    Preview = "preview", Operator, "Look at the requests of the run. To send them, set the binding live and release the run; else discard it.";
     /// The shop refuses our key.
     ShopUnauthorised = "shop_unauthorised", Merchant, "Pair the shop again, or restore its key; held runs go on by themselves.";
 

@@ -10,17 +10,18 @@ use crate::ports::{
     Attempts, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault, Queue, Shop,
     Vault, Written, XrefWrite,
 };
-use crate::tenants::{TenantMemory, context_of};
+use crate::rehearsal::Rehearsal;
+use crate::tenants::{Mode, TenantMemory, context_of, mode_of};
 use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
-use ledger_domain::document::Posted;
+use ledger_domain::document::{Kind, Posted};
 use ledger_domain::fault::{Action, Evidence, Fault};
 use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
 use ledger_wire::message::RunMessage;
-use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, ROW_VERSION, RunRow, StepRow, keys};
+use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, PreviewRow, ROW_VERSION, RunRow, StepRow, keys};
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
 pub const UNFINISHED_MAX: u32 = 3;
@@ -115,11 +116,40 @@ impl From<PortFault> for Outcome {
 pub(crate) struct Learnt {
     run: Option<RunRow>,
     xref: Option<String>,
-    settings_version: u32,
+    pub(crate) settings_version: u32,
     pub(crate) steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
     in_doubt: bool,
     token_version: Option<u32>,
+    /// True where every document is looked for in the book first, whatever is remembered.
+    pub(crate) looks_first: bool,
+    /// True where the run is only previewed.
+    pub(crate) previews: bool,
+    /// What a preview would send.
+    pub(crate) rehearsal: Option<Rehearsal>,
+    /// What the preview came to, and what the other side said of it.
+    preview: Option<(PreviewRow, Option<Evidence>)>,
+}
+
+impl Learnt {
+    /// Nothing yet; where `looks_first`, of an attempt that looks for every document first.
+    pub(crate) fn looking(looks_first: bool) -> Self {
+        Self { looks_first, ..Self::default() }
+    }
+}
+
+/// What an attempt is made of.
+pub(crate) struct Task<'t> {
+    /// The message, or one like it.
+    pub(crate) message: &'t RunMessage,
+    /// The book.
+    pub(crate) book: &'t str,
+    /// The claim; none where the run is only looked at.
+    pub(crate) claim: Option<&'t str>,
+    /// When it began.
+    pub(crate) started_at: i64,
+    /// When it has to end.
+    pub(crate) deadline: i64,
 }
 
 impl Post<'_> {
@@ -131,9 +161,17 @@ impl Post<'_> {
             Err(disposition) => return disposition,
         };
         let mut learnt = Learnt::default();
-        let outcome = match self.work(received, &claim, started_at, &mut learnt).await {
+        let task = Task {
+            message: received.message,
+            book: received.book,
+            claim: Some(&claim),
+            started_at,
+            deadline: received.deadline,
+        };
+        let outcome = match self.work(&task, &mut learnt).await {
             Ok(outcome) | Err(outcome) => outcome,
         };
+        let outcome = if learnt.previews { self.previewed(outcome, &mut learnt) } else { outcome };
         self.end(received, &claim, started_at, outcome, learnt).await
     }
 
@@ -228,14 +266,40 @@ impl Post<'_> {
         }
     }
 
-    async fn work(
-        &self,
-        received: &Received<'_>,
-        claim: &str,
-        started_at: i64,
-        learnt: &mut Learnt,
-    ) -> Result<Outcome, Outcome> {
-        let message = received.message;
+    /// What a preview comes to: what would be sent is looked at by a person first, and so is what would be refused. What
+    /// passes by itself is tried again, and what is left out without a request is left out.
+    fn previewed(&self, outcome: Outcome, learnt: &mut Learnt) -> Outcome {
+        let rehearsal = learnt.rehearsal.take().unwrap_or_default();
+        let event = learnt.run.as_ref().and_then(|run| Event::parse(&run.event));
+        let total = event.and_then(|event| rehearsal.total_of(kind_of(event)));
+        let (outcome, code, message, evidence) = match outcome {
+            Outcome::Succeeded { left_open: None, .. } => ("ready", None, None, None),
+            Outcome::Succeeded { left_open: Some(code), .. } => {
+                ("partly", Some(code), Some(code.remedy().to_owned()), None)
+            }
+            Outcome::Skipped(code) if !rehearsal.requests.is_empty() => {
+                ("partly", Some(code), Some(code.remedy().to_owned()), None)
+            }
+            Outcome::Fault(fault) if matches!(fault.action, Action::Refused | Action::Broken) => {
+                ("refused", Some(fault.code), Some(fault.message), Some(fault.evidence))
+            }
+            other @ (Outcome::Skipped(_) | Outcome::Held(_) | Outcome::Fault(_) | Outcome::Lost) => return other,
+        };
+        let preview = PreviewRow {
+            at: self.clock.now_ms(),
+            outcome: outcome.to_owned(),
+            code: code.map(|code| code.as_str().to_owned()),
+            message,
+            requests: u32::try_from(rehearsal.requests.len()).unwrap_or(u32::MAX),
+            total: total.map(|proven| format!("{} {}", proven.total, proven.currency)),
+            settings_version: learnt.settings_version,
+        };
+        learnt.preview = Some((preview, evidence));
+        Outcome::Held(Code::Preview)
+    }
+
+    pub(crate) async fn work(&self, task: &Task<'_>, learnt: &mut Learnt) -> Result<Outcome, Outcome> {
+        let (message, started_at) = (task.message, task.started_at);
         let event = Event::parse(&message.event)
             .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's event is none that this build knows"))?;
         let known = self
@@ -246,7 +310,7 @@ impl Post<'_> {
         let fetched = self.fetch(&known, event, message.magento_id, started_at, learnt).await;
         let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
             let run_id = &message.run_id;
-            Keys::of(received.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
+            Keys::of(task.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
         };
         // The keys need the settings; the remembered ones are right unless they changed within the last minute.
         let remembered = known.tenancy.bindings.iter().find(|binding| binding.binding == message.binding);
@@ -261,17 +325,21 @@ impl Post<'_> {
         };
         let gathered = self.gather(message, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
         let run = gathered.run.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the claimed run is gone"))?;
-        if run.claim.as_deref() != Some(claim) {
+        if task.claim.is_some_and(|claim| run.claim.as_deref() != Some(claim)) {
             return Err(Outcome::Lost);
         }
         learnt.run = Some(run.clone());
+        let rehearses =
+            task.claim.is_none() || gathered.binding.as_ref().is_some_and(|it| mode_of(it) == Mode::Preview);
+        learnt.previews = rehearses;
         let facts = fetched?;
         let binding =
             gathered.binding.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the run's binding is gone"))?;
-        if let Some(code) = why_held(&binding) {
+        // A paused binding's requests may be looked at.
+        if let Some(code) = why_held(&binding).filter(|code| task.claim.is_some() || *code != Code::BindingPaused) {
             return Ok(Outcome::Held(code));
         }
-        if binding.book != received.book {
+        if binding.book != task.book {
             return Err(Fault::broken(Code::Unexpected, "the run was sent for another book").into());
         }
         let dialect = ledger_dialects::dialect(&binding.dialect)
@@ -303,16 +371,17 @@ impl Post<'_> {
             token: None,
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
-            book: received.book.to_owned(),
-            claim: claim.to_owned(),
+            book: task.book.to_owned(),
+            claim: task.claim.unwrap_or_default().to_owned(),
             attempt: run.attempt,
             settings_version: settings.version,
             started_at,
-            deadline: received.deadline,
+            deadline: task.deadline,
             xrefs,
             pending: Vec::new(),
             steps: Vec::new(),
             in_doubt: false,
+            rehearsal: rehearses.then(|| Rehearsal::new(learnt.looks_first)),
         };
         let mut carry = Carry {
             executor: &mut executor,
@@ -327,7 +396,12 @@ impl Post<'_> {
         let result = carry.carry_out().await;
         learnt.steps.append(&mut executor.steps);
         learnt.pending = executor.pending;
-        learnt.in_doubt = executor.in_doubt;
+        if rehearses {
+            // What products leave behind for invoices is a fact of the shop's, and nobody's document.
+            learnt.pending.retain(|write| write.row.kind == "sku");
+        }
+        learnt.in_doubt = executor.in_doubt && !rehearses;
+        learnt.rehearsal = executor.rehearsal;
         Ok(match result? {
             Done::Posted { posted, left_open } => Outcome::Succeeded { posted, left_open },
             Done::Skipped(code) => Outcome::Skipped(code),
@@ -466,10 +540,15 @@ impl Post<'_> {
             Outcome::Skipped(code) => {
                 EndOf { next: edges::skipped(&base, now, code), outcome: "skipped", evidence: None }
             }
-            Outcome::Held(code) => EndOf {
-                next: edges::held(&base, now, code, code.remedy(), self.timers),
-                outcome: "held",
-                evidence: None,
+            Outcome::Held(code) => match learnt.preview.clone().filter(|_| code == Code::Preview) {
+                Some((preview, evidence)) => {
+                    EndOf { next: edges::previewed(&base, now, preview, self.timers), outcome: "previewed", evidence }
+                }
+                None => EndOf {
+                    next: edges::held(&base, now, code, code.remedy(), self.timers),
+                    outcome: "held",
+                    evidence: None,
+                },
             },
             Outcome::Fault(fault) => self.after_fault(received, &base, now, fault, learnt.token_version).await,
             Outcome::Lost => EndOf { next: base, outcome: "lost", evidence: None },
@@ -595,6 +674,18 @@ struct EndOf {
     next: RunRow,
     outcome: &'static str,
     evidence: Option<Evidence>,
+}
+
+/// The kind of document that an event is about.
+#[must_use]
+pub const fn kind_of(event: Event) -> Kind {
+    match event {
+        Event::InvoiceCreated => Kind::Invoice,
+        Event::InvoicePaid => Kind::Payment,
+        Event::CreditmemoCreated => Kind::CreditNote,
+        Event::CustomerUpserted => Kind::Contact,
+        Event::ProductUpserted => Kind::Product,
+    }
 }
 
 /// Whether the shop's chip may have changed.
