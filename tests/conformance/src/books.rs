@@ -48,6 +48,8 @@ pub struct Stage {
     pub settings: Settings,
     /// The same with them.
     pub settings_with_accounts: Settings,
+    /// Those with accounts as a binding's row has them.
+    pub settings_of_binding: SettingsV1,
     base_url: String,
     organisation: String,
 }
@@ -110,7 +112,7 @@ impl Stage {
 }
 
 /// Settings from what a dialect names differently, and the same with accounts for everything.
-fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)> {
+fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings, SettingsV1)> {
     let mut all = json!({
         "time_zone": "Europe/London",
         "book_currency": "GBP",
@@ -120,8 +122,7 @@ fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)>
         "rounding_limit": "1",
         "sync_products": true,
     });
-    let read = |value: &Value| -> anyhow::Result<Settings> {
-        let settings: SettingsV1 = serde_json::from_value(value.clone())?;
+    let read = |settings: &SettingsV1| -> anyhow::Result<Settings> {
         settings.read(1).map_err(|error| anyhow::anyhow!("{error}"))
     };
     let extend = |all: &mut Value, more: Value| {
@@ -130,16 +131,17 @@ fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)>
         }
     };
     extend(&mut all, own);
-    let plain = read(&all)?;
+    let plain = read(&serde_json::from_value(all.clone())?)?;
     extend(&mut all, accounts);
-    Ok((plain, read(&all)?))
+    let whole: SettingsV1 = serde_json::from_value(all)?;
+    Ok((plain, read(&whole)?, whole))
 }
 
 async fn family(name: &'static str, house: House) -> anyhow::Result<Stage> {
     let rates: Vec<String> = RATES.iter().map(|rate| (*rate).to_owned()).collect();
     let book = Book::start(BookOptions { house, sales_tax_rates: rates.clone(), ..BookOptions::default() }).await?;
     let category = |code: &str| book.url_of("categories", code);
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "sales_tax_rates": rates,
             "income_category": category("001"),
@@ -154,6 +156,7 @@ async fn family(name: &'static str, house: House) -> anyhow::Result<Stage> {
         organisation: "1".to_owned(),
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Family(book),
     })
 }
@@ -180,7 +183,7 @@ async fn accounting() -> anyhow::Result<Stage> {
             json!({"rate": rate, "code": code})
         })
         .collect();
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "tax_map": tax_map,
             "default_tax_code": "NONE",
@@ -197,6 +200,7 @@ async fn accounting() -> anyhow::Result<Stage> {
         organisation: book.tenant(),
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Accounting(book),
     })
 }
@@ -216,7 +220,7 @@ async fn sage() -> anyhow::Result<Stage> {
         .iter()
         .map(|rate| json!({"rate": rate, "code": if *rate == "0" { "GB_ZERO".to_owned() } else { code(rate) }}))
         .collect();
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "tax_map": tax_map,
             "default_tax_code": "GB_NO_TAX",
@@ -237,6 +241,7 @@ async fn sage() -> anyhow::Result<Stage> {
         organisation: book.business(),
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Sage(book),
     })
 }

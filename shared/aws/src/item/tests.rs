@@ -250,6 +250,7 @@ fn binding() -> BindingRow {
         provider: "xero".to_owned(),
         dialect: "v2".to_owned(),
         status: "active".to_owned(),
+        mode: "preview".to_owned(),
         book: "xero:1".to_owned(),
         base_url: "https://api.example".to_owned(),
         web_name: Some("!a1b2".to_owned()),

@@ -16,5 +16,6 @@ mod doubt;
 mod functions;
 mod money;
 mod outcomes;
+mod preview;
 mod rings;
 mod upserts;
