@@ -13,6 +13,8 @@ mod attempts;
 mod deliveries;
 #[path = "contract/operations.rs"]
 mod operations;
+#[path = "contract/preview.rs"]
+mod preview;
 #[path = "contract/pushes.rs"]
 mod pushes;
 #[path = "contract/queues.rs"]

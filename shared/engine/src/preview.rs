@@ -554,7 +554,7 @@ impl Preview<'_> {
     }
 }
 
-fn empty_row(binding: &BindingRow, key: &str, kind: Kind) -> XrefRow {
+pub(crate) fn empty_row(binding: &BindingRow, key: &str, kind: Kind) -> XrefRow {
     XrefRow {
         pk: key.to_owned(),
         v: ROW_VERSION,
@@ -568,7 +568,7 @@ fn empty_row(binding: &BindingRow, key: &str, kind: Kind) -> XrefRow {
 }
 
 /// The guard by which a document of the book belongs to one document of ours.
-fn reverse_of(binding: &BindingRow, kind: Kind, provider_id: &str, owner: &str, now: i64) -> XrefWrite {
+pub(crate) fn reverse_of(binding: &BindingRow, kind: Kind, provider_id: &str, owner: &str, now: i64) -> XrefWrite {
     let row = XrefRow {
         state: "linked".to_owned(),
         kind: "reverse".to_owned(),

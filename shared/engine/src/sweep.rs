@@ -6,6 +6,7 @@
 use crate::config::{Timers, milliseconds};
 use crate::edges;
 use crate::ingest::why_held;
+use crate::jobs::Feed;
 use crate::ports::{Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault};
 use crate::shop::{ShopAnswer, ShopPorts};
 use crate::tenants::{Known, TenantMemory};
@@ -194,6 +195,7 @@ impl Sweep<'_> {
             let result = match key.sk.as_str() {
                 keys::PUSH => self.due_push(&key, tally).await,
                 keys::RUN => self.due_run(&key, tally).await,
+                job if job.starts_with(keys::JOB) => self.due_job(&key).await,
                 _ => Ok(()),
             };
             self.part(tally, result);
@@ -215,6 +217,11 @@ impl Sweep<'_> {
             with(tally, |tally| tally.report.pushes_sent = tally.report.pushes_sent.saturating_add(1));
         }
         Ok(())
+    }
+
+    async fn due_job(&self, key: &DueKey) -> PortResult<()> {
+        let (store, queue, clock, chance, timers) = (self.store, self.queue, self.clock, self.chance, self.timers);
+        Feed { store, queue, clock, chance, timers }.feed(&key.pk, &key.sk).await
     }
 
     async fn due_run(&self, key: &DueKey, tally: &Mutex<Tally>) -> PortResult<()> {

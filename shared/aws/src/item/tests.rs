@@ -1,5 +1,5 @@
 use super::*;
-use ledger_wire::rows::{EvidenceRow, SealedRow, StepRow};
+use ledger_wire::rows::{EvidenceRow, PreviewRow, SealedRow, StepRow};
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
 
@@ -114,6 +114,15 @@ fn run() -> RunRow {
         updated_at: 1_800_000_000_004,
         held_since: Some(1_800_000_000_005),
         failing_since: Some(1_800_000_000_006),
+        preview: Some(PreviewRow {
+            at: 1_800_000_000_000,
+            outcome: "refused".to_owned(),
+            code: Some("tax_rate_unmapped".to_owned()),
+            message: Some("no rate".to_owned()),
+            requests: 2,
+            total: Some("12.5 GBP".to_owned()),
+            settings_version: 7,
+        }),
         expires_at: Some(1_900_000_000),
     }
 }
@@ -218,6 +227,7 @@ fn xref() -> XrefRow {
         company: true,
         source_hash: Some("01fe".to_owned()),
         source_updated_at: Some(1_800_000_000_003),
+        told: true,
         updated_at: 1_800_000_000_002,
     }
 }
@@ -272,6 +282,32 @@ fn token() -> TokenRow {
 
 fn settings_row() -> SettingsRow {
     SettingsRow { pk: keys::of_binding("b-1"), sk: keys::settings(7), v: ROW_VERSION, settings: settings(), version: 7 }
+}
+
+fn job() -> JobRow {
+    JobRow {
+        pk: keys::jobs("b-1"),
+        sk: keys::job(1_800_000_000_000, "j-1"),
+        v: ROW_VERSION,
+        job: "j-1".to_owned(),
+        kind: "discard_previews".to_owned(),
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        operator: "op-1".to_owned(),
+        reason: Some("not these".to_owned()),
+        events: vec!["invoice.created".to_owned()],
+        since: Some(1_790_000_000_000),
+        state: "open".to_owned(),
+        cursor: Some("run#r-1|b-1#1#r-1".to_owned()),
+        revision: 3,
+        done: 50,
+        passed: 1,
+        due_shard: Some(keys::due_shard(&keys::jobs("b-1"))),
+        due_at: Some(1_800_000_060_000),
+        created_at: 1_800_000_000_000,
+        updated_at: 1_800_000_060_000,
+        expires_at: Some(1_900_000_000),
+    }
 }
 
 fn lease() -> LeaseRow {
@@ -362,6 +398,7 @@ mod rows {
     row!(an_attention, AttentionRow, attention);
     row!(the_place_of_a_binding, BindingPlaceRow, place);
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
+    row!(a_job, JobRow, job);
 }
 
 #[test]

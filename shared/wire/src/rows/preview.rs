@@ -37,7 +37,7 @@ pub struct JobRow {
     pub v: u8,
     /// The job's id.
     pub job: String,
-    /// `release_previews`, `discard_previews`, `resync`, `backfill` or `chips`.
+    /// `release_previews`, `discard_previews`, `resync` or `chips`.
     pub kind: String,
     /// The tenant.
     pub tenant: String,
@@ -54,12 +54,6 @@ pub struct JobRow {
     /// Runs received from this moment on are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// First id in the shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_id: Option<u64>,
-    /// Last id in the shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_id: Option<u64>,
     /// `open`, `finished`, `stopped`.
     pub state: String,
     /// How far it has come.

@@ -7,12 +7,15 @@ use ledger_conformance::books::Stage;
 use ledger_conformance::lives::{Lives, RaisedKind};
 use ledger_engine::config::Timers;
 use ledger_engine::dialects::{Call, Reply};
+use ledger_engine::domain::document::Kind;
 use ledger_engine::domain::identity::{BindingId, Event, RunId};
 use ledger_engine::edges;
-use ledger_engine::operate::{NewBinding, NewTenant, Operate};
+use ledger_engine::jobs::{JobKind, NewJob};
+use ledger_engine::operate::{NewBinding, NewTenant, Operate, OperateError};
 use ledger_engine::ports::{Book, BookCall, Clock, Jobs, Shop, ShopCall, Sweeps, TransportFault};
 use ledger_engine::post::{Post, Received};
-use ledger_engine::preview::{Preview, Shown, ShownRequest};
+use ledger_engine::preview::{Preview, SettleRequest, Shown, ShownRequest};
+use ledger_engine::sweep::Sweep;
 use ledger_engine::tenants::{Mode, TenantMemory};
 use ledger_engine::wire::magento;
 use ledger_engine::wire::message::RunMessage;
@@ -206,8 +209,12 @@ impl Scene {
         let row = self.run(run_id).await?;
         let message = edges::run_message(&row).context("no message")?;
         let message: RunMessage = serde_json::from_str(&message.body)?;
-        let received =
-            Received { message: &message, book: &row.book, receive_count: 1, deadline: self.clock.now_ms() + FUNCTION_MS };
+        let received = Received {
+            message: &message,
+            book: &row.book,
+            receive_count: 1,
+            deadline: self.clock.now_ms() + FUNCTION_MS,
+        };
         self.post().attempt(&received).await;
         self.run(run_id).await
     }
@@ -217,10 +224,19 @@ impl Scene {
 fn fills(shown: &str, sent: &str, known: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
     let (mut shown, mut sent) = (shown, sent);
     let opens = |text: &str| {
-        ["{contact:", "{product:", "{invoice:", "{payment:", "{credit_note:", "{allocation:", "{refund:", "{stock_movement:"]
-            .iter()
-            .filter_map(|mark| text.find(mark))
-            .min()
+        [
+            "{contact:",
+            "{product:",
+            "{invoice:",
+            "{payment:",
+            "{credit_note:",
+            "{allocation:",
+            "{refund:",
+            "{stock_movement:",
+        ]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min()
     };
     while let Some(at) = opens(shown) {
         let (before, rest) = shown.split_at(at);
@@ -299,7 +315,10 @@ async fn check(dialect: &str, orders: u64, connected_at: i64) -> anyhow::Result<
     }
     ensure!(scene.book.taken().is_empty(), "a preview wrote to the book");
     ensure!(scene.book.stage.statement() == statement, "the book has changed");
-    ensure!(scene.aws.dynamo().items(ledger_bench::aws::dynamo::ENTITY_XREF).is_empty(), "a preview wrote cross-references");
+    ensure!(
+        scene.aws.dynamo().items(ledger_bench::aws::dynamo::ENTITY_XREF).is_empty(),
+        "a preview wrote cross-references"
+    );
 
     scene.operate().set_mode(TENANT, &scene.binding.binding, Mode::Live).await?;
     let mut known = BTreeMap::new();
@@ -315,7 +334,13 @@ async fn check(dialect: &str, orders: u64, connected_at: i64) -> anyhow::Result<
             ensure!(run.code.as_deref() == shown.code.map(|code| code.as_str()), "{:?} {:?}", run.code, shown.code);
             refused += 1;
         } else {
-            ensure!(matches!(run.state.as_str(), "succeeded" | "skipped"), "{run_id} {} {:?} {:?}", run.state, run.code, run.message);
+            ensure!(
+                matches!(run.state.as_str(), "succeeded" | "skipped"),
+                "{run_id} {} {:?} {:?}",
+                run.state,
+                run.code,
+                run.message
+            );
         }
         let mut sent = sent.iter().peekable();
         for request in &shown.requests {
@@ -324,7 +349,9 @@ async fn check(dialect: &str, orders: u64, connected_at: i64) -> anyhow::Result<
                 // An earlier run has brought the document into the book.
                 continue;
             }
-            let Some(call) = sent.next() else { bail!("{} {} was shown and not sent: {text}", run.event, run.magento_id) };
+            let Some(call) = sent.next() else {
+                bail!("{} {} was shown and not sent: {text}", run.event, run.magento_id)
+            };
             same(request, call, &mut known)
                 .with_context(|| format!("{} {} {}", run.event, run.magento_id, request.label))?;
             once.insert(text);
@@ -339,7 +366,10 @@ async fn check(dialect: &str, orders: u64, connected_at: i64) -> anyhow::Result<
         }
     }
     ensure!(compared > orders && refused > 0, "only {compared} requests were compared, {refused} refusals");
-    ensure!(known.keys().any(|it| it.starts_with("{contact:")) && known.keys().any(|it| it.starts_with("{invoice:")), "{known:?}");
+    ensure!(
+        known.keys().any(|it| it.starts_with("{contact:")) && known.keys().any(|it| it.starts_with("{invoice:")),
+        "{known:?}"
+    );
     Ok(())
 }
 
@@ -372,5 +402,152 @@ async fn what_is_older_than_the_connection_is_looked_for_in_previews_too() -> an
     for dialect in ledger_conformance::books::DIALECTS {
         check(dialect, OLD_ORDERS, NOW_MS).await.with_context(|| dialect)?;
     }
+    Ok(())
+}
+
+/// A scene with one order's invoice, previewed.
+async fn previewed() -> anyhow::Result<(Scene, String, u64)> {
+    let scene = Scene::open("v2", 0).await?;
+    scene.operate().set_mode(TENANT, &scene.binding.binding, Mode::Preview).await?;
+    let lives = Lives::open().await?;
+    let life = lives.live_as(3, "Lee")?;
+    let raised = life.documents.first().context("no invoice")?;
+    let id = magento::invoice(raised.json.as_bytes())?.magento_id;
+    scene.shop.serves("invoice", id, raised.json.clone());
+    let run_id = scene.receives(Event::InvoiceCreated, id).await?;
+    let run = scene.attempts(&run_id).await?;
+    ensure!(run.code.as_deref() == Some("preview"), "{:?}", run.code);
+    Ok((scene, run_id, id))
+}
+
+fn code_of<T: std::fmt::Debug>(result: Result<T, OperateError>) -> String {
+    match result {
+        Err(OperateError::Refused { code, .. }) => code.to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+impl Scene {
+    async fn sweeps(&self) {
+        let sweep = Sweep {
+            store: &self.store,
+            queue: &self.queue,
+            bells: &self.queue,
+            vault: &self.vault,
+            shop: &self.shop,
+            clock: &self.clock,
+            chance: &self.chance,
+            memory: &self.memory,
+            timers: &self.timers,
+        };
+        sweep.sweep(self.clock.now_ms() + FUNCTION_MS).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_discarded_run_stays_discarded() -> anyhow::Result<()> {
+    let (scene, run_id, _) = previewed().await?;
+    let operate = scene.operate();
+    assert_eq!(code_of(operate.release(&run_id).await), "binding_not_live");
+    assert_eq!(operate.previews(Some(&scene.binding.binding), None, 10).await?.runs.len(), 1);
+    let run = operate.discard(&run_id, "not this one").await?;
+    assert_eq!((run.state.as_str(), run.code.as_deref()), ("skipped", Some("discarded")));
+    assert_eq!(run.message.as_deref(), Some("not this one"));
+    assert!(!edges::is_opened_by_a_delivery(&run) && edges::can_be_reopened(&run));
+    assert_eq!(operate.discard(&run_id, "again").await?, run);
+    assert!(operate.previews(None, None, 10).await?.runs.is_empty());
+    assert_eq!(code_of(operate.release(&run_id).await), "not_previewed");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn previews_of_a_binding_are_released_by_a_job() -> anyhow::Result<()> {
+    let (scene, run_id, _) = previewed().await?;
+    let operate = scene.operate();
+    let new = NewJob {
+        tenant: TENANT.to_owned(),
+        binding: scene.binding.binding.clone(),
+        kind: JobKind::ReleasePreviews,
+        operator: "op-1".to_owned(),
+        reason: None,
+        events: Vec::new(),
+        since: None,
+    };
+    assert_eq!(code_of(operate.start_job(&new).await), "binding_not_live");
+    operate.set_mode(TENANT, &scene.binding.binding, Mode::Live).await?;
+    operate.start_job(&new).await?;
+    assert_eq!(code_of(operate.start_job(&new).await), "job_under_way");
+    scene.sweeps().await;
+    let jobs = operate.jobs(TENANT, &scene.binding.binding).await?;
+    assert_eq!(jobs.iter().map(|job| (job.state.as_str(), job.done)).collect::<Vec<_>>(), [("finished", 1)]);
+    assert_eq!(scene.run(&run_id).await?.state, "queued");
+    let run = scene.attempts(&run_id).await?;
+    assert_eq!((run.state.as_str(), run.code.as_deref()), ("succeeded", None));
+    assert_eq!(run.preview, None);
+    let shown = scene.shows(&run_id).await?;
+    assert_eq!((shown.outcome, shown.requests.len()), ("nothing", 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_operator_names_is_linked_once_the_book_has_it() -> anyhow::Result<()> {
+    let (scene, run_id, id) = previewed().await?;
+    let (operate, post) = (scene.operate(), scene.post());
+    let preview = Preview { operate: &operate, post: &post, deadline: NOW_MS + FUNCTION_MS };
+    let settle = |provider_id: Option<&str>| SettleRequest {
+        run_id: run_id.clone(),
+        provider_id: provider_id.map(str::to_owned),
+        reference: Some("INV-7".to_owned()),
+    };
+    assert_eq!(code_of(preview.settle(&settle(Some("4711"))).await), "not_in_book");
+    assert_eq!(code_of(preview.settle(&settle(None)).await), "not_in_book");
+    assert!(matches!(
+        preview.settle(&settle(Some("https://elsewhere.example/v2/invoices/1"))).await,
+        Err(OperateError::Invalid { field: "provider_id", .. })
+    ));
+    scene.book.stage.has_strangers_invoice("BY-HAND")?;
+    let settled = preview.settle(&settle(Some("1"))).await?;
+    assert!(settled.confirmed);
+    assert_eq!((settled.run.state.as_str(), settled.run.code.as_deref()), ("succeeded", Some("settled_by_hand")));
+    assert!(!edges::is_opened_by_a_delivery(&settled.run));
+    let rows = operate.xrefs_of(TENANT, &scene.binding.binding, Kind::Invoice, id).await?;
+    let kinds: Vec<&str> = rows.iter().map(|row| row.kind.as_str()).collect();
+    assert_eq!(kinds, ["invoice", "reverse"]);
+    let shown = scene.shows(&run_id).await?;
+    assert_eq!((shown.outcome, shown.requests.len()), ("nothing", 0));
+    let rows = operate.reset_xrefs(TENANT, &scene.binding.binding, Kind::Invoice, id).await?;
+    assert_eq!(rows.iter().map(|row| row.state.as_str()).collect::<Vec<_>>(), ["find_first"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_is_taken_over_without_doubles() -> anyhow::Result<()> {
+    let (scene, run_id, id) = previewed().await?;
+    let operate = scene.operate();
+    let other = id + 1;
+    let csv = format!(
+        "entity_type,magento_id,provider,sync_status,provider_entity_id,provider_reference\n\
+         invoice,{id},xero,synced,17,INV-17\n\
+         invoice,{other},xero,synced,17,INV-17\n\
+         invoice,9,freeagent,synced,9,\n\
+         invoice,10,xero,failed,,\n\
+         customer,5,xero,synced,a b,\n\
+         thing,5,xero,synced,5,\n"
+    );
+    let binding = &scene.binding.binding;
+    let report = operate.import_xrefs(TENANT, binding, &csv, true).await?;
+    assert_eq!((report.taken, report.there, report.passed), (2, 0, 2));
+    let report = operate.import_xrefs(TENANT, binding, &csv, false).await?;
+    let clashes: Vec<(u64, &str)> = report.clashes.iter().map(|clash| (clash.line, clash.code)).collect();
+    assert_eq!(clashes, [(6, "unreadable_id"), (7, "unreadable_line"), (3, "document_of_another")]);
+    assert_eq!((report.taken, report.there, report.passed), (1, 0, 2));
+    let report = operate.import_xrefs(TENANT, binding, &csv, false).await?;
+    assert_eq!((report.taken, report.there), (0, 1));
+    let shown = scene.shows(&run_id).await?;
+    assert_eq!((shown.outcome, shown.requests.len()), ("nothing", 0));
+    assert!(matches!(
+        operate.import_xrefs(TENANT, binding, "entity_type\n", false).await,
+        Err(OperateError::Invalid { field: "csv", .. })
+    ));
     Ok(())
 }
