@@ -506,7 +506,8 @@ async fn what_an_operator_names_is_linked_once_the_book_has_it() -> anyhow::Resu
         Err(OperateError::Invalid { field: "provider_id", .. })
     ));
     scene.book.stage.has_strangers_invoice("BY-HAND")?;
-    let settled = preview.settle(&settle(Some("1"))).await?;
+    let by_hand = scene.book.stage.statement().invoices.first().context("no invoice")?.id.clone();
+    let settled = preview.settle(&settle(Some(&by_hand))).await?;
     assert!(settled.confirmed);
     assert_eq!((settled.run.state.as_str(), settled.run.code.as_deref()), ("succeeded", Some("settled_by_hand")));
     assert!(!edges::is_opened_by_a_delivery(&settled.run));
