@@ -87,6 +87,12 @@ impl From<OperateError> for Failure {
                 remedy: "Look at it again with `show`, then decide.".to_owned(),
                 exit: FAULT,
             },
+            OperateError::Refused { code, reason } => Self {
+                code,
+                message: format!("This can't be done: {reason}."),
+                remedy: "Look at it again with `show`, then decide.".to_owned(),
+                exit: FAULT,
+            },
             OperateError::Port(fault) => fault.into(),
         }
     }

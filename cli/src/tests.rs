@@ -175,6 +175,7 @@ fn binding() -> BindingRow {
         provider: "xero".to_owned(),
         dialect: "v2".to_owned(),
         status: "active".to_owned(),
+        mode: String::new(),
         book: "xero:demo".to_owned(),
         base_url: "https://book.example".to_owned(),
         settings: settings(),

@@ -4,8 +4,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
     AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
-    ConnectLinkRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow, ROW_VERSION,
-    ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
+    ConnectLinkRow, JobRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow,
+    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow,
+    keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +50,7 @@ rows! {
     PendingConnectionRow => "pending connection",
     BookBindingRow => "binding of a book",
     AuthorityUserRow => "binding of a user",
+    JobRow => "job",
 }
 
 impl Row for XrefRow {

@@ -6,6 +6,7 @@ mod deliveries;
 mod grants;
 mod operations;
 mod pairing;
+mod preview;
 mod pushes;
 mod reference;
 mod sweeps;

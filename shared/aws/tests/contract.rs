@@ -17,6 +17,8 @@ mod grants;
 mod operations;
 #[path = "contract/pairing.rs"]
 mod pairing;
+#[path = "contract/preview.rs"]
+mod preview;
 #[path = "contract/pushes.rs"]
 mod pushes;
 #[path = "contract/queues.rs"]

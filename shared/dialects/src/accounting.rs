@@ -12,6 +12,7 @@ use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
 use ledger_domain::reference::{Choice, Page, Purpose, Reference};
+use serde_json::json;
 
 mod allocation;
 mod body;
@@ -143,6 +144,43 @@ impl Dialect for Accounting {
         seen: &[Labelled],
     ) -> Result<Step<Balance>, Fault> {
         paper::balance(kind, provider_id, context, &mut Replies::new(seen))
+    }
+
+    fn stand_in(&self, digest: &str) -> String {
+        let part = |from: usize, to: usize| digest.get(from..to).unwrap_or_default();
+        format!("{}-{}-{}-{}-{}", part(0, 8), part(8, 12), part(12, 16), part(16, 20), part(20, 32))
+    }
+
+    fn rehearsed(&self, document: &Document, _: &Context, stand_in: &str) -> Reply {
+        let total = document.total().map(|total| total.to_string());
+        let (resource, element) = match document {
+            Document::Contact(_) => (reply::CONTACTS, json!({"ContactID": stand_in})),
+            Document::Product(_) => (reply::ITEMS, json!({"ItemID": stand_in})),
+            Document::Invoice(_) => (reply::INVOICES, json!({"InvoiceID": stand_in, "Total": total})),
+            Document::CreditNote(_) => (reply::CREDIT_NOTES, json!({"CreditNoteID": stand_in, "Total": total})),
+            Document::Payment(_) | Document::Refund(_) => {
+                (reply::PAYMENTS, json!({"PaymentID": stand_in, "Amount": total}))
+            }
+            Document::Allocation(it) => {
+                (reply::ALLOCATIONS, json!({"Invoice": {"InvoiceID": it.invoice}, "Amount": total}))
+            }
+            Document::StockMovement(_) => return Reply::default(),
+        };
+        Reply::rehearsed(&json!({resource.list: [element]}))
+    }
+
+    fn provider_id(&self, kind: Kind, told: &str, _: &Context) -> Option<String> {
+        let told = told.trim();
+        match kind {
+            Kind::Allocation => {
+                let (credit_note, invoice) = told.split_once(':')?;
+                Some(format!("{}:{}", text::guid(credit_note)?, text::guid(invoice)?))
+            }
+            Kind::StockMovement => None,
+            Kind::Contact | Kind::Product | Kind::Invoice | Kind::Payment | Kind::CreditNote | Kind::Refund => {
+                text::guid(told)
+            }
+        }
     }
 
     fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call> {

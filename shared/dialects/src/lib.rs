@@ -95,6 +95,12 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer that a rehearsal reads: a success with a JSON body.
+    #[must_use]
+    pub fn rehearsed(body: &serde_json::Value) -> Self {
+        Self { status: 200, body: body.to_string().into_bytes(), ..Self::default() }
+    }
+
     /// A header by its name in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -302,6 +308,18 @@ pub trait Dialect: Send + Sync {
     fn web_address(&self, _reply: &Reply) -> Option<String> {
         None
     }
+
+    /// An id of the shape that the book gives, made of `digest`, 64 hexadecimal digits in lower case. It stands for the id
+    /// of a document that a rehearsal does not create, and is never sent.
+    fn stand_in(&self, digest: &str) -> String;
+
+    /// The answer of a book in which all goes well, to whatever is asked or written about a document with that stand-in
+    /// for its id: what the steps of a rehearsal read instead of an answer, because nothing was sent.
+    fn rehearsed(&self, document: &Document, context: &Context, stand_in: &str) -> Reply;
+
+    /// The id of a document as rows have it, from what a person copies out of the book or its address; `None` where it
+    /// has not the shape of one.
+    fn provider_id(&self, kind: Kind, told: &str, context: &Context) -> Option<String>;
 
     /// Where a person sees a document in the provider's web pages; `None` where no address is known.
     fn link(&self, _kind: Kind, _provider_id: &str, _context: &Context) -> Option<String> {

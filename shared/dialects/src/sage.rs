@@ -16,6 +16,7 @@ use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
 use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 use rust_decimal::Decimal;
+use serde_json::json;
 
 mod body;
 mod contact;
@@ -150,6 +151,34 @@ impl Dialect for Sage {
 
     fn stock(&self, provider_id: &str, context: &Context, seen: &[Labelled]) -> Result<Step<Option<Decimal>>, Fault> {
         stock::quantity(provider_id, context, seen)
+    }
+
+    fn stand_in(&self, digest: &str) -> String {
+        digest.get(..ID_LENGTH).unwrap_or(digest).to_owned()
+    }
+
+    fn rehearsed(&self, document: &Document, _: &Context, stand_in: &str) -> Reply {
+        let total = document.total().map(|total| total.to_string());
+        Reply::rehearsed(&match document {
+            // Null before the first movement.
+            Document::Product(_) => json!({"id": stand_in, "quantity_in_stock": null}),
+            Document::Allocation(it) => json!({
+                "id": stand_in,
+                "allocated_artefacts": [{"artefact": {"id": it.invoice}, "amount": total}],
+            }),
+            Document::Contact(_) | Document::StockMovement(_) => json!({"id": stand_in}),
+            Document::Invoice(_) | Document::CreditNote(_) | Document::Payment(_) | Document::Refund(_) => {
+                json!({"id": stand_in, "total_amount": total})
+            }
+        })
+    }
+
+    fn provider_id(&self, kind: Kind, told: &str, _: &Context) -> Option<String> {
+        let told = told.trim();
+        if kind == Kind::Product {
+            return product::parts(told).map(|(item, id)| format!("{}/{id}", item.collection()));
+        }
+        id_of(told)
     }
 
     fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call> {

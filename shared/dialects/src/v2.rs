@@ -15,6 +15,7 @@ use ledger_domain::document::{Balance, Document, Kind, Posted};
 use ledger_domain::fault::Fault;
 use ledger_domain::identity::Provider;
 use ledger_domain::reference::{Choice, Page, Purpose, Reference};
+use serde_json::json;
 
 mod body;
 mod contact;
@@ -87,6 +88,8 @@ enum Numbers {
     Text,
 }
 
+/// Digits of a stand-in for an id.
+const STAND_IN_LENGTH: usize = 32;
 /// Why stock is not moved.
 const STOCK_IS_SHOWN_ONLY: &str = "The API shows stock items and takes no changes of them.";
 
@@ -251,6 +254,32 @@ impl Dialect for Family {
         sale::balance(self.house, kind, provider_id, context, seen)
     }
 
+    fn stand_in(&self, digest: &str) -> String {
+        format!("preview-{}", digest.get(..STAND_IN_LENGTH).unwrap_or(digest))
+    }
+
+    fn rehearsed(&self, document: &Document, context: &Context, stand_in: &str) -> Reply {
+        let kind = document.kind();
+        let Some(entity) = entity(kind) else { return Reply::default() };
+        let url = self.house.url_of(context, entity, stand_in);
+        let total = document.total().map(|total| total.to_string());
+        let entry = match document {
+            Document::Contact(_) | Document::Product(_) | Document::StockMovement(_) => json!({"url": url}),
+            Document::Invoice(_) | Document::CreditNote(_) => json!({"url": url, "total_value": total}),
+            Document::Payment(payment) => explanation::rehearsed(&payment.into(), &url),
+            Document::Refund(refund) => explanation::rehearsed(&refund.into(), &url),
+            Document::Allocation(_) => json!({"url": url, "gross_value": total}),
+        };
+        Reply::rehearsed(&json!({entity.root: entry}))
+    }
+
+    fn provider_id(&self, kind: Kind, told: &str, context: &Context) -> Option<String> {
+        let entity = entity(kind)?;
+        let told = told.trim();
+        let url = if told.contains('/') { told.to_owned() } else { self.house.url_of(context, entity, told) };
+        url::own(&context.base_url, self.house.root, entity.collection, &url).map(|(url, _)| url)
+    }
+
     fn page(&self, of: Reference, _: &Context, cursor: Option<&str>) -> Option<Call> {
         lists::page(self.house, of, cursor)
     }
@@ -296,7 +325,25 @@ impl Dialect for Family {
     }
 }
 
+/// What documents of a kind are in the family; `None` for what it does not post.
+const fn entity(kind: Kind) -> Option<reply::Entity> {
+    Some(match kind {
+        Kind::Contact => contact::CONTACT,
+        Kind::Product => product::PRICE_LIST_ITEM,
+        Kind::Invoice => sale::INVOICES,
+        Kind::CreditNote => sale::CREDIT_NOTES,
+        Kind::Payment | Kind::Refund => explanation::EXPLANATION,
+        Kind::Allocation => reconciliation::RECONCILIATION,
+        Kind::StockMovement => return None,
+    })
+}
+
 impl House {
+    /// The URL of a document by the last part of it.
+    fn url_of(&self, context: &Context, entity: reply::Entity, id: &str) -> String {
+        format!("{}{}/{}/{id}", context.base_url.trim_end_matches('/'), self.root, entity.collection)
+    }
+
     fn create(&self, collection: &str, body: String) -> Call {
         Call::send(Method::Post, format!("{}/{collection}", self.root), body)
     }

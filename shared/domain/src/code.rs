@@ -117,6 +117,10 @@ codes! {
     Superseded = "superseded", Operator, "Nothing to do: the book has this version or a later one.";
     /// An operator disconnected the binding before the run was done.
     BindingDisconnected = "binding_disconnected", Operator, "Nothing to do. To post it all the same, connect the book again and retry.";
+    /// An operator gave the run up.
+    Discarded = "discarded", Operator, "Nothing to do: an operator discarded the run. A delivery does not open it again; an operator may, by a retry.";
+    /// An operator said that the document is in the book.
+    SettledByHand = "settled_by_hand", Operator, "Nothing to do: an operator named the document in the book that this run is about. A delivery does not open it again; an operator may, by a retry.";
     /// The book has no such documents.
     NotSupportedByBook = "not_supported_by_book", Operator, "Nothing to do: the provider's page says what it does not take and why.";
 
@@ -131,6 +135,8 @@ codes! {
     SettingsMissing = "settings_missing", Operator, "Put the binding's settings; held runs go on by themselves.";
     /// The book refuses our grant.
     NeedsReconnect = "needs_reconnect", Accountant, "Connect the book again; held runs go on by themselves.";
+    /// The binding is in preview: what would be sent can be looked at, nothing is sent.
+    Preview = "preview", Operator, "Look at the requests of the run. To send them, set the binding live and release the run; else discard it.";
     /// The shop refuses our key.
     ShopUnauthorised = "shop_unauthorised", Merchant, "Pair the shop again, or restore its key; held runs go on by themselves.";
 

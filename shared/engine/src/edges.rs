@@ -9,7 +9,7 @@ use ledger_domain::identity::{Entity, Event};
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, MESSAGE_VERSION, PushMessage, RunMessage};
-use ledger_wire::rows::{PushRow, RunRow, keys};
+use ledger_wire::rows::{PreviewRow, PushRow, RunRow, keys};
 
 /// Finished runs are kept this long after their last change, in milliseconds (400 days).
 pub const RUN_KEPT_MS: i64 = 34_560_000_000;
@@ -33,6 +33,7 @@ fn touched(row: &RunRow, state: RunState, now: i64) -> RunRow {
     next.state_key = None;
     next.state_order = None;
     next.expires_at = None;
+    next.preview = None;
     next
 }
 
@@ -56,6 +57,12 @@ fn coded(row: &mut RunRow, code: Code, message: &str) {
 #[must_use]
 pub fn unsupported_key(event: &str) -> String {
     format!("{}#{event}", RunState::Held.as_str())
+}
+
+/// Where the index by state keeps runs that are held for a preview: apart from those that wait for something to be mended.
+#[must_use]
+pub fn preview_key() -> String {
+    format!("{}#{}", RunState::Held.as_str(), Code::Preview.as_str())
 }
 
 /// The state of a row; a name that no version wrote counts as dead-lettered, so that a person sees it.
@@ -83,6 +90,14 @@ pub fn can_be_reopened(row: &RunRow) -> bool {
         RunState::Succeeded => row.code.is_some(),
         RunState::Queued | RunState::Running | RunState::Waiting | RunState::Held => false,
     }
+}
+
+/// True where a new delivery opens the run again. What an operator gave up, or settled by hand, is not: the shop may deliver
+/// the same again at any time.
+#[must_use]
+pub fn is_opened_by_a_delivery(row: &RunRow) -> bool {
+    let by_hand = [Code::Discarded, Code::SettledByHand].iter().any(|code| row.code.as_deref() == Some(code.as_str()));
+    can_be_reopened(row) && !by_hand
 }
 
 /// A run opened again by a delivery or an operator: a new generation with a clean count.
@@ -144,6 +159,42 @@ pub fn held(row: &RunRow, now: i64, code: Code, message: &str, timers: &Timers) 
         due(&mut next, since.saturating_add(milliseconds(timers.chip_held_seconds)));
     }
     next
+}
+
+/// A run whose requests are to be looked at. Nothing is wrong, so its chip stays as it is and no mark makes it due.
+#[must_use]
+pub fn previewed(row: &RunRow, now: i64, preview: PreviewRow, timers: &Timers) -> RunRow {
+    let message = match preview.outcome.as_str() {
+        "refused" => preview.message.clone().unwrap_or_default(),
+        _ => Code::Preview.remedy().to_owned(),
+    };
+    // Nobody waits for anything: time in preview counts for nothing later.
+    let unheld = RunRow { held_since: None, ..row.clone() };
+    let mut next = held(&unheld, now, Code::Preview, &message, timers);
+    next.held_since = None;
+    next.state_key = Some(preview_key());
+    next.due_at = None;
+    next.due_shard = None;
+    next.failures = 0;
+    next.failing_since = None;
+    next.preview = Some(preview);
+    next
+}
+
+/// A run that an operator gives up: nothing will be sent for it.
+#[must_use]
+pub fn discarded(row: &RunRow, now: i64, reason: &str) -> RunRow {
+    let mut next = skipped(row, now, Code::Discarded);
+    if !reason.is_empty() {
+        next.message = Some(reason.to_owned());
+    }
+    next
+}
+
+/// A run whose document is in the book by an operator's word.
+#[must_use]
+pub fn settled_by_hand(row: &RunRow, now: i64, provider_id: &str, reference: Option<&str>) -> RunRow {
+    succeeded(row, now, provider_id, reference, false, Some(Code::SettledByHand))
 }
 
 /// A run in the book. `left_open` says what else it could have done and did not; a new delivery then tries again.

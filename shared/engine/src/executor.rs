@@ -10,6 +10,7 @@ use crate::connect::grant::{GrantOf, Granted};
 use crate::pace::Pace;
 use crate::ports::{BookCall, Expect, PortFault, Progress, TransportFault, Written, XrefWrite};
 use crate::post::Post;
+use crate::rehearsal::Rehearsal;
 use ledger_dialects::{Call, Context, Dialect, Labelled, Replay, Reply, Start, Step};
 use ledger_domain::amount::Amount;
 use ledger_domain::code::Code;
@@ -161,6 +162,8 @@ pub struct Executor<'a> {
     pub pace: Pace,
     /// True once the index of contacts is up to date.
     pub indexed: bool,
+    /// There where nothing is written: what would be sent is noted here.
+    pub rehearsal: Option<Rehearsal>,
 }
 
 impl Executor<'_> {
@@ -170,9 +173,11 @@ impl Executor<'_> {
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
         let there = self.row_of(wanted);
-        if there.as_ref().is_none_or(|row| row.state != "linked") {
+        // Who only looks has no claim under which the index could be written.
+        if there.as_ref().is_none_or(|row| row.state != "linked") && !self.claim.is_empty() {
             self.look_up(wanted).await?;
         }
+        let find_first = wanted.find_first || self.rehearsal.as_ref().is_some_and(|it| it.looks_first);
         let start = match there.as_ref().map(|row| row.state.as_str()) {
             Some("linked") => {
                 let row = there.clone().unwrap_or_default();
@@ -186,7 +191,7 @@ impl Executor<'_> {
             // Its total is read anew: somebody may have corrected it in the book.
             Some("created") => Start::Linked(Posted { total: None, ..posted(&there.clone().unwrap_or_default())? }),
             // After a restore the row may be older than what was posted since.
-            Some("reserved") if !wanted.find_first && there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
+            Some("reserved") if !find_first && there.as_ref().is_some_and(|row| !row.doubtful) => Start::Fresh,
             Some("reserved") => {
                 if let Some(posted) = self.settled(wanted).await? {
                     return Ok(posted);
@@ -198,7 +203,7 @@ impl Executor<'_> {
                 }
             }
             Some(_) => self.resolve(wanted, None).await?,
-            None if wanted.find_first => self.resolve(wanted, None).await?,
+            None if find_first => self.resolve(wanted, None).await?,
             None => Start::Fresh,
         };
         // A total that was read once and was wrong stays wrong until another one is read.
@@ -258,6 +263,18 @@ impl Executor<'_> {
     /// # Errors
     /// What ends the attempt.
     pub async fn balance(&mut self, kind: Kind, provider_id: &str) -> Result<Balance, Ended> {
+        let planned = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.planned(provider_id));
+        let balance = match planned {
+            Some(balance) => balance,
+            None => self.balance_in_book(kind, provider_id).await?,
+        };
+        Ok(match &self.rehearsal {
+            Some(rehearsal) => rehearsal.less_planned(provider_id, balance),
+            None => balance,
+        })
+    }
+
+    async fn balance_in_book(&mut self, kind: Kind, provider_id: &str) -> Result<Balance, Ended> {
         let mut seen = Vec::new();
         for _ in 0..STEPS_MAX {
             match self.dialect.balance(kind, provider_id, &self.context, &seen)? {
@@ -395,6 +412,10 @@ impl Executor<'_> {
         for _ in 0..STEPS_MAX {
             match self.dialect.find(document, &self.context, &seen)? {
                 Step::Done(found) => return Ok(found),
+                // What names a document that is not in the book can't be there.
+                Step::Read(_, call) if self.rehearsal.as_ref().is_some_and(|it| it.names_a_stand_in(&call)) => {
+                    return Ok(None);
+                }
                 Step::Read(label, call) => seen.push(self.asked(label, &call).await?),
                 Step::Create(label, _) | Step::Change(label, _) => return Err(asked_to_write(label)),
             }
@@ -423,7 +444,9 @@ impl Executor<'_> {
         known_total: Option<&str>,
         repeated: Option<&XrefRow>,
     ) -> Result<Option<Posted>, Ended> {
-        self.unlock().await?;
+        if self.rehearsal.is_none() {
+            self.unlock().await?;
+        }
         let mut seen: Vec<Labelled> = Vec::new();
         let mut verdict: Option<Verdict> = None;
         let mut creates = 0_u32;
@@ -438,6 +461,9 @@ impl Executor<'_> {
             match step {
                 Step::Done(posted) => {
                     self.in_doubt = false;
+                    if let Some(rehearsal) = &mut self.rehearsal {
+                        rehearsal.is_in_book(&wanted.document, &posted.provider_id);
+                    }
                     let origin = match (&start, verdict) {
                         (Start::Fresh, Some(Verdict::InDoubt)) => Origin::InDoubt,
                         (Start::Fresh, None) if self.is_still_doubtful(wanted) => Origin::InDoubt,
@@ -457,6 +483,9 @@ impl Executor<'_> {
                     Err(Ended::Fault(fault)) => return Err(self.faulted(wanted, epoch, verdict, &seen, fault)),
                     Err(ended) => return Err(ended),
                 },
+                Step::Change(label, call) if self.rehearsal.is_some() => {
+                    seen.extend(self.rehearsed(wanted, label, call, false));
+                }
                 Step::Change(label, call) => match self.change(label, &call).await {
                     Ok(reply) => seen.push(Labelled { label, reply }),
                     Err(fault) => return Err(self.faulted(wanted, epoch, verdict, &seen, fault)),
@@ -474,6 +503,21 @@ impl Executor<'_> {
                     }
                     epoch = next_epoch;
                     creates = creates.saturating_add(1);
+                    if self.rehearsal.is_some() {
+                        // Whoever did not look before creating learns from the refusal what is there.
+                        if matches!(wanted.document, Document::Contact(_))
+                            && seen.is_empty()
+                            && let Some(posted) = self.find(&wanted.document).await?
+                        {
+                            if let Some(rehearsal) = &mut self.rehearsal {
+                                rehearsal.refused_as_taken(&wanted.document, label, call);
+                            }
+                            return self.arrived(wanted, posted, epoch, known_total, Origin::Theirs).map(Some);
+                        }
+                        seen.extend(self.rehearsed(wanted, label, call, true));
+                        verdict = Some(Verdict::Applied);
+                        continue;
+                    }
                     if let Err(ended) = self.in_time(WRITE_TIMEOUT_MS).await {
                         return Err(match ended {
                             Ended::Fault(fault) => self.faulted(wanted, epoch, verdict, &seen, fault),
@@ -512,6 +556,19 @@ impl Executor<'_> {
         }
         let fault = Fault::broken(Code::Unexpected, "posting took too many steps");
         Err(self.faulted(wanted, epoch, verdict, &seen, fault))
+    }
+
+    /// Notes what would be sent, with what the book would answer; `None` where nothing is rehearsed.
+    fn rehearsed(&mut self, wanted: &Wanted, label: &'static str, call: Call, creates: bool) -> Option<Labelled> {
+        let key = wanted.keys.first().map_or("", String::as_str);
+        let rehearsal = self.rehearsal.as_mut()?;
+        let (dialect, context, document) = (self.dialect, &self.context, &wanted.document);
+        let reply = if creates {
+            rehearsal.created(dialect, context, document, key, label, call)
+        } else {
+            rehearsal.changed(dialect, context, document, key, label, call)
+        };
+        Some(Labelled { label, reply })
     }
 
     fn verdict(&self, reply: &Reply) -> Verdict {
@@ -586,7 +643,9 @@ impl Executor<'_> {
     fn stage_posted(&mut self, wanted: &Wanted, posted: &Posted, state: &str, epoch: u32, origin: Origin) {
         let kind = wanted.document.kind();
         let named = Named::by(&wanted.document);
-        if let Some(step) = self.steps.last_mut() {
+        if self.rehearsal.is_none()
+            && let Some(step) = self.steps.last_mut()
+        {
             step.provider_id = Some(posted.provider_id.clone());
             step.total = posted.total.map(|total| total.to_string());
         }
@@ -837,6 +896,9 @@ impl Executor<'_> {
     }
 
     pub(crate) async fn read(&mut self, label: &'static str, call: &Call) -> Result<Reply, Ended> {
+        if let Some(reply) = self.rehearsal.as_ref().and_then(|rehearsal| rehearsal.answer(call)) {
+            return Ok(reply);
+        }
         self.unlock().await?;
         self.in_time(READ_TIMEOUT_MS).await?;
         let left = self.deadline.saturating_sub(self.post.clock.now_ms()).saturating_sub(CALL_MARGIN_MS);
@@ -962,6 +1024,10 @@ impl Executor<'_> {
         timeout_ms: u64,
     ) -> Result<Reply, TransportFault> {
         let began = self.post.clock.now_ms();
+        // A rehearsal never comes here with a write; if it did, nothing must go out.
+        if writes && self.rehearsal.is_some() {
+            return Err(TransportFault::NotSent("a rehearsal sends nothing".to_owned()));
+        }
         let Some(token) = &self.token else {
             return Err(TransportFault::NotSent("the access token is not open".to_owned()));
         };

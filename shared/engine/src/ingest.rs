@@ -9,7 +9,7 @@ use crate::jwt::Presented;
 use crate::ports::{Accepted, Chance, Clock, Deliveries, PortFault, Queue, QueueName, Revisit, Revisited, Vault};
 use crate::presented::{Denied, Doorkeeper, SignedUnder};
 use crate::silence;
-use crate::tenants::{Known, TenantMemory, promotion};
+use crate::tenants::{Known, Mode, TenantMemory, mode_of, promotion, status_of};
 use base64::Engine as _;
 use ledger_domain::code::Code;
 use ledger_domain::identity::{BindingId, Event, Provider, RunId, fingerprint};
@@ -270,7 +270,7 @@ impl Ingest<'_> {
     /// The tenant, read again where memory would refuse or hold the delivery.
     async fn with_bindings(&self, known: Known, said: &Said, tenant: &str, now: i64) -> Or<Known> {
         let good = shop_why_held(&known.tenancy.tenant).is_none()
-            && chosen(&known, said).is_ok_and(|bindings| bindings.iter().all(|binding| binding.status == "active"));
+            && chosen(&known, said).is_ok_and(|bindings| bindings.iter().all(|it| why_held(it).is_none()));
         if good || known.read_at == now {
             return Ok(known);
         }
@@ -396,7 +396,7 @@ impl Ingest<'_> {
                 continue;
             };
             match edges::state(seen) {
-                _ if edges::can_be_reopened(seen) => {
+                _ if edges::is_opened_by_a_delivery(seen) => {
                     let mut next = edges::reopened(seen, now, self.timers);
                     next.book.clone_from(&fresh.book);
                     if edges::state(fresh) == RunState::Held
@@ -407,7 +407,8 @@ impl Ingest<'_> {
                     sends.extend(message_of(&next));
                     parts.push(Revisit::Replace { seen: seen.clone(), next });
                 }
-                RunState::Succeeded => {
+                // What an operator gave up or settled stays so.
+                RunState::Succeeded | RunState::Skipped => {
                     let want = edges::push_want(seen, now);
                     sends.push(edges::push_message_for(&want, seen));
                     parts.push(Revisit::Push(want));
@@ -417,12 +418,7 @@ impl Ingest<'_> {
                     sends.extend(message_of(&next));
                     parts.push(Revisit::Replace { seen: seen.clone(), next });
                 }
-                RunState::Queued
-                | RunState::Running
-                | RunState::Waiting
-                | RunState::Held
-                | RunState::Skipped
-                | RunState::DeadLettered => {}
+                RunState::Queued | RunState::Running | RunState::Waiting | RunState::Held | RunState::DeadLettered => {}
             }
         }
         (parts, sends)
@@ -462,10 +458,10 @@ fn again(spent: &JtiRow, ours: &JtiRow) -> Answer {
 /// Why work for a binding waits; `None` where it need not.
 #[must_use]
 pub fn why_held(binding: &BindingRow) -> Option<Code> {
-    match binding.status.as_str() {
+    match status_of(binding) {
+        "active" if mode_of(binding) == Mode::Paused => Some(Code::BindingPaused),
         "active" if !binding.book.is_empty() && binding.settings_version == 0 => Some(Code::SettingsMissing),
         "active" if !binding.book.is_empty() => None,
-        "paused" | "preview" => Some(Code::BindingPaused),
         "needs_reconnect" => Some(Code::NeedsReconnect),
         _ => Some(Code::BindingPending),
     }

@@ -9,7 +9,7 @@ use crate::config::Timers;
 use crate::edges;
 use crate::ports::{Chance, Clock, Operations, PortFault, Queue, Vault};
 use crate::tenants::context_of;
-use crate::tenants::{access_token_context, api_key_context};
+use crate::tenants::{Mode, access_token_context, api_key_context, mode_of};
 use ledger_dialects::Profile;
 use ledger_domain::document::Kind;
 use ledger_domain::identity::{BindingId, BookId, Event, Provider, RunId, TenantId};
@@ -45,6 +45,14 @@ pub enum OperateError {
     /// The thing is not in a state for it.
     #[error("{0}")]
     NotNow(String),
+    /// It is refused, for a reason with a stable code.
+    #[error("{reason}")]
+    Refused {
+        /// The code.
+        code: &'static str,
+        /// One sentence.
+        reason: String,
+    },
     /// Store, queue or vault.
     #[error(transparent)]
     Port(#[from] PortFault),
@@ -111,7 +119,7 @@ pub struct Operate<'a> {
     pub timers: &'a Timers,
 }
 
-fn invalid(field: &'static str, reason: impl Into<String>) -> OperateError {
+pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> OperateError {
     OperateError::Invalid { field, reason: reason.into() }
 }
 
@@ -215,6 +223,7 @@ impl Operate<'_> {
             disconnected_at: None,
             organisation_name: None,
             environment: None,
+            mode: String::new(),
         };
         let settings = SettingsRow {
             pk: keys::of_binding(&binding),
@@ -244,7 +253,7 @@ impl Operate<'_> {
         })
     }
 
-    async fn binding(&self, tenant: &str, binding: &str) -> Result<BindingRow, OperateError> {
+    pub(crate) async fn binding(&self, tenant: &str, binding: &str) -> Result<BindingRow, OperateError> {
         BindingId::parse(binding).ok_or_else(|| invalid("binding", "not an id"))?;
         let tenancy = self.store.tenancy(tenant).await?.ok_or(OperateError::NotFound("tenant"))?;
         tenancy.bindings.into_iter().find(|row| row.binding == binding).ok_or(OperateError::NotFound("binding"))
@@ -275,15 +284,12 @@ impl Operate<'_> {
     /// # Errors
     /// That there is no such binding, or that its status does not allow it.
     pub async fn pause(&self, tenant: &str, binding: &str, paused: bool) -> Result<BindingRow, OperateError> {
+        let mode = if paused { Mode::Paused } else { Mode::Live };
         let seen = self.binding(tenant, binding).await?;
-        let (from, to) = if paused { ("active", "paused") } else { ("paused", "active") };
-        if seen.status == to {
-            return Ok(seen);
+        if !paused && mode_of(&seen) == Mode::Preview {
+            return Err(OperateError::NotNow("the binding is in preview, not paused".to_owned()));
         }
-        if seen.status != from {
-            return Err(OperateError::NotNow(format!("the binding is {}", seen.status)));
-        }
-        self.replace_status(&seen, to).await
+        self.set_mode(tenant, binding, mode).await
     }
 
     async fn replace_status(&self, seen: &BindingRow, status: &str) -> Result<BindingRow, OperateError> {

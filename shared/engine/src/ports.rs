@@ -27,6 +27,10 @@ use ledger_wire::rows::{
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 
+mod preview;
+
+pub use preview::{Jobs, Settled, Xrefs};
+
 /// Why the store, the queue or the vault gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PortFault {
@@ -355,7 +359,7 @@ pub struct StateEntry {
 
 /// What the sweeper asks of the store.
 #[async_trait]
-pub trait Sweeps: ShopWatch + GrantStore {
+pub trait Sweeps: ShopWatch + GrantStore + Jobs {
     /// What is due in a shard, oldest first. Eventually consistent both ways.
     async fn due(&self, shard: u8, now: i64, limit: usize) -> PortResult<Vec<DueKey>>;
 
@@ -407,7 +411,7 @@ pub struct RunPage {
 
 /// What operators ask of the store.
 #[async_trait]
-pub trait Operations: Sweeps {
+pub trait Operations: Sweeps + Xrefs {
     /// Writes a tenant that must not exist.
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool>;
 
@@ -417,7 +421,7 @@ pub trait Operations: Sweeps {
     /// Writes a binding, its place, its first settings and its token; the binding must not exist.
     async fn add_binding(&self, binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> PortResult<bool>;
 
-    /// Replaces a binding's row, if its status and settings version are as seen; false where not.
+    /// Replaces a binding's row, if its status, mode and settings version are as seen; false where not.
     async fn replace_binding(&self, seen: &BindingRow, next: &BindingRow) -> PortResult<bool>;
 
     /// Replaces a binding's token, whatever it is.

@@ -13,12 +13,13 @@ use crate::ports::{
     Queue, Release, Shop, Vault, Written, XrefWrite,
 };
 use crate::reference::{OpenToken, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
+use crate::rehearsal::Rehearsal;
 use crate::settings::names_missing;
 use crate::tally::Tally;
-use crate::tenants::{TenantMemory, context_of};
+use crate::tenants::{Mode, TenantMemory, context_of, mode_of};
 use ledger_dialects::{Context, Profile};
 use ledger_domain::code::Code;
-use ledger_domain::document::Posted;
+use ledger_domain::document::{Kind, Posted};
 use ledger_domain::fault::{Action, Evidence, Fault};
 use ledger_domain::identity::Event;
 use ledger_domain::retry;
@@ -26,7 +27,7 @@ use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
 use ledger_wire::message::RunMessage;
 use ledger_wire::rows::{
-    AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, PaceRow, ROW_VERSION, RunRow, StepRow, keys,
+    AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, PaceRow, PreviewRow, ROW_VERSION, RunRow, StepRow, keys,
 };
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
@@ -128,7 +129,7 @@ pub(crate) struct Learnt {
     xref: Option<String>,
     web_address: Option<String>,
     settles: Option<String>,
-    settings_version: u32,
+    pub(crate) settings_version: u32,
     pub(crate) steps: Vec<StepRow>,
     pending: Vec<XrefWrite>,
     in_doubt: bool,
@@ -136,6 +137,35 @@ pub(crate) struct Learnt {
     order_id: Option<u64>,
     unrenewed: Option<Fault>,
     pace: Option<PaceRow>,
+    /// True where every document is looked for in the book first, whatever is remembered.
+    pub(crate) looks_first: bool,
+    /// True where the run is only previewed.
+    pub(crate) previews: bool,
+    /// What a preview would send.
+    pub(crate) rehearsal: Option<Rehearsal>,
+    /// What the preview came to, and what the other side said of it.
+    preview: Option<(PreviewRow, Option<Evidence>)>,
+}
+
+impl Learnt {
+    /// Nothing yet; where `looks_first`, of an attempt that looks for every document first.
+    pub(crate) fn looking(looks_first: bool) -> Self {
+        Self { looks_first, ..Self::default() }
+    }
+}
+
+/// What an attempt is made of.
+pub(crate) struct Task<'t> {
+    /// The message, or one like it.
+    pub(crate) message: &'t RunMessage,
+    /// The book.
+    pub(crate) book: &'t str,
+    /// The claim; none where the run is only looked at.
+    pub(crate) claim: Option<&'t str>,
+    /// When it began.
+    pub(crate) started_at: i64,
+    /// When it has to end.
+    pub(crate) deadline: i64,
 }
 
 impl Post<'_> {
@@ -159,9 +189,17 @@ impl Post<'_> {
             Err(disposition) => return disposition,
         };
         let mut learnt = Learnt::default();
-        let outcome = match self.work(received, &claim, started_at, &mut learnt).await {
+        let task = Task {
+            message: received.message,
+            book: received.book,
+            claim: Some(&claim),
+            started_at,
+            deadline: received.deadline,
+        };
+        let outcome = match self.work(&task, &mut learnt).await {
             Ok(outcome) | Err(outcome) => outcome,
         };
+        let outcome = if learnt.previews { self.previewed(outcome, &mut learnt) } else { outcome };
         self.end(received, &claim, started_at, outcome, learnt).await
     }
 
@@ -256,14 +294,40 @@ impl Post<'_> {
         }
     }
 
-    async fn work(
-        &self,
-        received: &Received<'_>,
-        claim: &str,
-        started_at: i64,
-        learnt: &mut Learnt,
-    ) -> Result<Outcome, Outcome> {
-        let message = received.message;
+    /// What a preview comes to: what would be sent is looked at by a person first, and so is what would be refused. What
+    /// passes by itself is tried again, and what is left out without a request is left out.
+    fn previewed(&self, outcome: Outcome, learnt: &mut Learnt) -> Outcome {
+        let rehearsal = learnt.rehearsal.take().unwrap_or_default();
+        let event = learnt.run.as_ref().and_then(|run| Event::parse(&run.event));
+        let total = event.and_then(|event| rehearsal.total_of(kind_of(event)));
+        let (outcome, code, message, evidence) = match outcome {
+            Outcome::Succeeded { left_open: None, .. } => ("ready", None, None, None),
+            Outcome::Succeeded { left_open: Some(code), .. } => {
+                ("partly", Some(code), Some(code.remedy().to_owned()), None)
+            }
+            Outcome::Skipped(code) if !rehearsal.requests.is_empty() => {
+                ("partly", Some(code), Some(code.remedy().to_owned()), None)
+            }
+            Outcome::Fault(fault) if matches!(fault.action, Action::Refused | Action::Broken) => {
+                ("refused", Some(fault.code), Some(fault.message), Some(fault.evidence))
+            }
+            other @ (Outcome::Skipped(_) | Outcome::Held(_) | Outcome::Fault(_) | Outcome::Lost) => return other,
+        };
+        let preview = PreviewRow {
+            at: self.clock.now_ms(),
+            outcome: outcome.to_owned(),
+            code: code.map(|code| code.as_str().to_owned()),
+            message,
+            requests: u32::try_from(rehearsal.requests.len()).unwrap_or(u32::MAX),
+            total: total.map(|proven| format!("{} {}", proven.total, proven.currency)),
+            settings_version: learnt.settings_version,
+        };
+        learnt.preview = Some((preview, evidence));
+        Outcome::Held(Code::Preview)
+    }
+
+    pub(crate) async fn work(&self, task: &Task<'_>, learnt: &mut Learnt) -> Result<Outcome, Outcome> {
+        let (message, started_at) = (task.message, task.started_at);
         let event = Event::parse(&message.event)
             .ok_or_else(|| Fault::broken(Code::Unexpected, "the run's event is none that this build knows"))?;
         let known = self
@@ -281,7 +345,7 @@ impl Post<'_> {
         let fetched = self.fetch(&known, event, message.magento_id, started_at, learnt).await;
         let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
             let run_id = &message.run_id;
-            Keys::of(received.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
+            Keys::of(task.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
         };
         // The keys need the settings; the remembered ones are right unless they changed within the last minute.
         let remembered = known.tenancy.bindings.iter().find(|binding| binding.binding == message.binding);
@@ -294,12 +358,15 @@ impl Post<'_> {
                 .map(|(settings, dialect)| keys_of(facts, &settings, dialect.profile(), None)),
             _ => None,
         };
-        let gathered = self.gather(message, received.book, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
+        let gathered = self.gather(message, task.book, guess.as_ref().map(Keys::all).unwrap_or_default()).await?;
         let run = gathered.run.clone().ok_or_else(|| Fault::broken(Code::Unexpected, "the claimed run is gone"))?;
-        if run.claim.as_deref() != Some(claim) {
+        if task.claim.is_some_and(|claim| run.claim.as_deref() != Some(claim)) {
             return Err(Outcome::Lost);
         }
         learnt.run = Some(run.clone());
+        let rehearses =
+            task.claim.is_none() || gathered.binding.as_ref().is_some_and(|it| mode_of(it) == Mode::Preview);
+        learnt.previews = rehearses;
         let facts = fetched?;
         learnt.order_id = facts.invoice().map(|invoice| invoice.order_id).filter(|id| *id > 0);
         let binding =
@@ -307,10 +374,11 @@ impl Post<'_> {
         if binding.status == "disconnected" {
             return Ok(Outcome::Skipped(Code::BindingDisconnected));
         }
-        if let Some(code) = why_held(&binding) {
+        // A paused binding's requests may be looked at.
+        if let Some(code) = why_held(&binding).filter(|code| task.claim.is_some() || *code != Code::BindingPaused) {
             return Ok(Outcome::Held(code));
         }
-        if binding.book != received.book {
+        if binding.book != task.book {
             return Err(Fault::broken(Code::Unexpected, "the run was sent for another book").into());
         }
         let dialect = ledger_dialects::dialect(&binding.dialect)
@@ -344,12 +412,12 @@ impl Post<'_> {
             unrenewed: None,
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
-            book: received.book.to_owned(),
-            claim: claim.to_owned(),
+            book: task.book.to_owned(),
+            claim: task.claim.unwrap_or_default().to_owned(),
             attempt: run.attempt,
             settings_version: settings.version,
             started_at,
-            deadline: received.deadline,
+            deadline: task.deadline,
             xrefs,
             pending: Vec::new(),
             steps: Vec::new(),
@@ -360,6 +428,7 @@ impl Post<'_> {
                 dialect.profile().calls_per_minute,
                 self.clock.now_ms(),
             ),
+            rehearsal: rehearses.then(|| Rehearsal::new(learnt.looks_first)),
         };
         let mut carry = Carry {
             executor: &mut executor,
@@ -373,7 +442,7 @@ impl Post<'_> {
         };
         let mut result = carry.carry_out().await;
         if let Err(Ended::Fault(fault)) = result {
-            result = match self.read_again(fault, &binding, carry.executor, received.deadline).await {
+            result = match self.read_again(fault, &binding, carry.executor, task.deadline).await {
                 // Once: what is refused now stays so.
                 None => carry.carry_out().await,
                 Some(fault) => Err(fault.into()),
@@ -387,7 +456,12 @@ impl Post<'_> {
             learnt.settles = invoice.and_then(|key| executor.current(key)).and_then(|row| row.provider_id);
         }
         learnt.pending = executor.pending;
-        learnt.in_doubt = executor.in_doubt;
+        if rehearses {
+            // What products leave behind for invoices is a fact of the shop's, and nobody's document.
+            learnt.pending.retain(|write| write.row.kind == "sku");
+        }
+        learnt.in_doubt = executor.in_doubt && !rehearses;
+        learnt.rehearsal = executor.rehearsal;
         learnt.token_version = executor.token_version;
         learnt.unrenewed = executor.unrenewed;
         Ok(match result? {
@@ -580,10 +654,15 @@ impl Post<'_> {
             Outcome::Skipped(code) => {
                 EndOf { next: edges::skipped(&base, now, code), outcome: "skipped", evidence: None }
             }
-            Outcome::Held(code) => EndOf {
-                next: edges::held(&base, now, code, code.remedy(), self.timers),
-                outcome: "held",
-                evidence: None,
+            Outcome::Held(code) => match learnt.preview.clone().filter(|_| code == Code::Preview) {
+                Some((preview, evidence)) => {
+                    EndOf { next: edges::previewed(&base, now, preview, self.timers), outcome: "previewed", evidence }
+                }
+                None => EndOf {
+                    next: edges::held(&base, now, code, code.remedy(), self.timers),
+                    outcome: "held",
+                    evidence: None,
+                },
             },
             Outcome::Fault(fault) => self.after_fault(&base, now, fault, learnt).await,
             Outcome::Lost => EndOf { next: base, outcome: "lost", evidence: None },
@@ -711,6 +790,18 @@ struct EndOf {
     next: RunRow,
     outcome: &'static str,
     evidence: Option<Evidence>,
+}
+
+/// The kind of document that an event is about.
+#[must_use]
+pub const fn kind_of(event: Event) -> Kind {
+    match event {
+        Event::InvoiceCreated => Kind::Invoice,
+        Event::InvoicePaid => Kind::Payment,
+        Event::CreditmemoCreated => Kind::CreditNote,
+        Event::CustomerUpserted => Kind::Contact,
+        Event::ProductUpserted => Kind::Product,
+    }
 }
 
 /// Whether the shop's chip may have changed.

@@ -167,7 +167,7 @@ pub fn told(view: &ChipView, timers: &Timers, now: i64) -> Option<SyncState> {
 fn run_view(run: &RunRow, timers: &Timers, now: i64) -> RunView {
     let state = edges::state(run);
     let held_too_long = state == RunState::Held
-        && run.code.as_deref() != Some(Code::EventNotSupported.as_str())
+        && ![Code::EventNotSupported, Code::Preview].iter().any(|code| run.code.as_deref() == Some(code.as_str()))
         && run.held_since.is_some_and(|since| now.saturating_sub(since) >= milliseconds(timers.chip_held_seconds));
     RunView { state, held_too_long }
 }

@@ -8,6 +8,7 @@ use crate::connect::grant::Grants;
 use crate::connect::keep_alive::{KEEP_ALIVE, KeepAlive, Kept};
 use crate::edges;
 use crate::ingest::{shop_why_held, why_held};
+use crate::jobs::Feed;
 use crate::ports::{
     Authorities, Bells, Chance, Clock, DueKey, PortResult, Queue, QueueName, Shop, StateEntry, Sweeps, Vault,
 };
@@ -214,6 +215,7 @@ impl Sweep<'_> {
             let result = match key.sk.as_str() {
                 keys::PUSH => self.due_push(&key, tally).await,
                 keys::RUN => self.due_run(&key, tally).await,
+                job if job.starts_with(keys::JOB) => self.due_job(&key).await,
                 _ => Ok(()),
             };
             self.part(tally, result);
@@ -235,6 +237,11 @@ impl Sweep<'_> {
             with(tally, |tally| tally.report.pushes_sent = tally.report.pushes_sent.saturating_add(1));
         }
         Ok(())
+    }
+
+    async fn due_job(&self, key: &DueKey) -> PortResult<()> {
+        let (store, queue, clock, chance, timers) = (self.store, self.queue, self.clock, self.chance, self.timers);
+        Feed { store, queue, clock, chance, timers }.feed(&key.pk, &key.sk).await
     }
 
     async fn due_run(&self, key: &DueKey, tally: &Mutex<Tally>) -> PortResult<()> {

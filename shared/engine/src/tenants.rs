@@ -133,6 +133,66 @@ pub fn pkce_verifier_context(state: &str) -> SealContext {
     SealContext { label: SEAL_LABEL, owner: state.to_owned(), attribute: "pkce_verifier" }
 }
 
+/// What is done with a binding's runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// They are proven and planned, and shown; nothing is sent.
+    Preview,
+    /// They are posted.
+    #[default]
+    Live,
+    /// They are held.
+    Paused,
+}
+
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 3] = [Self::Preview, Self::Live, Self::Paused];
+
+    /// The mode's name towards people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Preview => "preview",
+            Self::Live => "live",
+            Self::Paused => "paused",
+        }
+    }
+
+    /// The mode of a name.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|mode| mode.as_str() == text)
+    }
+
+    /// As rows have it: live is nothing.
+    #[must_use]
+    pub const fn stored(self) -> &'static str {
+        match self {
+            Self::Live => "",
+            Self::Preview | Self::Paused => self.as_str(),
+        }
+    }
+}
+
+/// The mode of a binding. Earlier versions had `paused` and `preview` among the statuses.
+#[must_use]
+pub fn mode_of(binding: &BindingRow) -> Mode {
+    let stored = if binding.mode.is_empty() { &binding.status } else { &binding.mode };
+    // A mode that no version wrote sends nothing.
+    let unknown = if binding.mode.is_empty() { Mode::Live } else { Mode::Paused };
+    Mode::parse(stored).unwrap_or(unknown)
+}
+
+/// The status of a binding, modes apart.
+#[must_use]
+pub fn status_of(binding: &BindingRow) -> &str {
+    match binding.status.as_str() {
+        "paused" | "preview" => "active",
+        status => status,
+    }
+}
+
 /// What a dialect needs of a binding. What the settings say of its organisation, and the key of a create, are the
 /// caller's.
 #[must_use]

@@ -18,6 +18,8 @@ pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, Ref
 
 use serde::{Deserialize, Serialize};
 
+mod preview;
+
 /// Version of the rows that this build writes.
 pub const ROW_VERSION: u8 = 1;
 /// Shards of the index of what is due.
@@ -130,6 +132,9 @@ pub struct RunRow {
     /// Since when it fails; the retry horizon counts from here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing_since: Option<i64>,
+    /// What its latest preview came to; there while the run is held for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<PreviewRow>,
     /// When DynamoDB may remove it, in seconds; never while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
@@ -152,7 +157,7 @@ pub struct AttemptRow {
     pub started_at: i64,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
-    /// `succeeded`, `skipped`, `later`, `doubtful`, `held`, `refused` or `broken`.
+    /// `succeeded`, `skipped`, `later`, `doubtful`, `held`, `previewed`, `refused` or `broken`.
     pub outcome: String,
     /// Code of the outcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -373,6 +378,9 @@ pub struct XrefRow {
     /// The index of contacts: what it knows of an address, or how far it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<ContactIndexRow>,
+    /// True where an operator named the document and the book was not asked about it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub told: bool,
     /// Last change.
     pub updated_at: i64,
 }
@@ -481,8 +489,12 @@ pub struct BindingRow {
     pub provider: String,
     /// Dialect name.
     pub dialect: String,
-    /// `pending`, `active`, `paused`, `needs_reconnect`, `disconnected`.
+    /// `pending`, `active`, `needs_reconnect`, `disconnected`. Rows of earlier versions may have `paused` or `preview`:
+    /// active, in that mode.
     pub status: String,
+    /// `preview` or `paused`; empty: live.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mode: String,
     /// The book; empty while there is none.
     pub book: String,
     /// Scheme, host and port of the provider, without a trailing slash.
@@ -634,6 +646,8 @@ pub struct AttentionRow {
     /// Since when.
     pub since: i64,
 }
+
+pub use preview::{JobRow, PreviewRow};
 
 /// Keys of rows.
 pub mod keys {
@@ -788,6 +802,21 @@ pub mod keys {
     #[must_use]
     pub fn shop_address(address: &str) -> String {
         format!("shop#{address}")
+    }
+
+    /// Partition key of a binding's jobs.
+    #[must_use]
+    pub fn jobs(binding: &str) -> String {
+        format!("jobs#{binding}")
+    }
+
+    /// What the sort key of a job begins with.
+    pub const JOB: &str = "job#";
+
+    /// Sort key of a job: the order is that of their beginnings, in milliseconds.
+    #[must_use]
+    pub fn job(created_at: i64, id: &str) -> String {
+        format!("{JOB}{created_at:013}#{id}")
     }
 
     /// Shard of the index of what is due.

@@ -49,6 +49,8 @@ pub struct Stage {
     pub settings: Settings,
     /// The same with them.
     pub settings_with_accounts: Settings,
+    /// Those with accounts as a binding's row has them.
+    pub settings_of_binding: SettingsV1,
     base_url: String,
     organisation: String,
     registered: bool,
@@ -121,7 +123,7 @@ impl Stage {
 }
 
 /// Settings from what a dialect names differently, and the same with accounts for everything.
-fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)> {
+fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings, SettingsV1)> {
     let mut all = json!({
         "time_zone": "Europe/London",
         "book_currency": "GBP",
@@ -131,8 +133,7 @@ fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)>
         "rounding_limit": "1",
         "sync_products": true,
     });
-    let read = |value: &Value| -> anyhow::Result<Settings> {
-        let settings: SettingsV1 = serde_json::from_value(value.clone())?;
+    let read = |settings: &SettingsV1| -> anyhow::Result<Settings> {
         settings.read(1).map_err(|error| anyhow::anyhow!("{error}"))
     };
     let extend = |all: &mut Value, more: Value| {
@@ -141,9 +142,10 @@ fn settings(own: Value, accounts: Value) -> anyhow::Result<(Settings, Settings)>
         }
     };
     extend(&mut all, own);
-    let plain = read(&all)?;
+    let plain = read(&serde_json::from_value(all.clone())?)?;
     extend(&mut all, accounts);
-    Ok((plain, read(&all)?))
+    let whole: SettingsV1 = serde_json::from_value(all)?;
+    Ok((plain, read(&whole)?, whole))
 }
 
 async fn family(name: &'static str, house: House, registered: bool) -> anyhow::Result<Stage> {
@@ -156,7 +158,7 @@ async fn family(name: &'static str, house: House, registered: bool) -> anyhow::R
     };
     let book = Book::start(options).await?;
     let category = |code: &str| book.url_of("categories", code);
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "sales_tax_rates": rates,
             "sales_tax_registered": registered,
@@ -173,6 +175,7 @@ async fn family(name: &'static str, house: House, registered: bool) -> anyhow::R
         registered,
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Family(book),
     })
 }
@@ -199,7 +202,7 @@ async fn accounting() -> anyhow::Result<Stage> {
             json!({"rate": rate, "code": code})
         })
         .collect();
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "tax_map": tax_map,
             "default_tax_code": "NONE",
@@ -217,6 +220,7 @@ async fn accounting() -> anyhow::Result<Stage> {
         registered: true,
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Accounting(book),
     })
 }
@@ -236,7 +240,7 @@ async fn sage() -> anyhow::Result<Stage> {
         .iter()
         .map(|rate| json!({"rate": rate, "code": if *rate == "0" { "GB_ZERO".to_owned() } else { code(rate) }}))
         .collect();
-    let (settings, settings_with_accounts) = settings(
+    let (settings, settings_with_accounts, settings_of_binding) = settings(
         json!({
             "tax_map": tax_map,
             "default_tax_code": "GB_NO_TAX",
@@ -258,6 +262,7 @@ async fn sage() -> anyhow::Result<Stage> {
         registered: true,
         settings,
         settings_with_accounts,
+        settings_of_binding,
         book: AnyBook::Sage(book),
     })
 }

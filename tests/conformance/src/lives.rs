@@ -132,6 +132,14 @@ impl Lives {
     /// # Errors
     /// Where the shop refuses what was chosen: a fault of this module.
     pub fn live(&self, number: u64) -> anyhow::Result<Life> {
+        self.live_as(number, "Lee")
+    }
+
+    /// Lives one order of a buyer with that last name.
+    ///
+    /// # Errors
+    /// As [`Lives::live`].
+    pub fn live_as(&self, number: u64, last_name: &str) -> anyhow::Result<Life> {
         let mut seed = Seed::of(number);
         let choice = &mut seed;
         let tax = tax_settings(choice);
@@ -143,7 +151,7 @@ impl Lives {
             tax,
         })?;
         let strange = choice.happens(10);
-        let order = order(choice, strange, number);
+        let order = order(choice, strange, number, last_name);
         let placed = self.shop.orders(&order)?;
         let mut life = Life { seed: number, documents: Vec::new() };
         let mut invoices = Vec::new();
@@ -328,9 +336,9 @@ fn tax_settings(choice: &mut Seed) -> TaxSettings {
     }
 }
 
-fn order(choice: &mut Seed, strange: bool, number: u64) -> OrderSpec {
+fn order(choice: &mut Seed, strange: bool, number: u64, last_name: &str) -> OrderSpec {
     let address = Address::british("1 High Street", "London", "N1 7AA");
-    let mut order = OrderSpec::for_guest(&format!("buyer{}@example.com", number % 50), "Sam", "Lee", address);
+    let mut order = OrderSpec::for_guest(&format!("buyer{}@example.com", number % 50), "Sam", last_name, address);
     let currency = choice.happens(280).then(|| choice.one_of(&CURRENCIES).copied()).flatten();
     order.currency = currency.map(|(code, _)| code.to_owned());
     let home = choice.one_of(&RATES).copied().unwrap_or("20");

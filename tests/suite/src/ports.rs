@@ -9,6 +9,7 @@ use ledger_engine::ports::*;
 use ledger_engine::wire::rows::*;
 use ledger_http::{HttpAuthorities, HttpBook, HttpShop};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -160,6 +161,20 @@ forwarded!(Operations {
     fn token(binding: &str) -> Option<TokenRow>;
     fn runs(tenant: &str, after: Option<&str>, limit: usize) -> RunPage;
     fn attempts(run_id: &str) -> Vec<AttemptRow>;
+});
+
+forwarded!(Jobs {
+    fn job(pk: &str, sk: &str) -> Option<JobRow>;
+    fn add_job(job: &JobRow) -> bool;
+    fn replace_job(seen: &JobRow, next: &JobRow) -> bool;
+    fn jobs(binding: &str, limit: usize) -> Vec<JobRow>;
+    fn runs_since(tenant: &str, since: i64, after: Option<&str>, limit: usize) -> RunPage;
+    fn add_run(run: &RunRow) -> bool;
+});
+forwarded!(Xrefs {
+    fn xrefs(keys: &[String]) -> BTreeMap<String, XrefRow>;
+    fn write_xrefs(writes: &[XrefWrite]) -> Option<String>;
+    fn settle(settled: &Settled) -> Written;
 });
 
 /// The vault behind the tripwire.

@@ -1,7 +1,7 @@
 use super::*;
 use ledger_wire::rows::{
-    AppHostsRow, CallsRow, ContactIndexRow, DayGap, EvidenceRow, OrganisationRow, PaceRow, ReferenceEntryV1,
-    ReferenceReadingRow, SealedRow, StepRow,
+    AppHostsRow, CallsRow, ContactIndexRow, DayGap, EvidenceRow, OrganisationRow, PaceRow, PreviewRow,
+    ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow,
 };
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
@@ -128,6 +128,15 @@ fn run() -> RunRow {
         updated_at: 1_800_000_000_004,
         held_since: Some(1_800_000_000_005),
         failing_since: Some(1_800_000_000_006),
+        preview: Some(PreviewRow {
+            at: 1_800_000_000_000,
+            outcome: "refused".to_owned(),
+            code: Some("tax_rate_unmapped".to_owned()),
+            message: Some("no rate".to_owned()),
+            requests: 2,
+            total: Some("12.5 GBP".to_owned()),
+            settings_version: 7,
+        }),
         expires_at: Some(1_900_000_000),
     }
 }
@@ -241,6 +250,7 @@ fn xref() -> XrefRow {
             began_at: Some(1_800_000_000_004),
             whole_at: Some(1_800_000_000_005),
         }),
+        told: true,
         updated_at: 1_800_000_000_002,
     }
 }
@@ -281,6 +291,7 @@ fn binding() -> BindingRow {
         provider: "xero".to_owned(),
         dialect: "v2".to_owned(),
         status: "active".to_owned(),
+        mode: "preview".to_owned(),
         book: "xero:1".to_owned(),
         base_url: "https://api.example".to_owned(),
         web_name: Some("!a1b2".to_owned()),
@@ -483,6 +494,32 @@ fn reference_page() -> ReferencePageRow {
     }
 }
 
+fn job() -> JobRow {
+    JobRow {
+        pk: keys::jobs("b-1"),
+        sk: keys::job(1_800_000_000_000, "j-1"),
+        v: ROW_VERSION,
+        job: "j-1".to_owned(),
+        kind: "discard_previews".to_owned(),
+        tenant: "t-1".to_owned(),
+        binding: "b-1".to_owned(),
+        operator: "op-1".to_owned(),
+        reason: Some("not these".to_owned()),
+        events: vec!["invoice.created".to_owned()],
+        since: Some(1_790_000_000_000),
+        state: "open".to_owned(),
+        cursor: Some("run#r-1|b-1#1#r-1".to_owned()),
+        revision: 3,
+        done: 50,
+        passed: 1,
+        due_shard: Some(keys::due_shard(&keys::jobs("b-1"))),
+        due_at: Some(1_800_000_060_000),
+        created_at: 1_800_000_000_000,
+        updated_at: 1_800_000_060_000,
+        expires_at: Some(1_900_000_000),
+    }
+}
+
 fn lease() -> LeaseRow {
     LeaseRow {
         pk: keys::book("xero:1"),
@@ -590,6 +627,7 @@ mod rows {
     row!(a_page_of_reference_data, ReferencePageRow, reference_page);
     row!(a_shop_address, ShopAddressRow, shop_address);
     row!(a_document_of_an_order, OrderDocumentRow, order_document);
+    row!(a_job, JobRow, job);
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl DynamoStore {
         Ok(released.only_if("#claim = :claim").with("claim", text(claim)).with("empty", text("")))
     }
 
-    fn xref_written(&self, write: &XrefWrite) -> PortResult<Write> {
+    pub(super) fn xref_written(&self, write: &XrefWrite) -> PortResult<Write> {
         let put = Write::put(&self.tables.entity_xref, to_item(&write.row)?);
         Ok(match &write.expect {
             Expect::Absent => put.only_if("attribute_not_exists(#pk)"),
@@ -90,7 +90,7 @@ impl DynamoStore {
 
 /// Which cross-reference was not as expected, of the refusals that belong to `writes`. `None`: each row that was in
 /// the way is the one that we wanted, so an earlier try was applied as a whole and only its reply was lost.
-fn changed(writes: &[XrefWrite], refusals: &[Option<Option<Item>>]) -> PortResult<Option<String>> {
+pub(super) fn changed(writes: &[XrefWrite], refusals: &[Option<Option<Item>>]) -> PortResult<Option<String>> {
     for (write, refusal) in writes.iter().zip(refusals) {
         if let Some(there) = refusal
             && there.as_ref() != Some(&to_item(&write.row)?)

@@ -9,19 +9,20 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
 use ledger_wire::rows::{
-    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, SettingsRow, TenantRow, TokenRow, keys,
+    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, TenantRow, TokenRow,
+    keys,
 };
 
 /// Runs of one page.
 const PAGE_RUNS_MAX: usize = 100;
 
 /// Where a page of runs ended: the run's key and when it was received.
-fn mark(last: &Item) -> Option<String> {
+pub(super) fn mark(last: &Item) -> Option<String> {
     let place = (text_of(last, "pk"), number_of(last, "received_at")?);
     Some(URL_SAFE_NO_PAD.encode(serde_json::to_vec(&place).ok()?))
 }
 
-fn after(tenant: &str, mark: &str) -> PortResult<Item> {
+pub(super) fn after(tenant: &str, mark: &str) -> PortResult<Item> {
     let place = URL_SAFE_NO_PAD.decode(mark).ok().and_then(|json| serde_json::from_slice(&json).ok());
     let (pk, received_at): (String, i64) =
         place.ok_or_else(|| PortFault::Inconsistent("not the mark of a page of runs".to_owned()))?;
@@ -29,6 +30,13 @@ fn after(tenant: &str, mark: &str) -> PortResult<Item> {
     after.insert("tenant".to_owned(), text(tenant));
     after.insert("received_at".to_owned(), number(received_at));
     Ok(after)
+}
+
+/// The runs of an index's entries, strongly consistent and in their order.
+pub(super) async fn runs_of(store: &DynamoStore, entries: &[Item]) -> PortResult<Vec<RunRow>> {
+    let places: Vec<Place> =
+        entries.iter().map(|item| Place::new(Table::SyncRuns, text_of(item, "pk"), text_of(item, "sk"))).collect();
+    store.runs_at(places).await
 }
 
 #[async_trait]
@@ -80,10 +88,19 @@ impl Operations for DynamoStore {
     /// One PutItem.
     async fn replace_binding(&self, seen: &BindingRow, next: &BindingRow) -> PortResult<bool> {
         let item = to_item(next)?;
-        let put = Write::put(&self.tables.tenants, item.clone())
-            .only_if("#status = :seen_status AND #settings_version = :seen_settings_version")
+        // A live binding's row has no mode.
+        let condition = if seen.mode.is_empty() {
+            "#status = :seen_status AND #settings_version = :seen_settings_version AND attribute_not_exists(#mode)"
+        } else {
+            "#status = :seen_status AND #settings_version = :seen_settings_version AND #mode = :seen_mode"
+        };
+        let mut put = Write::put(&self.tables.tenants, item.clone())
+            .only_if(condition)
             .with("seen_status", text(&seen.status))
             .with("seen_settings_version", number(seen.settings_version));
+        if !seen.mode.is_empty() {
+            put = put.with("seen_mode", text(&seen.mode));
+        }
         Ok(match self.one(put).await? {
             One::Done => true,
             One::Refused(there) => there == Some(item),
@@ -115,12 +132,8 @@ impl Operations for DynamoStore {
                 after: mark_before.map(|mark| after(tenant, mark)).transpose()?,
             })
             .await?;
-        let places: Vec<Place> = page
-            .items
-            .iter()
-            .map(|item| Place::new(Table::SyncRuns, text_of(item, "pk"), text_of(item, "sk")))
-            .collect();
-        Ok(RunPage { runs: self.runs_at(places).await?, next: page.last.as_ref().and_then(mark) })
+        let next = page.last.as_ref().and_then(mark);
+        Ok(RunPage { runs: runs_of(self, &page.items).await?, next })
     }
 
     /// One Query.

@@ -78,7 +78,7 @@ async fn a_binding_is_added_once_and_replaced_as_seen() {
     let newer = TokenRow { version: 9, ..token.clone() };
     assert_eq!(store.add_binding(&other, &settings, &newer).await, Ok(false));
     assert_eq!(store.token("b").await, Ok(Some(token)), "all or nothing");
-    let next = BindingRow { status: "paused".to_owned(), ..seen.clone() };
+    let next = BindingRow { mode: "paused".to_owned(), ..seen.clone() };
     for unlike in [
         BindingRow { status: "pending".to_owned(), ..seen.clone() },
         BindingRow { settings_version: 9, ..seen.clone() },

@@ -309,6 +309,7 @@ pub(crate) fn binding(tenant: &str, id: &str) -> BindingRow {
         tenant: tenant.to_owned(),
         provider: "xero".to_owned(),
         status: "active".to_owned(),
+        mode: String::new(),
         settings_version: 1,
         ..BindingRow::default()
     }

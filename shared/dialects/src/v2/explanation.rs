@@ -14,7 +14,7 @@ use ledger_domain::fault::Fault;
 
 const OF_DAY: &str = "explanations_of_day";
 const READ: &str = "read_explanation";
-const EXPLANATION: Entity =
+pub(super) const EXPLANATION: Entity =
     Entity { root: "bank_transaction_explanation", collection: "bank_transaction_explanations" };
 
 /// What a payment and a refund have in common.
@@ -137,6 +137,16 @@ pub(super) fn post(
         }
         Created::Fault(fault, _) => Err(fault),
     }
+}
+
+/// What a book shows of a movement that a rehearsal stands in for.
+pub(super) fn rehearsed(explanation: &Explanation<'_>, url: &str) -> serde_json::Value {
+    let text = |amount: Amount| amount.to_string();
+    serde_json::json!({
+        "url": url,
+        "gross_value": explanation.gross().ok().map(text),
+        "foreign_currency_value": explanation.foreign().map(text),
+    })
 }
 
 pub(super) fn created(

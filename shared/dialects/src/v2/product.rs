@@ -12,7 +12,7 @@ use ledger_domain::fault::Fault;
 const CREATE: &str = "create_product";
 const UPDATE: &str = "update_product";
 const ALL: &str = "price_list";
-const PRICE_LIST_ITEM: Entity = Entity { root: "price_list_item", collection: "price_list_items" };
+pub(super) const PRICE_LIST_ITEM: Entity = Entity { root: "price_list_item", collection: "price_list_items" };
 
 /// The code of a product: its SKU, fitted to what the house takes.
 pub(super) fn code(house: &House, product: &Product) -> String {

@@ -14,7 +14,8 @@ use ledger_domain::fault::Fault;
 
 const CREATE: &str = "create_allocation";
 const OF_DAY: &str = "reconciliations_of_day";
-const RECONCILIATION: Entity = Entity { root: "credit_note_reconciliation", collection: "credit_note_reconciliations" };
+pub(super) const RECONCILIATION: Entity =
+    Entity { root: "credit_note_reconciliation", collection: "credit_note_reconciliations" };
 
 pub(super) fn post(
     house: &House,

@@ -7,7 +7,7 @@ use ledger_engine::domain::code::Code;
 use ledger_engine::domain::retry;
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
-use ledger_engine::wire::rows::RunRow;
+use ledger_engine::wire::rows::{PreviewRow, RunRow};
 use ledger_engine::wire::settings::{
     ConsolidationV1, NUMBER_PREFIX_MAX, NamePriorityV1, OverrideV1, PAYMENT_TERMS_MAX_DAYS, SettingsV1, StatusV1,
     SupplyV1, TaxRuleV1,
@@ -323,6 +323,9 @@ fn edges_by_code() -> BTreeMap<&'static str, String> {
         ("held", edges::held(&row, 1, code, "", &timers).state),
         ("succeeded", edges::succeeded(&row, 1, "", None, false, None).state),
         ("skipped", edges::skipped(&row, 1, code).state),
+        ("previewed", edges::previewed(&row, 1, PreviewRow::default(), &timers).state),
+        ("discarded", edges::discarded(&row, 1, "").state),
+        ("settled_by_hand", edges::settled_by_hand(&row, 1, "", None).state),
         ("dead_lettered", edges::dead_lettered(&row, 1, code, "").state),
     ])
 }

@@ -19,6 +19,7 @@ mod grants;
 mod money;
 mod outcomes;
 mod pairing;
+mod preview;
 mod reference;
 mod reference_scene;
 mod rings;

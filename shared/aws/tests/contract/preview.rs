@@ -1,0 +1,119 @@
+//! Work in bulk, and cross-references as operators read and write them.
+
+use crate::stack::{NOW, Stack, run};
+use ledger_engine::ports::{Expect, Jobs, PushWant, Settled, Sweeps, Written, XrefWrite, Xrefs};
+use ledger_wire::rows::{JobRow, ROW_VERSION, RunRow, XrefRow, keys};
+
+fn job(id: &str, created_at: i64) -> JobRow {
+    JobRow {
+        pk: keys::jobs("b-1"),
+        sk: keys::job(created_at, id),
+        v: ROW_VERSION,
+        job: id.to_owned(),
+        kind: "release_previews".to_owned(),
+        state: "open".to_owned(),
+        revision: 1,
+        due_at: Some(NOW),
+        due_shard: Some(keys::due_shard(&keys::jobs("b-1"))),
+        created_at,
+        ..JobRow::default()
+    }
+}
+
+fn xref(key: &str, revision: u32) -> XrefRow {
+    XrefRow { pk: key.to_owned(), v: ROW_VERSION, state: "linked".to_owned(), revision, ..XrefRow::default() }
+}
+
+#[tokio::test]
+async fn a_job_is_written_once_and_replaced_as_seen() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    let (old, new) = (job("j-1", NOW), job("j-2", NOW + 1));
+    assert_eq!(store.add_job(&old).await, Ok(true));
+    assert_eq!(store.add_job(&old).await, Ok(true), "the very same: its reply was lost");
+    assert_eq!(store.add_job(&JobRow { done: 1, ..old.clone() }).await, Ok(false));
+    assert_eq!(store.add_job(&new).await, Ok(true));
+    assert_eq!(store.jobs("b-1", 10).await, Ok(vec![new.clone(), old.clone()]));
+    assert_eq!(store.jobs("b-1", 1).await, Ok(vec![new.clone()]));
+    assert_eq!(store.job(&old.pk, &old.sk).await, Ok(Some(old.clone())));
+    let next = JobRow { revision: 2, done: 50, ..old.clone() };
+    assert_eq!(store.replace_job(&old, &next).await, Ok(true));
+    assert_eq!(store.replace_job(&old, &next).await, Ok(true), "the very same: its reply was lost");
+    assert_eq!(store.replace_job(&old, &JobRow { done: 51, ..next.clone() }).await, Ok(false));
+    assert_eq!(store.job(&old.pk, &old.sk).await, Ok(Some(next)));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn runs_since_a_moment_come_oldest_first() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    for (id, at) in [("r-1", NOW), ("r-2", NOW + 1), ("r-3", NOW + 2)] {
+        let row = RunRow { tenant: "since".to_owned(), received_at: at, ..run(id) };
+        assert_eq!(store.add_run(&row).await, Ok(true));
+        assert_eq!(store.add_run(&RunRow { dispatch: 9, ..row }).await, Ok(false));
+    }
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.runs_since("since", NOW + 1, after.as_deref(), 1).await.unwrap();
+        seen.extend(page.runs.into_iter().map(|run| run.run_id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["r-2", "r-3"]);
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn cross_references_are_written_all_or_none() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    let absent = |key: &str| XrefWrite { row: xref(key, 1), expect: Expect::Absent };
+    assert_eq!(store.write_xrefs(&[absent("x#1"), absent("x#2")]).await, Ok(None));
+    let other = XrefWrite { row: XrefRow { number: Some("7".to_owned()), ..xref("x#2", 1) }, expect: Expect::Absent };
+    assert_eq!(store.write_xrefs(&[absent("x#3"), other]).await, Ok(Some("x#2".to_owned())));
+    let keys = ["x#1", "x#2", "x#3"].map(str::to_owned);
+    let found = store.xrefs(&keys).await.unwrap();
+    assert_eq!(found.keys().collect::<Vec<_>>(), ["x#1", "x#2"]);
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn a_run_is_settled_with_its_cross_reference_or_not_at_all() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    let seen = run("r-settled");
+    assert_eq!(store.add_run(&seen).await, Ok(true));
+    let next = RunRow { state: "succeeded".to_owned(), code: Some("settled_by_hand".to_owned()), ..seen.clone() };
+    let push = PushWant {
+        tenant: seen.tenant.clone(),
+        provider: seen.provider.clone(),
+        entity_type: "invoice".to_owned(),
+        magento_id: seen.magento_id,
+        document_run: Some(seen.run_id.clone()),
+        payment_run: None,
+        xref: None,
+        due_at: NOW,
+        expires_at: NOW / 1_000,
+    };
+    let settled = |key: &str, seen: &RunRow| Settled {
+        seen: seen.clone(),
+        next: next.clone(),
+        xrefs: vec![XrefWrite { row: xref(key, 1), expect: Expect::Absent }],
+        push: push.clone(),
+    };
+    assert_eq!(store.write_xrefs(&[XrefWrite { row: xref("s#1", 5), expect: Expect::Absent }]).await, Ok(None));
+    assert_eq!(store.settle(&settled("s#1", &seen)).await, Ok(Written::Changed("s#1".to_owned())));
+    assert_eq!(store.run(&seen.pk).await, Ok(Some(seen.clone())));
+    let stale = RunRow { dispatch: seen.dispatch + 1, ..seen.clone() };
+    assert_eq!(store.settle(&settled("s#2", &stale)).await, Ok(Written::Lost));
+    assert_eq!(store.settle(&settled("s#2", &seen)).await, Ok(Written::Done));
+    assert_eq!(store.settle(&settled("s#2", &seen)).await, Ok(Written::Done), "the very same: its reply was lost");
+    assert_eq!(store.run(&seen.pk).await, Ok(Some(next)));
+    let chip = keys::push(&push.tenant, &push.provider, &push.entity_type, push.magento_id);
+    assert!(store.push(&chip).await.unwrap().is_some());
+    stack.end().await;
+}
