@@ -106,7 +106,7 @@ TIMEOUTS = {
     **{f"Worker{event}Function": ("WorkerTimeoutSeconds", 60) for event in EVENTS},
     "WorkerPushSyncStateFunction": ("WorkerTimeoutSeconds", 60),
     "SweeperFunction": ("SweeperTimeoutSeconds", 60),
-    "ApiFunction": ("ApiTimeoutSeconds", 29),
+    "ApiFunction": ("ApiTimeoutSeconds", 60),
 }
 
 READ = {"dynamodb:GetItem", "dynamodb:Query"}

@@ -4,7 +4,7 @@ use crate::failure::Refusal;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use ledger_engine::config::Timers;
-use ledger_engine::connect::grant::GrantTokens;
+use ledger_engine::connect::grant::{Grants, RenewedTokens};
 use ledger_engine::connect::oauth::Connect;
 use ledger_engine::connect::pairing::Pairing;
 use ledger_engine::module::Module;
@@ -18,6 +18,7 @@ use ledger_engine::preview::Preview;
 use ledger_engine::reference::Reader;
 use ledger_engine::settings::Configure;
 use ledger_engine::signin::SignIn;
+use ledger_engine::tally::Tally;
 use ledger_engine::tenants::TenantMemory;
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ pub struct Api {
     pub timers: Timers,
     /// What this process remembers of tenants.
     pub memory: TenantMemory,
+    /// What this process counts; nothing here posts.
+    pub tally: Tally,
     /// The stack's own address, where it is configured; else each request says how it was reached.
     pub public_url: Option<String>,
 }
@@ -116,8 +119,43 @@ impl Api {
             clock: &*self.clock,
             chance: &*self.chance,
             memory: &self.memory,
+            tally: &self.tally,
             timers: &self.timers,
         }
+    }
+
+    /// Tokens for reading books, renewed where they are about to end, for so many milliseconds from now on.
+    pub(crate) fn tokens(&self, for_ms: i64) -> RenewedTokens<'_> {
+        RenewedTokens {
+            grants: Grants {
+                store: &*self.store,
+                vault: &*self.vault,
+                authorities: &*self.authorities,
+                clock: &*self.clock,
+                chance: &*self.chance,
+                own_hosts: self.timers.allow_private_addresses,
+            },
+            deadline: self.clock.now_ms().saturating_add(for_ms),
+        }
+    }
+
+    /// Reading reference data.
+    pub(crate) fn reader<'a>(&'a self, tokens: &'a RenewedTokens<'a>) -> Reader<'a> {
+        Reader {
+            store: &*self.store,
+            vault: &*self.vault,
+            shop: &*self.shop,
+            book: &*self.book,
+            tokens,
+            clock: &*self.clock,
+            chance: &*self.chance,
+            memory: &self.memory,
+        }
+    }
+
+    /// Settings.
+    pub(crate) fn configure<'a>(&'a self, tokens: &'a RenewedTokens<'a>) -> Configure<'a> {
+        Configure { store: &*self.store, reader: self.reader(tokens) }
     }
 
     /// Looking at what a run would send.

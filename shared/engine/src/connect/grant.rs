@@ -518,3 +518,23 @@ fn own_hosts_refused() -> Fault {
 pub(crate) fn after(now: i64, seconds: Option<i64>) -> Option<i64> {
     seconds.map(|seconds| now.saturating_add(milliseconds(u64::try_from(seconds).unwrap_or_default())))
 }
+
+/// Tokens for reading a book outside an attempt: renewed first where they are about to end.
+pub struct RenewedTokens<'a> {
+    /// The grants.
+    pub grants: Grants<'a>,
+    /// When the function is stopped, in milliseconds.
+    pub deadline: i64,
+}
+
+#[async_trait::async_trait]
+impl crate::reference::BookTokens for RenewedTokens<'_> {
+    async fn token_for(&self, binding: &ledger_wire::rows::BindingRow) -> Result<Option<SecretString>, Fault> {
+        let trouble = |fault: PortFault| Fault::later(Code::StoreUnavailable, None, fault.to_string());
+        let Some(row) = self.grants.store.grant(&binding.binding).await.map_err(trouble)? else { return Ok(None) };
+        let provider = Provider::parse(&binding.provider)
+            .ok_or_else(|| Fault::refused(Code::SettingsInvalid, "the binding's provider is none that Ledger knows"))?;
+        let of = GrantOf { tenant: &binding.tenant, binding: &binding.binding, provider };
+        Ok(Some(self.grants.open(of, &row, self.deadline).await?.token))
+    }
+}

@@ -79,8 +79,6 @@ pub(super) async fn resync(
         reason: None,
         events: request.sync_types.iter().map(|what| event_of(*what)).collect(),
         since: Some(super::moment_of(&request.since)?),
-        from_id: None,
-        to_id: None,
     };
     let job = api.operate().start_job(&job).await?;
     Ok(Json(ResyncResponse { job: job.job, state: job.state }))

@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use ledger_engine::connect::oauth::{Callback, ConnectError, Started as Begun};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -87,7 +87,7 @@ fn path_of(public_url: &str) -> String {
     format!("{}/oauth", base.trim_end_matches('/'))
 }
 
-fn browser_key(headers: &HeaderMap) -> Option<SecretString> {
+fn browser_key(headers: &HeaderMap) -> Option<String> {
     headers
         .get_all(header::COOKIE)
         .iter()
@@ -95,7 +95,7 @@ fn browser_key(headers: &HeaderMap) -> Option<SecretString> {
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
         .find(|(name, _)| *name == BROWSER_COOKIE)
-        .map(|(_, value)| value.to_owned().into())
+        .map(|(_, value)| value.to_owned())
 }
 
 /// What a provider sends a browser back with.
@@ -145,7 +145,7 @@ pub(super) async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Qu
     params(("token" = String, Path, description = "The link's token")),
     responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
 pub(super) async fn look_at_link(State(api): State<Arc<Api>>, Path(token): Path<String>) -> Response {
-    match api.connecting().look_at_link(&token.into()).await {
+    match api.connecting().look_at_link(&token).await {
         Ok(link) => answered(
             StatusCode::OK,
             "Connect the books",
@@ -167,7 +167,7 @@ pub(super) async fn look_at_link(State(api): State<Arc<Api>>, Path(token): Path<
     params(("token" = String, Path, description = "The link's token")),
     responses((status = 303, description = "On to the provider's page"), Refusal))]
 pub(super) async fn open_link(State(api): State<Arc<Api>>, public: PublicUrl, Path(token): Path<String>) -> Response {
-    match api.connecting().open_link(&token.into(), &public.0).await {
+    match api.connecting().open_link(&token, &public.0).await {
         Ok(begun) => redirect(&begun, &path_of(&public.0), public.0.starts_with("https://")),
         Err(error) => refused(error),
     }

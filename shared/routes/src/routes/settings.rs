@@ -6,6 +6,7 @@ use crate::failure::Refusal;
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
+use ledger_engine::connect::grant::RenewedTokens;
 use ledger_engine::reference::{Age, List, ReadList, When};
 use ledger_engine::settings::{Checked, SettingsError, SettingsView as View};
 use ledger_wire::api::{
@@ -23,6 +24,9 @@ use utoipa::IntoParams;
 const VERSIONS: usize = 20;
 /// How long reading a book may take within a request, in milliseconds.
 const READ_MS: i64 = 22_000;
+/// How long a token may be renewed, in milliseconds: the function lives longer than the gateway waits, so that a renewal that was begun is
+/// written down.
+const RENEW_MS: i64 = 50_000;
 
 fn failures(errors: &[FieldError]) -> Vec<FieldFailure> {
     let failure = |error: &FieldError| FieldFailure {
@@ -84,9 +88,14 @@ impl Api {
         self.clock.now_ms().saturating_add(READ_MS)
     }
 
+    fn reading_tokens(&self) -> RenewedTokens<'_> {
+        self.tokens(RENEW_MS)
+    }
+
     /// Reads all of a book's lists that was connected just now; what is not finished goes on when it is used.
     pub(super) async fn reads_everything(&self, binding: &BindingRow) {
-        if let Err(fault) = self.reader().read_all(binding, When::Now, self.reading_until()).await {
+        let tokens = self.reading_tokens();
+        if let Err(fault) = self.reader(&tokens).read_all(binding, When::Now, self.reading_until()).await {
             tracing::warn!(reason = %fault, "reference data is read later");
         }
     }
@@ -102,7 +111,8 @@ pub(super) async fn get(
     Path(binding): Path<String>,
 ) -> Result<Json<SettingsView>, Refusal> {
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
-    Ok(Json(shown(&api.configure().get(&row.tenant, &row.binding).await?)))
+    let tokens = api.reading_tokens();
+    Ok(Json(shown(&api.configure(&tokens).get(&row.tenant, &row.binding).await?)))
 }
 
 /// Saves settings, if the version that they were made from is still in force. They count from the next attempt on.
@@ -116,9 +126,10 @@ pub(super) async fn put(
     Body(request): Body<SettingsRequest>,
 ) -> Result<Json<SettingsView>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let tokens = api.reading_tokens();
     let (version, draft, operator) = (request.version, &request.settings, &caller.0.subject);
     let until = api.reading_until();
-    Ok(Json(shown(&api.configure().put(&row.tenant, &row.binding, version, draft, operator, until).await?)))
+    Ok(Json(shown(&api.configure(&tokens).put(&row.tenant, &row.binding, version, draft, operator, until).await?)))
 }
 
 /// Checks settings against the book's reference data. Nothing is saved.
@@ -132,7 +143,9 @@ pub(super) async fn validate(
     Body(request): Body<ValidateRequest>,
 ) -> Result<Json<Validation>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
-    let checked = api.configure().validate(&row.tenant, &row.binding, &request.settings, api.reading_until()).await?;
+    let tokens = api.reading_tokens();
+    let checked =
+        api.configure(&tokens).validate(&row.tenant, &row.binding, &request.settings, api.reading_until()).await?;
     Ok(Json(validation(&checked)))
 }
 
@@ -146,7 +159,8 @@ pub(super) async fn proposal(
     Path(binding): Path<String>,
 ) -> Result<Json<SettingsProposal>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
-    let proposal = api.configure().propose(&row.tenant, &row.binding, api.reading_until()).await?;
+    let tokens = api.reading_tokens();
+    let proposal = api.configure(&tokens).propose(&row.tenant, &row.binding, api.reading_until()).await?;
     Ok(Json(SettingsProposal {
         settings: proposal.settings,
         missing: proposal.missing.iter().map(|it| (*it).to_owned()).collect(),
@@ -175,7 +189,8 @@ pub(super) async fn versions(
     Query(which): Query<Before>,
 ) -> Result<Json<SettingsVersions>, Refusal> {
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
-    let rows = api.configure().versions(&row.tenant, &row.binding, which.before, VERSIONS).await?;
+    let tokens = api.reading_tokens();
+    let rows = api.configure(&tokens).versions(&row.tenant, &row.binding, which.before, VERSIONS).await?;
     let versions = rows
         .into_iter()
         .map(|row| SettingsVersion {
@@ -212,11 +227,12 @@ pub(super) async fn reference(
     Query(which): Query<Which>,
 ) -> Result<Json<ReferenceData>, Refusal> {
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let tokens = api.reading_tokens();
     let lists = match which.list.as_deref() {
         None => List::ALL.to_vec(),
         Some(name) => vec![list_of(name)?],
     };
-    let data = api.reader().known(&row.binding, &lists).await?;
+    let data = api.reader(&tokens).known(&row.binding, &lists).await?;
     let entries = data.lists.iter().flat_map(|(list, known)| {
         known.entries.iter().map(|entry| ReferenceEntry {
             list: list.as_str().to_owned(),
@@ -224,7 +240,7 @@ pub(super) async fn reference(
             name: entry.name.clone(),
             active: entry.active,
             rate: entry.rate.map(|rate| rate.to_string()),
-            currency: entry.currency.clone(),
+            currency: entry.currency.as_ref().map(ToString::to_string),
             group: entry.group.clone(),
         })
     });
@@ -242,15 +258,16 @@ pub(super) async fn refresh(
     Body(request): Body<RefreshRequest>,
 ) -> Result<Json<Refreshed>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
+    let tokens = api.reading_tokens();
     if row.book.is_empty() {
         return Err(Refusal::conflict("binding_pending", "the binding has no book yet"));
     }
     let until = api.reading_until();
     let read = if request.lists.is_empty() {
-        api.reader().read_all(&row, When::Now, until).await?
+        api.reader(&tokens).read_all(&row, When::Now, until).await?
     } else {
         let lists = request.lists.iter().map(|name| list_of(name)).collect::<Result<Vec<_>, _>>()?;
-        api.reader().read(&row, &lists, When::Now, until).await?
+        api.reader(&tokens).read(&row, &lists, When::Now, until).await?
     };
     let lists = read.iter().map(|(list, outcome)| {
         let (outcome, code) = match outcome {
@@ -262,6 +279,6 @@ pub(super) async fn refresh(
         RefreshedList { list: list.as_str().to_owned(), outcome: outcome.to_owned(), code }
     });
     let lists = lists.collect();
-    let known = api.reader().known(&row.binding, &List::ALL).await?;
+    let known = api.reader(&tokens).known(&row.binding, &List::ALL).await?;
     Ok(Json(Refreshed { lists, reference: ages(&known.ages) }))
 }

@@ -81,10 +81,10 @@ fn requests(shown: &Shown) -> RunRequests {
         headers: named(&it.headers),
         body: it.body.clone(),
     };
-    let proven = |it: &ledger_engine::preview::Proven| ProvenTotal {
-        kind: it.kind.to_owned(),
-        total: it.total.clone(),
-        currency: it.currency.clone(),
+    let proven = |it: &ledger_engine::rehearsal::Proven| ProvenTotal {
+        kind: it.kind.as_str().to_owned(),
+        total: it.total.to_string(),
+        currency: it.currency.to_string(),
     };
     RunRequests {
         run: Run::of(&shown.run),
@@ -191,8 +191,6 @@ pub(super) async fn start_job(
         reason: request.reason,
         events,
         since,
-        from_id: request.from_id,
-        to_id: request.to_id,
     };
     Ok(Json(job_shown(&api.operate().start_job(&job).await?)))
 }
@@ -240,7 +238,10 @@ fn rows_shown(rows: &[XrefRow]) -> CrossReferences {
 }
 
 fn kind_of(kind: &str) -> Result<Kind, Refusal> {
-    Kind::parse(kind).ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of document"))
+    Kind::ALL
+        .into_iter()
+        .find(|it| it.as_str() == kind)
+        .ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of document"))
 }
 
 /// What is remembered of an entity of the shop.

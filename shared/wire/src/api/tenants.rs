@@ -69,8 +69,14 @@ pub struct Binding {
     pub provider: String,
     /// Dialect name; null until the book is connected.
     pub dialect: Option<String>,
-    /// `pending`, `active`, `paused`, `needs_reconnect` or `disconnected`.
+    /// `pending`, `active`, `needs_reconnect` or `disconnected`.
     pub status: String,
+    /// `live`, `preview` or `paused`.
+    pub mode: String,
+    /// Name of the organisation; null until the book is connected.
+    pub organisation_name: Option<String>,
+    /// `live` or `sandbox`.
+    pub environment: Option<String>,
     /// The book; null while there is none.
     pub book: Option<String>,
     /// Scheme, host and port of the provider's API; null until the book is connected.
@@ -85,13 +91,22 @@ impl Binding {
     /// As a row says.
     #[must_use]
     pub fn of(row: &BindingRow) -> Self {
+        // Earlier versions had two modes among the statuses.
+        let (status, mode) = match (row.status.as_str(), row.mode.as_str()) {
+            (mode @ ("paused" | "preview"), "") => ("active", mode),
+            (status, "") => (status, "live"),
+            (status, mode) => (status, mode),
+        };
         let told = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         Self {
             binding: row.binding.clone(),
             tenant: row.tenant.clone(),
             provider: row.provider.clone(),
             dialect: told(&row.dialect),
-            status: row.status.clone(),
+            status: status.to_owned(),
+            mode: mode.to_owned(),
+            organisation_name: row.organisation_name.clone(),
+            environment: row.environment.clone(),
             book: told(&row.book),
             base_url: told(&row.base_url),
             connected_at: (row.connected_at > 0).then(|| moment(row.connected_at)),

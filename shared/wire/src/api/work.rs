@@ -108,24 +108,18 @@ pub struct ProvenTotal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// `release_previews`, `discard_previews`, `resync`, `backfill` or `chips`.
+    /// `release_previews`, `discard_previews`, `resync` or `chips`.
     pub kind: String,
     /// Discarding: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Resync and backfill: the events; all where it is missing.
+    /// Resync: the events; all where it is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(max_items = 5)]
     pub events: Vec<String>,
-    /// Resync: runs received since, ISO 8601.
+    /// Resync and chips: runs received since, ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
-    /// Backfill: the first id in the shop.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_id: Option<u64>,
-    /// Backfill: the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to_id: Option<u64>,
 }
 
 /// A job; the sweeper does it bit by bit.
