@@ -154,6 +154,7 @@ impl From<OperateError> for Refusal {
             OperateError::NotFound(what) => Self::not_found(what),
             OperateError::Exists(what) => Self::conflict("exists", format!("there is such a {what} already")),
             OperateError::NotNow(reason) => Self::conflict("not_now", reason),
+            OperateError::Refused { code, reason } => Self::conflict(code, reason),
             OperateError::Port(fault) => fault.into(),
         }
     }
