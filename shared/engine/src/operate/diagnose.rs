@@ -78,7 +78,7 @@ impl Operate<'_> {
         let moving = recent.iter().filter(|run| matches!(run.state.as_str(), "queued" | "running" | "waiting")).count();
         let last_sync = recent.iter().filter(|run| run.state == "succeeded").map(|run| run.updated_at).max();
         let last_failure = dead.iter().map(|run| run.updated_at).max();
-        let connected = binding.status == "active" && !binding.book.is_empty();
+        let connected = crate::tenants::status_of(binding) == "active" && !binding.book.is_empty();
         let stuck = last_failure.is_some_and(|failed| last_sync.is_none_or(|synced| synced < failed));
         dead.sort_by_key(|run| std::cmp::Reverse(run.updated_at));
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
