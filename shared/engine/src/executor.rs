@@ -938,7 +938,8 @@ impl Executor<'_> {
             return Ok(());
         }
         let Some(row) = &self.sealed_token else { return Err(Ended::Held(Code::NeedsReconnect)) };
-        match self.post.grants().open(self.grant_of(), row, self.deadline).await {
+        // Boxed, as all that is rare: else it would lie in the future of every call.
+        match Box::pin(self.post.grants().open(self.grant_of(), row, self.deadline)).await {
             Ok(granted) => {
                 self.uses(granted);
                 Ok(())
@@ -1010,8 +1011,8 @@ impl Executor<'_> {
         timeout_ms: u64,
     ) -> Result<Reply, TransportFault> {
         let reply = self.send_once(label, call, writes, timeout_ms).await?;
-        if self.replaces_token(&reply, writes, timeout_ms).await {
-            return self.send_once(label, call, writes, timeout_ms).await;
+        if Box::pin(self.replaces_token(&reply, writes, timeout_ms)).await {
+            return Box::pin(self.send_once(label, call, writes, timeout_ms)).await;
         }
         Ok(reply)
     }

@@ -229,7 +229,7 @@ impl Grants<'_> {
         if row.refresh.is_none() || !is_ending(row, self.clock.now_ms()) {
             return self.opened(of, row).await;
         }
-        match self.renewed(of, row, deadline, is_usable(row, self.clock.now_ms())).await {
+        match Box::pin(self.renewed(of, row, deadline, is_usable(row, self.clock.now_ms()))).await {
             Err(fault) if matches!(fault.action, Action::Later { .. }) && is_usable(row, self.clock.now_ms()) => {
                 self.opened(of, row).await
             }
@@ -255,7 +255,7 @@ impl Grants<'_> {
         if row.refresh.is_none() {
             return Ok(None);
         }
-        self.renewed(of, &row, deadline, false).await.map(Some)
+        Box::pin(self.renewed(of, &row, deadline, false)).await.map(Some)
     }
 
     /// Renews a grant now, whatever is left of its token: an idle grant lapses.
@@ -263,7 +263,7 @@ impl Grants<'_> {
     /// # Errors
     /// As [`Grants::open`].
     pub async fn renew(&self, of: GrantOf<'_>, row: &TokenRow, deadline: i64) -> Result<Granted, Fault> {
-        self.renewed(of, row, deadline, false).await
+        Box::pin(self.renewed(of, row, deadline, false)).await
     }
 
     async fn opened(&self, of: GrantOf<'_>, row: &TokenRow) -> Result<Granted, Fault> {

@@ -669,9 +669,7 @@ impl Connect<'_> {
             return Err(forbidden(STATE_USED, "the callback was used before"));
         }
         match (callback.error.as_deref(), callback.code.as_deref()) {
-            (Some("access_denied"), _) => {
-                return Err(not_now(AUTHORISATION_DENIED, "somebody said no on the provider's page"));
-            }
+            (Some("access_denied"), _) => Err(not_now(AUTHORISATION_DENIED, "somebody said no on the provider's page")),
             (None, Some(code)) if !code.is_empty() && code.len() <= CALLBACK_TEXT_MAX => {
                 self.exchange(&state, &hash, code).await
             }

@@ -290,7 +290,8 @@ async fn a_binding_keeps_its_organisation() {
     assert_eq!(again, first, "everything is kept, the moment of connection too");
     assert_eq!(scene.row().version, 2);
     // The same organisation by another API or on another host has other documents.
-    let changes: [(fn(&mut BindingRow), &str); 2] = [
+    type Change = fn(&mut BindingRow);
+    let changes: [(Change, &str); 2] = [
         (|row| "v2".clone_into(&mut row.dialect), ANOTHER_DIALECT),
         (|row| "https://other.example".clone_into(&mut row.base_url), ANOTHER_ENVIRONMENT),
     ];

@@ -15,7 +15,7 @@ fn told(result: Result<Granted, Fault>) -> String {
         Err(fault) => match fault.action {
             Action::Later { .. } => format!("later {}", fault.code),
             Action::Reconnect => "reconnect".to_owned(),
-            other => format!("{other:?} {}", fault.code),
+            other @ (Action::Doubtful | Action::Refused | Action::Broken) => format!("{other:?} {}", fault.code),
         },
     }
 }
