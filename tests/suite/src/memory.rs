@@ -2,6 +2,7 @@
 //! tested on the real adapter.
 
 use async_trait::async_trait;
+use ledger_engine::dialects::Reply;
 use ledger_engine::ports::*;
 use ledger_engine::wire::rows::*;
 use secrecy::{ExposeSecret, SecretString};
@@ -154,6 +155,7 @@ impl Attempts for MemoryStore {
 
     async fn gather(&self, request: &GatherRequest) -> PortResult<Gathered> {
         Ok(self.with(|rows| Gathered {
+            lease: None,
             run: rows.runs.get(&request.run_id).cloned(),
             tenant: Some(rows.tenant.clone()),
             binding: Some(rows.binding.clone()),
@@ -190,10 +192,47 @@ impl Attempts for MemoryStore {
         self.with(|rows| rows.tenant.refused_since = Some(now));
         Ok(())
     }
+}
 
-    async fn needs_reconnect(&self, _: &str, _: &str) -> PortResult<()> {
-        self.with(|rows| "needs_reconnect".clone_into(&mut rows.binding.status));
+#[async_trait]
+impl ShopStates for MemoryStore {
+    async fn shop_unreached(&self, _: &str, now: i64) -> PortResult<()> {
+        self.with(|rows| rows.tenant.unreached_since = Some(now));
         Ok(())
+    }
+
+    async fn shop_reached(&self, _: &str) -> PortResult<()> {
+        self.with(|rows| rows.tenant.unreached_since = None);
+        Ok(())
+    }
+}
+
+/// The grant of these tests is set by hand: nobody renews it.
+#[async_trait]
+impl GrantStore for MemoryStore {
+    async fn grant(&self, _: &str) -> PortResult<Option<TokenRow>> {
+        Ok(self.with(|rows| rows.token.clone()))
+    }
+
+    async fn app(&self, _: &str) -> PortResult<Option<AppRow>> {
+        Ok(None)
+    }
+
+    async fn lease_grant(&self, _: &str, _: u32, _: &str, _: i64, _: i64) -> PortResult<GrantLeased> {
+        Err(PortFault::Unavailable("a token set by hand is renewed by nobody".to_owned()))
+    }
+
+    async fn save_grant(&self, _: u32, _: &TokenRow) -> PortResult<bool> {
+        Err(PortFault::Unavailable("a token set by hand is renewed by nobody".to_owned()))
+    }
+
+    async fn release_grant(&self, _: &str, _: &str) -> PortResult<()> {
+        Ok(())
+    }
+
+    async fn needs_reconnect(&self, _: &str, _: &str, _: Option<u32>) -> PortResult<bool> {
+        self.with(|rows| "needs_reconnect".clone_into(&mut rows.binding.status));
+        Ok(true)
     }
 }
 
@@ -226,5 +265,16 @@ impl Vault for OpenVault {
 
     async fn seal(&self, secret: &SecretString, version: u32, _: &SealContext) -> PortResult<SealedRow> {
         Ok(SealedRow { ciphertext: secret.expose_secret().to_owned(), version })
+    }
+}
+
+/// A provider whose OAuth nobody can reach: tokens here are set by hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProvider;
+
+#[async_trait]
+impl Authorities for NoProvider {
+    async fn call(&self, _: &AuthorityCall<'_>) -> Result<Reply, TransportFault> {
+        Err(TransportFault::NotSent("nobody is there".to_owned()))
     }
 }

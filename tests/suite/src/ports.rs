@@ -128,11 +128,6 @@ forwarded!(ConnectStore {
     fn disconnect(tenant: &str, binding: &str) -> bool;
     fn forget_grant(tenant: &str, provider: &str, grant: &TokenRow) -> bool;
 });
-forwarded!(Agenda {
-    fn agenda_due(now: i64, limit: usize) -> Vec<AgendaRow>;
-    fn agenda_put(row: &AgendaRow) -> ();
-    fn agenda_remove(row: &AgendaRow) -> ();
-});
 forwarded!(Pushes {
     fn chip(pk: &str) -> Option<ChipView>;
     fn pushed(push: &PushRow, chip: &str, now: i64) -> bool;

@@ -272,6 +272,18 @@ impl Dialect for Stubborn {
         SlipBox.balance(kind, id, context, seen)
     }
 
+    fn stand_in(&self, digest: &str) -> String {
+        SlipBox.stand_in(digest)
+    }
+
+    fn rehearsed(&self, document: &Document, context: &Context, stand_in: &str) -> Reply {
+        SlipBox.rehearsed(document, context, stand_in)
+    }
+
+    fn provider_id(&self, kind: Kind, told: &str, context: &Context) -> Option<String> {
+        SlipBox.provider_id(kind, told, context)
+    }
+
     fn page(&self, of: Reference, context: &Context, cursor: Option<&str>) -> Option<Call> {
         SlipBox.page(of, context, cursor)
     }

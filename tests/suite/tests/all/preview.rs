@@ -12,14 +12,16 @@ use ledger_engine::domain::identity::{BindingId, Event, RunId};
 use ledger_engine::edges;
 use ledger_engine::jobs::{JobKind, NewJob};
 use ledger_engine::operate::{NewBinding, NewTenant, Operate, OperateError};
-use ledger_engine::ports::{Book, BookCall, Clock, Jobs, Shop, ShopCall, Sweeps, TransportFault};
+use ledger_engine::ports::{Book, BookCall, Clock, Jobs, PairCall, Shop, ShopCall, Sweeps, TransportFault};
 use ledger_engine::post::{Post, Received};
 use ledger_engine::preview::{Preview, SettleRequest, Shown, ShownRequest};
 use ledger_engine::sweep::Sweep;
+use ledger_engine::tally::Tally;
 use ledger_engine::tenants::{Mode, TenantMemory};
 use ledger_engine::wire::magento;
 use ledger_engine::wire::message::RunMessage;
 use ledger_engine::wire::rows::{BindingRow, ROW_VERSION, RunRow, keys};
+use ledger_suite::memory::NoProvider;
 use ledger_suite::ports::{MemoryQueue, SeededChance, SimulatedClock};
 use ledger_suite::trip::Trip;
 use secrecy::SecretString;
@@ -51,6 +53,10 @@ impl Shop for Getters {
             Some(json) => Reply { status: 200, body: json.into_bytes(), ..Reply::default() },
             None => Reply { status: 404, body: br#"{"message":"no such entity"}"#.to_vec(), ..Reply::default() },
         })
+    }
+
+    async fn pair(&self, _: &PairCall<'_>) -> Result<Reply, TransportFault> {
+        Err(TransportFault::NotSent("these getters pair with nobody".to_owned()))
     }
 }
 
@@ -86,6 +92,7 @@ struct Scene {
     clock: SimulatedClock,
     chance: SeededChance,
     memory: TenantMemory,
+    tally: Tally,
     timers: Timers,
     shop: Getters,
     book: Noted,
@@ -106,6 +113,7 @@ impl Scene {
             clock,
             chance: SeededChance::new(7),
             memory: TenantMemory::default(),
+            tally: Tally::default(),
             timers: Timers::default(),
             shop: Getters::default(),
             book: Noted { stage, writes: Mutex::default() },
@@ -162,9 +170,11 @@ impl Scene {
             vault: &self.vault,
             shop: &self.shop,
             book: &self.book,
+            authorities: &NoProvider,
             clock: &self.clock,
             chance: &self.chance,
             memory: &self.memory,
+            tally: &self.tally,
             timers: &self.timers,
         }
     }
@@ -435,6 +445,7 @@ impl Scene {
             bells: &self.queue,
             vault: &self.vault,
             shop: &self.shop,
+            authorities: &NoProvider,
             clock: &self.clock,
             chance: &self.chance,
             memory: &self.memory,
@@ -505,7 +516,8 @@ async fn what_an_operator_names_is_linked_once_the_book_has_it() -> anyhow::Resu
         preview.settle(&settle(Some("https://elsewhere.example/v2/invoices/1"))).await,
         Err(OperateError::Invalid { field: "provider_id", .. })
     ));
-    scene.book.stage.has_strangers_invoice("BY-HAND")?;
+    let income = scene.binding.settings.income_category.clone();
+    scene.book.stage.book.has_strangers_invoice("BY-HAND", &income)?;
     let by_hand = scene.book.stage.statement().invoices.first().context("no invoice")?.id.clone();
     let settled = preview.settle(&settle(Some(&by_hand))).await?;
     assert!(settled.confirmed);

@@ -9,12 +9,13 @@ use ledger_engine::ports::{Book as BookPort, BookCall, Clock, PrefixOwner, Trans
 use ledger_engine::post::{Post, Received};
 use ledger_engine::reference::{BookTokens, Reader, StoredTokens};
 use ledger_engine::settings::Configure;
+use ledger_engine::tally::Tally;
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::message::{MESSAGE_VERSION, RunMessage};
 use ledger_engine::wire::rows::{BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys};
 use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_http::{Http, HttpBook, HttpConfig, HttpShop};
-use ledger_suite::memory::{MemoryStore, OpenVault, Rows};
+use ledger_suite::memory::{MemoryStore, NoProvider, OpenVault, Rows};
 use ledger_suite::ports::{MemoryQueue, SeededChance, SimulatedClock};
 use ledger_suite::trip::Trip;
 use ledger_suite::world::{API_KEY, MORNING_MS};
@@ -98,6 +99,7 @@ pub(crate) struct Scene {
     to_shop: HttpShop,
     to_book: Way,
     memory: TenantMemory,
+    tally: Tally,
     timers: Timers,
     runs: AtomicU64,
 }
@@ -219,6 +221,7 @@ impl Scene {
             },
             clock,
             memory: TenantMemory::default(),
+            tally: Tally::default(),
             timers: Timers::default(),
             runs: AtomicU64::new(1),
         };
@@ -362,9 +365,11 @@ impl Scene {
             vault: &OpenVault,
             shop: &self.to_shop,
             book: &self.to_book,
+            authorities: &NoProvider,
             clock: &self.clock,
             chance: &self.chance,
             memory: &self.memory,
+            tally: &self.tally,
             timers: &self.timers,
         };
         let deadline = self.later(60_000);
