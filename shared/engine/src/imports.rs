@@ -119,7 +119,13 @@ impl Operate<'_> {
             };
             let key = match kind {
                 Kind::Contact => keys::contact_by_customer(&binding.book, tenant, magento_id, None),
-                _ => keys::document(&binding.book, kind.as_str(), tenant, magento_id),
+                Kind::Product
+                | Kind::Invoice
+                | Kind::Payment
+                | Kind::CreditNote
+                | Kind::Allocation
+                | Kind::Refund
+                | Kind::StockMovement => keys::document(&binding.book, kind.as_str(), tenant, magento_id),
             };
             let reference = reference.and_then(cell).filter(|text| !text.is_empty()).map(str::to_owned);
             links.push(Link { line, kind, key, provider_id, reference });

@@ -4,7 +4,7 @@ use super::DynamoStore;
 use super::operations::{after, mark, runs_of};
 use super::table::{Find, One, Place, Table, Transacted};
 use crate::item::{from_item, number, text, to_item};
-use crate::write::Write;
+use crate::write::{Action, Write};
 use async_trait::async_trait;
 use ledger_engine::ports::{Jobs, PortResult, RunPage, Settled, Written, XrefWrite, Xrefs};
 use ledger_wire::rows::{JobRow, RunRow, XrefRow, keys};
@@ -86,8 +86,8 @@ impl DynamoStore {
     /// Writes a row that must not exist.
     async fn put_new(&self, put: Write) -> PortResult<bool> {
         let item = match &put.action {
-            crate::write::Action::Put(item) => Some(item.clone()),
-            _ => None,
+            Action::Put(item) => Some(item.clone()),
+            Action::Update(..) | Action::Delete(_) | Action::Check(_) => None,
         };
         Ok(match self.one(put.only_if("attribute_not_exists(#pk)")).await? {
             One::Done => true,

@@ -115,12 +115,8 @@ pub(super) struct Back {
 #[utoipa::path(get, path = "/oauth/callback", tag = "connect", params(Back),
     responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
 pub(super) async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(back): Query<Back>) -> Response {
-    let callback = Callback {
-        state: back.state.into(),
-        code: back.code.map(Into::into),
-        error: back.error,
-        browser_key: browser_key(&headers),
-    };
+    let callback =
+        Callback { state: back.state, code: back.code, error: back.error, browser_key: browser_key(&headers) };
     match api.connecting().callback(&callback).await {
         Ok(pending) => {
             let names: String =

@@ -42,7 +42,7 @@ fn ages(ages: &[Age]) -> Vec<ReferenceAge> {
         list: age.list.as_str().to_owned(),
         read_at: age.read_at.map(moment),
         age_seconds: age.age_seconds,
-        count: u64::try_from(age.count).unwrap_or(u64::MAX),
+        count: u64::from(age.count),
         cut_off: age.cut_off,
         reading: age.reading,
         fault: age.fault.clone(),

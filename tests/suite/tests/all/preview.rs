@@ -318,7 +318,7 @@ async fn check(dialect: &str, orders: u64, connected_at: i64) -> anyhow::Result<
         let left_out = run.state == "skipped" && shown.outcome == "left_out";
         ensure!(held || left_out, "{run_id} is {} {:?} {:?}", run.state, run.code, run.message);
         if let Some(preview) = &run.preview {
-            ensure!(preview.requests as usize == shown.requests.len(), "{preview:?}");
+            ensure!(usize::try_from(preview.requests) == Ok(shown.requests.len()), "{preview:?}");
             ensure!((preview.outcome == "refused") == (shown.outcome == "refused"), "{preview:?} {}", shown.outcome);
         }
         previews.insert(run_id.clone(), shown);
