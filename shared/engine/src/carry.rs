@@ -73,14 +73,14 @@ impl Carry<'_, '_> {
     /// What ends the attempt.
     pub async fn carry_out(&mut self) -> Result<Done, Ended> {
         match self.facts {
-            Facts::Invoice(invoice) => match self.invoice(invoice).await? {
+            Facts::Invoice(invoice) => match Box::pin(self.invoice(invoice)).await? {
                 There::InBook(it) => Ok(Done::Posted { posted: it.posted, left_open: None }),
                 There::LeftOut(code) => Ok(Done::Skipped(code)),
             },
-            Facts::Payment(invoice, info) => self.payment(invoice, info, self.occurred_at()).await,
-            Facts::CreditMemo(memo, paid) => self.credit_memo(memo, paid.as_deref()).await,
-            Facts::Customer(customer) => self.customer(customer).await,
-            Facts::Product(product) => self.product(product).await,
+            Facts::Payment(invoice, info) => Box::pin(self.payment(invoice, info, self.occurred_at())).await,
+            Facts::CreditMemo(memo, paid) => Box::pin(self.credit_memo(memo, paid.as_deref())).await,
+            Facts::Customer(customer) => Box::pin(self.customer(customer)).await,
+            Facts::Product(product) => Box::pin(self.product(product)).await,
         }
     }
 
@@ -187,7 +187,7 @@ impl Carry<'_, '_> {
     /// The invoice that a memo names, with what it needs. One that policy leaves out is looked for where somebody else
     /// may have posted it before the book was connected, and never made.
     async fn credited_invoice(&mut self, invoice: &Invoice) -> Result<There, Ended> {
-        let code = match self.invoice(invoice).await? {
+        let code = match Box::pin(self.invoice(invoice)).await? {
             There::LeftOut(code) => code,
             there @ There::InBook(_) => return Ok(there),
         };
@@ -230,7 +230,7 @@ impl Carry<'_, '_> {
         if let Some(row) = self.linked(&key) {
             return Ok(Done::Posted { posted: in_book(&row)?, left_open: None });
         }
-        let there = match self.invoice(invoice).await? {
+        let there = match Box::pin(self.invoice(invoice)).await? {
             There::InBook(there) => there,
             There::LeftOut(code) => return Ok(Done::Skipped(code)),
         };
@@ -268,7 +268,7 @@ impl Carry<'_, '_> {
         };
         let (kind, places) = (Kind::Invoice, invoice.currency.places());
         let step = Settlement { begun, asked: info.amount.rounded(places), of: (kind, &there.posted.provider_id) };
-        self.settle(step, &wanted).await.map(|settled| match settled {
+        Box::pin(self.settle(step, &wanted)).await.map(|settled| match settled {
             Settled::Posted(posted, _) => Done::Posted { posted, left_open: None },
             Settled::LeftOpen(code) => Done::Skipped(code),
         })
@@ -333,7 +333,7 @@ impl Carry<'_, '_> {
         // Proven before anything is posted for it.
         build(&number, "", None)?;
         let there = match invoice {
-            Some(invoice) => match self.credited_invoice(invoice).await? {
+            Some(invoice) => match Box::pin(self.credited_invoice(invoice)).await? {
                 There::InBook(there) => Some(there),
                 // A credit for what the book does not have would stand open for ever.
                 There::LeftOut(_) if !is_posted_or_begun(row.as_ref()) => {
@@ -350,7 +350,7 @@ impl Carry<'_, '_> {
             && row.is_none()
             && invoice.state == InvoiceState::Paid
         {
-            self.payment(invoice, info, None).await?;
+            Box::pin(self.payment(invoice, info, None)).await?;
         }
         let contact = match &there {
             Some(there) => there.contact.clone(),
@@ -374,7 +374,7 @@ impl Carry<'_, '_> {
                 self.obtain_for_contact(&wanted).await?
             }
         };
-        let left_open = self.settle_note(memo, invoice, there.as_ref(), &note, &posted).await?;
+        let left_open = Box::pin(self.settle_note(memo, invoice, there.as_ref(), &note, &posted)).await?;
         Ok(Done::Posted { posted, left_open })
     }
 

@@ -175,7 +175,7 @@ impl Executor<'_> {
         let there = self.row_of(wanted);
         // Who only looks has no claim under which the index could be written.
         if there.as_ref().is_none_or(|row| row.state != "linked") && !self.claim.is_empty() {
-            self.look_up(wanted).await?;
+            Box::pin(self.look_up(wanted)).await?;
         }
         let find_first = wanted.find_first || self.rehearsal.as_ref().is_some_and(|it| it.looks_first);
         let start = match there.as_ref().map(|row| row.state.as_str()) {
@@ -248,7 +248,7 @@ impl Executor<'_> {
     /// # Errors
     /// What ends the attempt.
     pub async fn looked_for(&mut self, wanted: &Wanted) -> Result<Option<Posted>, Ended> {
-        self.look_up(wanted).await?;
+        Box::pin(self.look_up(wanted)).await?;
         match self.resolve(wanted, None).await? {
             Start::Fresh => Ok(None),
             start @ (Start::Linked(_) | Start::Outdated(_)) => {
@@ -346,7 +346,7 @@ impl Executor<'_> {
     /// where the repetition is refused: that says nothing of the first send, which has to be looked for.
     async fn sent_again(&mut self, wanted: &Wanted, row: &XrefRow) -> Result<Option<Posted>, Ended> {
         self.in_doubt = true;
-        match self.carry_out_as(wanted, Start::Fresh, row.epoch, None, Some(row)).await {
+        match Box::pin(self.carry_out_as(wanted, Start::Fresh, row.epoch, None, Some(row))).await {
             Err(Ended::Fault(fault)) if fault.action == Action::Refused && self.is_still_doubtful(wanted) => {
                 self.in_doubt = true;
                 Ok(None)
@@ -430,7 +430,8 @@ impl Executor<'_> {
         epoch: u32,
         known_total: Option<&str>,
     ) -> Result<Posted, Ended> {
-        let posted = self.carry_out_as(wanted, start, epoch, known_total, None).await?;
+        // On the heap: the future of a call to a book is large, and lies in every future above it.
+        let posted = Box::pin(self.carry_out_as(wanted, start, epoch, known_total, None)).await?;
         posted.ok_or_else(|| Fault::broken(Code::Unexpected, "nothing was to be repeated").into())
     }
 

@@ -196,7 +196,7 @@ impl Post<'_> {
             started_at,
             deadline: received.deadline,
         };
-        let outcome = match self.work(&task, &mut learnt).await {
+        let outcome = match Box::pin(self.work(&task, &mut learnt)).await {
             Ok(outcome) | Err(outcome) => outcome,
         };
         let outcome = if learnt.previews { self.previewed(outcome, &mut learnt) } else { outcome };
@@ -440,11 +440,11 @@ impl Post<'_> {
             connected_at: binding.connected_at,
             restored_at: self.timers.restored_at,
         };
-        let mut result = carry.carry_out().await;
+        let mut result = Box::pin(carry.carry_out()).await;
         if let Err(Ended::Fault(fault)) = result {
             result = match self.read_again(fault, &binding, carry.executor, task.deadline).await {
                 // Once: what is refused now stays so.
-                None => carry.carry_out().await,
+                None => Box::pin(carry.carry_out()).await,
                 Some(fault) => Err(fault.into()),
             };
         }

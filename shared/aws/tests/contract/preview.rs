@@ -10,6 +10,7 @@ fn job(id: &str, created_at: i64) -> JobRow {
         sk: keys::job(created_at, id),
         v: ROW_VERSION,
         job: id.to_owned(),
+        tenant: "t".to_owned(),
         kind: "release_previews".to_owned(),
         state: "open".to_owned(),
         revision: 1,

@@ -305,7 +305,7 @@ async fn what_is_remembered_never_refuses() -> anyhow::Result<()> {
     world.ledger.clock.advance(2_000);
     asked.authorization = Some(token(new, &world.tenant, NOW, 60, "m-4"));
     ensure!(asked.of(&world).await?.status_code == 202, "the binding was refused from memory");
-    for status in ["pending", "needs_reconnect", "paused", "preview"] {
+    for status in ["pending", "needs_reconnect", "paused"] {
         let mut held = binding.clone();
         held.status = status.to_owned();
         world.puts_binding(&held).await?;
