@@ -42,9 +42,13 @@ pub(crate) async fn done(session: &Session<'_>, command: &Command) -> Result<Sho
         Command::DeadLetters(command) => runs::dead_letters(session, command).await,
         Command::Held(command) => runs::held(session, command).await,
         Command::Previews(command) => work::previews(session, command).await,
-        Command::Resync { .. } | Command::Backfill { .. } | Command::SyncState(_) => {
-            work::start(session, command).await
+        Command::Resync { binding, since, events, follow } => {
+            work::resync(session, binding, since, events, *follow).await
         }
+        Command::Backfill { binding, kind, from_id, to_id, follow } => {
+            work::backfill(session, binding, *kind, (*from_id, *to_id), *follow).await
+        }
+        Command::SyncState(command) => work::sync_state(session, command).await,
         Command::Jobs(command) => work::jobs(session, command).await,
         Command::Xref(command) => work::xref(session, command).await,
         Command::Diagnose { binding } => work::diagnose(session, binding).await,

@@ -24,9 +24,13 @@ fn help_and_completions_need_no_stack() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_writes_to_standard_error_only() {
-    for arguments in
-        [&["runs", "list"][..], &["no-such-command"], &["held", "list"], &["whoami"], &["held", "list", "--stack-env", "none"]]
-    {
+    for arguments in [
+        &["runs", "list"][..],
+        &["no-such-command"],
+        &["held", "list"],
+        &["whoami"],
+        &["held", "list", "--stack-env", "none"],
+    ] {
         let output = ledger(arguments).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");

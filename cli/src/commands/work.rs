@@ -2,7 +2,7 @@
 
 use super::{bar, binding_of, binding_path, run_path, tenant_of};
 use crate::api::{Api, part, query};
-use crate::args::{Command, Entity, JobsCommand, OneOrAll, PreviewsCommand, SyncStateCommand, XrefCommand};
+use crate::args::{BackfillKind, Entity, JobsCommand, OneOrAll, PreviewsCommand, SyncStateCommand, XrefCommand};
 use crate::failure::Failure;
 use crate::person::agrees;
 use crate::secrets;
@@ -60,31 +60,40 @@ fn request(kind: &str) -> JobRequest {
     JobRequest { kind: kind.to_owned(), reason: None, events: Vec::new(), since: None, from_id: None, to_id: None }
 }
 
-/// Starts a job that a command of its own is for.
-pub(super) async fn start(session: &Session<'_>, command: &Command) -> Result<Shown, Failure> {
-    let api = session.api().await?;
-    match command {
-        Command::Resync { binding, since, events, follow } => {
-            let job = JobRequest { since: Some(since.clone()), events: events.clone(), ..request("resync") };
-            begin(session, &api, binding, &job, *follow).await
-        }
-        Command::Backfill { binding, kind, from_id, to_id, follow } => {
-            if from_id > to_id {
-                return Err(Failure::usage("--from is behind --to.", "Name the first id, then the last."));
-            }
-            let events = vec![kind.event().to_owned()];
-            let job = JobRequest { events, from_id: Some(*from_id), to_id: Some(*to_id), ..request("backfill") };
-            begin(session, &api, binding, &job, *follow).await
-        }
-        Command::SyncState(SyncStateCommand::Backfill { tenant, provider, since, follow }) => {
-            let tenant = tenant_of(&api, tenant).await?;
-            let of_it = |it: &&ledger_wire::api::Binding| it.provider == *provider && it.status != "disconnected";
-            let binding = tenant.bindings.iter().find(of_it).ok_or_else(|| Failure::not_found("binding"))?;
-            let job = JobRequest { since: Some(since.clone()), ..request("chips") };
-            begin(session, &api, &binding.binding, &job, *follow).await
-        }
-        _ => Err(Failure::usage("That is no job.", "`ledger --help` lists the commands.")),
+pub(super) async fn resync(
+    session: &Session<'_>,
+    binding: &str,
+    since: &str,
+    events: &[String],
+    follow: bool,
+) -> Result<Shown, Failure> {
+    let job = JobRequest { since: Some(since.to_owned()), events: events.to_vec(), ..request("resync") };
+    begin(session, &session.api().await?, binding, &job, follow).await
+}
+
+pub(super) async fn backfill(
+    session: &Session<'_>,
+    binding: &str,
+    kind: BackfillKind,
+    (from_id, to_id): (u64, u64),
+    follow: bool,
+) -> Result<Shown, Failure> {
+    if from_id > to_id {
+        return Err(Failure::usage("--from is behind --to.", "Name the first id, then the last."));
     }
+    let events = vec![kind.event().to_owned()];
+    let job = JobRequest { events, from_id: Some(from_id), to_id: Some(to_id), ..request("backfill") };
+    begin(session, &session.api().await?, binding, &job, follow).await
+}
+
+pub(super) async fn sync_state(session: &Session<'_>, command: &SyncStateCommand) -> Result<Shown, Failure> {
+    let SyncStateCommand::Backfill { tenant, provider, since, follow } = command;
+    let api = session.api().await?;
+    let tenant = tenant_of(&api, tenant).await?;
+    let of_it = |it: &&ledger_wire::api::Binding| it.provider == *provider && it.status != "disconnected";
+    let binding = tenant.bindings.iter().find(of_it).ok_or_else(|| Failure::not_found("binding"))?;
+    let job = JobRequest { since: Some(since.clone()), ..request("chips") };
+    begin(session, &api, &binding.binding, &job, *follow).await
 }
 
 async fn begin(

@@ -153,11 +153,12 @@ async fn a_person_signs_in_stays_so_and_signs_out() {
 #[tokio::test]
 async fn no_sign_in_comes_of_a_refusal() {
     let (_taken, ports) = ports();
-    for (browser, token, code) in [
-        (unwilling as fn(&str), None, "not_signed_in"),
+    let cases: [(fn(&str), _, _); 3] = [
+        (unwilling, None, "not_signed_in"),
         (honest, Some((400, json!({"error": "invalid_grant", "error_description": "the-code is spent"}))), "issuer"),
         (honest, Some((200, json!({"no": "token"}))), "issuer"),
-    ] {
+    ];
+    for (browser, token, code) in cases {
         let (fake, file) = (issuer().await, folder().join("sign-in.json"));
         if let Some((status, body)) = token {
             fake.answers("POST /token", status, body);
