@@ -188,8 +188,12 @@ async fn binding(api: &Api, row: &Binding, report: &mut Report) {
             return;
         }
         "needs_reconnect" => report.wrong(&check, "the book refuses our grant", format!("`ledger book connect {id}`")),
-        "paused" => report.note(&check, "paused", format!("`ledger book resume {id}`")),
         status => report.good(&check, status),
+    }
+    match row.mode.as_str() {
+        "paused" => report.note(&check, "paused", format!("`ledger book resume {id}`")),
+        "preview" => report.note(&check, "in preview", format!("`ledger previews list {id}`, then `ledger book live {id}`")),
+        _ => {}
     }
     if row.settings_version == 0 {
         report.wrong(

@@ -88,9 +88,11 @@ fn binding_text(row: &Binding) -> String {
         ("Tenant", Some(row.tenant.clone())),
         ("Provider", Some(row.provider.clone())),
         ("Dialect", row.dialect.clone()),
-        ("Status", Some(row.status.clone())),
+        ("Status", Some(tables::standing(row))),
+        ("Organisation", row.organisation_name.clone()),
         ("Book", row.book.clone()),
         ("Address", row.base_url.clone()),
+        ("Environment", row.environment.clone().filter(|it| it != "live")),
         ("Connected", row.connected_at.clone()),
         ("Settings", (row.settings_version > 0).then(|| format!("version {}", row.settings_version))),
     ])

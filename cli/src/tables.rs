@@ -103,6 +103,14 @@ pub fn standing_still(what: &str, found: &Causes) -> String {
     format!("{causes}{tenants}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
 }
 
+/// A binding's status, with its mode where it is not simply at work.
+pub(crate) fn standing(row: &Binding) -> String {
+    match row.mode.as_str() {
+        "" | "live" => row.status.clone(),
+        mode => format!("{}, {mode}", row.status),
+    }
+}
+
 /// Bindings, one a line.
 pub(crate) fn bindings(bindings: &[Binding]) -> String {
     let row = |row: &Binding| {
@@ -110,7 +118,7 @@ pub(crate) fn bindings(bindings: &[Binding]) -> String {
             row.binding.clone(),
             row.provider.clone(),
             row.dialect.clone().unwrap_or_default(),
-            row.status.clone(),
+            standing(row),
             row.book.clone().unwrap_or_default(),
             row.base_url.clone().unwrap_or_default(),
             row.connected_at.as_deref().map(short_moment).unwrap_or_default(),

@@ -14,7 +14,8 @@ const TOKEN: &str = "the-operators-token";
 const MOMENT: &str = "2026-11-20T09:31:00.000Z";
 
 fn binding(status: &str) -> Value {
-    json!({"binding": "b-1", "tenant": "t-1", "provider": "xero", "dialect": "v2", "status": status, "book": "xero:demo",
+    json!({"binding": "b-1", "tenant": "t-1", "provider": "xero", "dialect": "v2", "status": status, "mode": "live", "organisation_name": "Demo Company",
+        "environment": "live", "book": "xero:demo",
         "base_url": "https://book.example", "connected_at": MOMENT, "settings_version": 3})
 }
 
