@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
@@ -98,23 +98,6 @@ pub(crate) enum Command {
         /// Only this event; may be repeated.
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
-        /// Wait until it is done.
-        #[arg(long)]
-        follow: bool,
-    },
-    /// Fetch documents that were made before the shop told of them, by their ids in the shop.
-    Backfill {
-        /// The binding.
-        binding: String,
-        /// What.
-        #[arg(long)]
-        kind: BackfillKind,
-        /// The first id.
-        #[arg(long = "from", value_name = "ID")]
-        from_id: u64,
-        /// The last id.
-        #[arg(long = "to", value_name = "ID")]
-        to_id: u64,
         /// Wait until it is done.
         #[arg(long)]
         follow: bool,
@@ -538,34 +521,6 @@ pub(crate) struct OneOrAll {
     /// Wait until the job is done.
     #[arg(long, requires = "all_of")]
     pub(crate) follow: bool,
-}
-
-/// What a backfill walks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BackfillKind {
-    /// Invoices.
-    Invoice,
-    /// Payments of invoices, by the invoice's id.
-    Payment,
-    /// Credit memos.
-    Creditmemo,
-    /// Customers.
-    Customer,
-    /// Products.
-    Product,
-}
-
-impl BackfillKind {
-    /// The event that such a document makes.
-    pub(crate) const fn event(self) -> &'static str {
-        match self {
-            Self::Invoice => "invoice.created",
-            Self::Payment => "invoice.paid",
-            Self::Creditmemo => "creditmemo.created",
-            Self::Customer => "customer.upserted",
-            Self::Product => "product.upserted",
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]

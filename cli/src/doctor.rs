@@ -192,7 +192,9 @@ async fn binding(api: &Api, row: &Binding, report: &mut Report) {
     }
     match row.mode.as_str() {
         "paused" => report.note(&check, "paused", format!("`ledger book resume {id}`")),
-        "preview" => report.note(&check, "in preview", format!("`ledger previews list {id}`, then `ledger book live {id}`")),
+        "preview" => {
+            report.note(&check, "in preview", format!("`ledger previews list {id}`, then `ledger book live {id}`"))
+        }
         _ => {}
     }
     if row.settings_version == 0 {

@@ -2,7 +2,7 @@
 
 use super::{bar, binding_of, binding_path, run_path, tenant_of};
 use crate::api::{Api, part, query};
-use crate::args::{BackfillKind, Entity, JobsCommand, OneOrAll, PreviewsCommand, SyncStateCommand, XrefCommand};
+use crate::args::{Entity, JobsCommand, OneOrAll, PreviewsCommand, SyncStateCommand, XrefCommand};
 use crate::failure::Failure;
 use crate::person::agrees;
 use crate::secrets;
@@ -57,7 +57,7 @@ fn one_or_all(which: &OneOrAll) -> Which<'_> {
 }
 
 fn request(kind: &str) -> JobRequest {
-    JobRequest { kind: kind.to_owned(), reason: None, events: Vec::new(), since: None, from_id: None, to_id: None }
+    JobRequest { kind: kind.to_owned(), reason: None, events: Vec::new(), since: None }
 }
 
 pub(super) async fn resync(
@@ -68,21 +68,6 @@ pub(super) async fn resync(
     follow: bool,
 ) -> Result<Shown, Failure> {
     let job = JobRequest { since: Some(since.to_owned()), events: events.to_vec(), ..request("resync") };
-    begin(session, &session.api().await?, binding, &job, follow).await
-}
-
-pub(super) async fn backfill(
-    session: &Session<'_>,
-    binding: &str,
-    kind: BackfillKind,
-    (from_id, to_id): (u64, u64),
-    follow: bool,
-) -> Result<Shown, Failure> {
-    if from_id > to_id {
-        return Err(Failure::usage("--from is behind --to.", "Name the first id, then the last."));
-    }
-    let events = vec![kind.event().to_owned()];
-    let job = JobRequest { events, from_id: Some(from_id), to_id: Some(to_id), ..request("backfill") };
     begin(session, &session.api().await?, binding, &job, follow).await
 }
 
