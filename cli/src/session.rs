@@ -70,10 +70,11 @@ impl<'a> Session<'a> {
         Ok(url.trim_end_matches('/').to_owned())
     }
 
-    /// The token that the variables hold, if it is for this address: it is shown to no other stack.
+    /// The token that the variables hold, if it is for this address (it is shown to no other stack) and not over.
     fn token_of_variables(&self, url: &str) -> Option<SecretString> {
         let its_own = self.variable("LEDGER_URL").is_none_or(|it| it.trim_end_matches('/') == url);
-        self.variable("OPERATOR_TOKEN").filter(|_| its_own).map(SecretString::from)
+        let is_good = |token: &String| signin::ends(token).is_none_or(|end| self.clock.now_ms() < end);
+        self.variable("OPERATOR_TOKEN").filter(|token| its_own && is_good(token)).map(SecretString::from)
     }
 
     /// The API of the stack, with a token that is good.

@@ -87,9 +87,9 @@ pub(crate) async fn discover(http: &Http, issuer: &str, engine: Option<&str>) ->
     }
     let found: Issuer =
         serde_json::from_slice(&body).map_err(|_| issuer_failure("gave an answer that can't be read"))?;
-    // Discovery §4.3: who says so has to be who was asked. A local engine answers for the pool's address on AWS.
+    // Discovery §4.3: who says so has to be who was asked.
     let is_it = |told: &str| told.trim_end_matches('/') == issuer.trim_end_matches('/');
-    if is_it(&found.issuer) || engine.is_some() { Ok(found) } else { Err(issuer_failure("says that it is another")) }
+    if is_it(&found.issuer) { Ok(found) } else { Err(issuer_failure("says that it is another")) }
 }
 
 /// A secret that is used once: 244 bits, in characters that need no encoding.
@@ -192,6 +192,17 @@ fn kept(tokens: Tokens, before: Option<&SignIn>, url: &str, issuer: &str, client
 /// True where the access token is not good for another request.
 pub(crate) const fn is_over(sign_in: &SignIn, now: i64) -> bool {
     sign_in.expires_at.saturating_sub(MARGIN_MS) <= now
+}
+
+/// When a token ends, in milliseconds since 1970, as far as it says so (`exp`, RFC 7519 §4.1.4). The stack checks it; here it is
+/// only known when to ask for another.
+pub(crate) fn ends(token: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Claims {
+        exp: i64,
+    }
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    Some(serde_json::from_slice::<Claims>(&claims).ok()?.exp.saturating_mul(1_000))
 }
 
 /// The same sign-in with a new access token.

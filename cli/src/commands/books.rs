@@ -22,6 +22,15 @@ use ledger_wire::api::{
 };
 use secrecy::ExposeSecret;
 
+/// What is answered while ours is not there yet: nothing, one that is somebody else's or over, or nobody.
+const NOT_YET: [&str; 6] = [
+    "pending_expired",
+    "not_your_connection",
+    "authority_unavailable",
+    "no_connection",
+    "no_answer",
+    "store_unavailable",
+];
 /// How often an answer is asked for.
 const ANSWERS_MAX: u32 = 3;
 
@@ -93,10 +102,7 @@ async fn connect(session: &Session<'_>, api: &Api, binding: &str, browser: bool)
                 return confirm(session, api, &found, None).await;
             }
             Ok(_) => {}
-            // Not there yet, or not reached just now.
-            Err(failure)
-                if failure.is_not_found()
-                    || matches!(failure.code(), "no_connection" | "no_answer" | "store_unavailable" | "not_now") => {}
+            Err(failure) if failure.is_not_found() || NOT_YET.contains(&failure.code()) => {}
             Err(failure) => return Err(failure),
         }
         if session.clock.now_ms() >= until {

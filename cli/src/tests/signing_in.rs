@@ -8,6 +8,8 @@ use crate::keep;
 use crate::session::Session;
 use crate::shown::Shown;
 use crate::signin::{challenge, discovery};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Parser;
 use ledger_aws::engine::ports::{Chance as _, Clock};
 use ledger_aws::{SystemChance, SystemClock};
@@ -171,6 +173,21 @@ async fn no_sign_in_comes_of_a_refusal() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_says_it_is_another_is_refused() {
+    let (fake, file, (_taken, ports)) = (Fake::start().await, folder().join("sign-in.json"), ports());
+    let url = &fake.url;
+    fake.answers(
+        "GET /.well-known/openid-configuration",
+        200,
+        json!({"issuer": "https://another.example", "authorization_endpoint": format!("{url}/authorize"),
+            "token_endpoint": format!("{url}/token")}),
+    );
+    let person = Scripted { browser: Some(honest), ..Scripted::default() };
+    let failure = ran(&fake, &person, &file, &ports, "ledger login").await.unwrap_err();
+    assert_eq!((failure.code(), person.opened.lock().unwrap().len()), ("issuer", 0));
+}
+
+#[tokio::test]
 async fn a_refused_refresh_signs_out_and_a_token_is_for_one_stack() {
     let (fake, file, (_taken, ports)) = (issuer().await, folder().join("sign-in.json"), ports());
     fake.answers("POST /token", 400, json!({"error": "invalid_grant"}));
@@ -201,15 +218,23 @@ async fn a_refused_refresh_signs_out_and_a_token_is_for_one_stack() {
 }
 
 #[test]
-fn the_token_of_a_stacks_file_is_shown_to_no_other_stack() {
-    let variables = |name: &str| match name {
-        "LEDGER_URL" => Some("https://one.example/".to_owned()),
-        "OPERATOR_TOKEN" => Some("token".to_owned()),
-        _ => None,
-    };
+fn the_token_of_a_stacks_file_is_shown_to_no_other_stack_and_not_when_it_is_over() {
     let person = Scripted::default();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for (url, shown) in [(None, true), (Some("https://one.example"), true), (Some("https://two.example"), false)] {
+    let token = |end: i64| format!("x.{}.y", URL_SAFE_NO_PAD.encode(json!({"exp": end}).to_string()));
+    let soon = SystemClock.now_ms() / 1_000 + 60;
+    for (url, token, shown) in [
+        (None, "token".to_owned(), true),
+        (None, token(soon), true),
+        (None, token(soon - 120), false),
+        (Some("https://one.example"), token(soon), true),
+        (Some("https://two.example"), token(soon), false),
+    ] {
+        let variables = |name: &str| match name {
+            "LEDGER_URL" => Some("https://one.example/".to_owned()),
+            "OPERATOR_TOKEN" => Some(token.clone()),
+            _ => None,
+        };
         let session = Session::new(&person, &SystemClock, &variables, url, Some(folder().join("none.json")));
         assert_eq!(runtime.block_on(session.api()).is_ok(), shown, "{url:?}");
     }
