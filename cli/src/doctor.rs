@@ -108,7 +108,7 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
         }
     };
     report.good("sign-in", me.role.clone());
-    apps(&api, &url, &mut report).await;
+    apps(session, &api, &url, &mut report).await;
     let tenants = if named.is_empty() { me.tenants.unwrap_or_default() } else { named.to_vec() };
     if tenants.is_empty() {
         report.note("tenants", "none was looked at", "Name them with --tenant.");
@@ -133,21 +133,28 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
     Ok(report.shown())
 }
 
-async fn apps(api: &Api, url: &str, report: &mut Report) {
+/// True where a callback address is another address of a stack.
+async fn is_answered(session: &Session<'_>, callback: &str) -> bool {
+    let (Some(base), Ok(http)) = (callback.strip_suffix("/oauth/callback"), session.http()) else { return false };
+    let open = Api { http: http.api(base), bearer: None };
+    open.get::<serde_json::Value>("/openapi.json", &[]).await.is_ok()
+}
+
+async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) {
     let expected = format!("{url}/oauth/callback");
     let mut set = 0_usize;
     for provider in PROVIDERS {
         let check = format!("app of {provider}");
         match api.get::<App>(&format!("/v1/apps/{provider}"), &[]).await {
-            Ok(app) if app.callback_url == expected => {
+            Ok(app) if app.callback_url == expected || is_answered(session, &app.callback_url).await => {
                 set = set.saturating_add(1);
                 report.good(&check, format!("callback {}", app.callback_url));
             }
             Ok(app) => {
                 set = set.saturating_add(1);
                 let remedy = format!(
-                    "The stack sends people back to another address than this one: set the parameter PublicUrl to {url}, or \
-                     reach the stack by its own address, and enter the callback on the provider's page."
+                    "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
+                     provider's page of the app."
                 );
                 report.wrong(&check, format!("callback {}", app.callback_url), remedy);
             }

@@ -87,9 +87,19 @@ impl<'a> Session<'a> {
         let mut kept = keep::read(&file)?;
         let mut sign_in = kept.of(&url).cloned().ok_or_else(Failure::signed_out)?;
         if signin::is_over(&sign_in, self.clock.now_ms()) {
-            sign_in = signin::refreshed(&http, &sign_in, self.engine().as_deref(), self.clock).await?;
-            kept.put(sign_in.clone());
-            keep::write(&file, &kept)?;
+            match signin::refreshed(&http, &sign_in, self.engine().as_deref(), self.clock).await {
+                Ok(next) => {
+                    kept.put(next.clone());
+                    keep::write(&file, &kept)?;
+                    sign_in = next;
+                }
+                // Another `ledger` may have been faster, and the issuer may take a refresh token only once.
+                Err(failure) => {
+                    let there = keep::read(&file)?;
+                    let newer = there.of(&url).filter(|it| !signin::is_over(it, self.clock.now_ms()));
+                    sign_in = newer.cloned().ok_or(failure)?;
+                }
+            }
         }
         Ok(Api { http: http.api(&url), bearer: Some(sign_in.access_token.into()) })
     }

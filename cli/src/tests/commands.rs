@@ -11,6 +11,8 @@ use ledger_aws::SystemClock;
 use serde_json::{Value, json};
 
 const TOKEN: &str = "the-operators-token";
+const CODE: &str = "ABCD-1234";
+const SECRET: &str = "the-client-secret";
 const MOMENT: &str = "2026-11-20T09:31:00.000Z";
 
 fn binding(status: &str) -> Value {
@@ -89,12 +91,14 @@ async fn ran(fake: &Fake, person: &Scripted, words: &str) -> Result<Shown, Failu
     };
     let session = Session { look_ms: 1, ..Session::new(person, &SystemClock, &variables, None, None) };
     let outcome = done(&session, &cli.command).await;
-    // No command says the token that it shows to the stack.
+    // No command says a secret that it shows to the stack.
     let said = match &outcome {
         Ok(shown) => format!("{}{}", shown.text, shown.json),
         Err(failure) => format!("{}{}", failure.shown(false), failure.shown(true)),
     };
-    assert!(!said.contains(TOKEN) && !person.told().contains(TOKEN), "{words}");
+    for secret in [TOKEN, CODE, SECRET] {
+        assert!(!said.contains(secret) && !person.told().contains(secret), "{words}");
+    }
     outcome
 }
 
@@ -157,7 +161,7 @@ async fn shops_are_paired_shown_and_disconnected() {
         Case {
             words: "ledger shop connect https://shop.example --provider xero",
             api: &[("POST /v1/magento/connect", 200, paired)],
-            answers: &["ABCD-1234"],
+            answers: &[CODE],
             asked: &[(
                 "POST /v1/magento/connect?provider=xero",
                 r#"{"magento_base_url":"https://shop.example","pairing_code":"ABCD-1234"}"#,
@@ -320,7 +324,7 @@ async fn secrets_and_settings_come_from_files() {
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
-    let secret = file("secret", "the-client-secret\n");
+    let secret = file("secret", &format!("{SECRET}\n"));
     let settings = file("settings.json", r#"{"book_currency":"GBP"}"#);
     let csv = file("states.csv", &format!("entity_type,magento_id\n{}", "invoice,1\n".repeat(501)));
     let (imported, clash) = (
@@ -610,7 +614,7 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         (("GET /openapi.json", 503, refusal("later", "not now")), "later: Not now."),
         (("GET /openapi.json", 200, json!({"paths": {}})), "lacks routes"),
         (("GET /v1/me", 401, refusal("unauthorised", "sign in")), "Sign in with `ledger login`."),
-        (("GET /v1/apps/xero", 200, app("https://other.example/oauth/callback")), "PublicUrl"),
+        (("GET /v1/apps/xero", 200, app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
         (("GET /v1/tenants/t-1", 200, of_tenant("token_revoked", binding("active"))), "pair it again"),
         (("GET /v1/tenants/t-1", 200, of_tenant("connected", binding("pending"))), "`ledger book connect b-1`"),
         (("GET /api/admin/integrations/xero/b-1/status", 200, integration("degraded")), "`ledger diagnose b-1`"),
