@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::keep;
 use crate::local;
 use crate::session::Session;
-use crate::shown::{Shown, me_shown, paired_shown, tenant_shown};
+use crate::shown::{Shown, disconnections_text, me_shown, paired_shown, tenant_shown};
 use crate::signin::{Login, revoke};
 use crate::stack::Stack;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -131,7 +131,8 @@ async fn shop(session: &Session<'_>, command: &ShopCommand) -> Result<Shown, Fai
                 return Err(Failure::not_found("binding that is connected"));
             }
             let bindings: Vec<&str> = bindings.iter().map(|it| it.binding.as_str()).collect();
-            books::disconnect(session, &api, &bindings, *yes).await
+            let done = books::disconnect(session, &api, &bindings, *yes).await?;
+            Ok(Shown::new(&done, disconnections_text(&done)))
         }
     }
 }

@@ -189,13 +189,16 @@ pub(crate) fn disconnection_text(preview: &Disconnection) -> String {
     )
 }
 
-pub(crate) fn disconnections_shown(done: &[Disconnection]) -> Shown {
-    let lines = done.iter().map(|it| format!("Binding {} is {}.", it.binding.binding, it.binding.status));
-    let text = lines.collect::<Vec<_>>().join("\n");
-    match done {
-        [one] => Shown::new(one, text),
-        several => Shown::new(&several, text),
-    }
+pub(crate) fn disconnections_text(done: &[Disconnection]) -> String {
+    let line = |it: &Disconnection| {
+        let left = match it.at_provider.as_str() {
+            "failed" => " The provider did not take the grant back: disconnect again, or do it on the provider's page.",
+            "by_hand" => " Take the grant back on the provider's page.",
+            _ => "",
+        };
+        format!("Binding {} is {}.{left}", it.binding.binding, it.binding.status)
+    };
+    done.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn ages(reference: &[ReferenceAge]) -> String {

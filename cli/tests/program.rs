@@ -37,7 +37,17 @@ fn wrong_usage_ends_with_2_and_writes_to_standard_error_only() {
     }
     for (arguments, says) in [
         (&["held", "list", "--json"][..], "No stack is named."),
-        (&["--json", "--url", "http://ledger.example", "--token-file", "none", "doctor"], "not https"),
+        (&["--json", "whoami", "--url", "https://ledger.example", "--token-file", "none"], "signed_out"),
+        (
+            &[
+                "--url=https://ledger.example",
+                "--token-file=none",
+                "login",
+                "--issuer=http://id.example",
+                "--client-id=c",
+            ],
+            "not https",
+        ),
         (&["--json", "local", "tenant", "add", "--shop-url", "https://shop.example"], "TABLE_SYNC_RUNS"),
     ] {
         let complaint = text(&ledger(arguments).unwrap().stderr);

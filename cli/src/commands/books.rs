@@ -8,7 +8,7 @@ use crate::person::agrees;
 use crate::secrets;
 use crate::session::Session;
 use crate::shown::{
-    Shown, app_shown, binding_shown, disconnection_text, disconnections_shown, grant_shown, link_shown, pending_text,
+    Shown, app_shown, binding_shown, disconnection_text, disconnections_text, grant_shown, link_shown, pending_text,
     refreshed_shown,
 };
 use crate::stack::Stack;
@@ -55,7 +55,11 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
         BookCommand::Pause { binding } => mode(&api, binding, "paused").await,
         BookCommand::Resume { binding } | BookCommand::Live { binding } => mode(&api, binding, "live").await,
         BookCommand::Preview { binding } => mode(&api, binding, "preview").await,
-        BookCommand::Disconnect { binding, yes } => disconnect(session, &api, &[binding], *yes).await,
+        BookCommand::Disconnect { binding, yes } => {
+            let done = disconnect(session, &api, &[binding], *yes).await?;
+            let one = done.first().ok_or_else(|| Failure::not_found("binding"))?;
+            Ok(Shown::new(one, disconnections_text(&done)))
+        }
     }
 }
 
@@ -157,7 +161,7 @@ pub(super) async fn disconnect(
     api: &Api,
     bindings: &[&str],
     yes: bool,
-) -> Result<Shown, Failure> {
+) -> Result<Vec<Disconnection>, Failure> {
     for binding in bindings {
         let preview: Disconnection = api.get(&binding_path(binding, "/disconnection"), &[]).await?;
         session.person.tell(&disconnection_text(&preview));
@@ -168,12 +172,7 @@ pub(super) async fn disconnect(
         let one: Disconnection = api.ask(&binding_path(binding, "/disconnection")).await?;
         done.push(one);
     }
-    let failed = done.iter().any(|it| it.at_provider == "failed");
-    let mut shown = disconnections_shown(&done);
-    if failed {
-        shown.text.push_str("\nThe provider did not take a grant back: do it on the provider's page.");
-    }
-    Ok(shown)
+    Ok(done)
 }
 
 pub(super) async fn app(session: &Session<'_>, command: &AppCommand) -> Result<Shown, Failure> {

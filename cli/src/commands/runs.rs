@@ -138,7 +138,10 @@ async fn retry_all(session: &Session<'_>, api: &Api, found: &[Run], yes: bool) -
         bar.inc(1);
     }
     bar.finish_and_clear();
-    let mut text = format!("{} runs are sent again.", done.runs.len());
+    let mut text = match done.runs.len() {
+        1 => "One run is sent again.".to_owned(),
+        several => format!("{several} runs are sent again."),
+    };
     for it in &done.refused {
         text.push_str(&format!("\n{} ({}): {}", it.run, it.code, it.message));
     }

@@ -437,7 +437,7 @@ async fn runs_are_listed_retried_and_given_up() {
                 ("POST /v1/runs/r-2/retry", ""),
             ],
             exit: 1,
-            says: &["Try 2 runs again?", "1 runs are sent again.", "r-1 (not_now)"],
+            says: &["Try 2 runs again?", "One run is sent again.", "r-1 (not_now)"],
         },
         Case {
             words: "ledger dead-letters requeue --code crashed --tenant t-1 --yes",
@@ -448,7 +448,7 @@ async fn runs_are_listed_retried_and_given_up() {
             answers: &[],
             asked: &[("GET /v1/dead-letters?tenant=t-1&code=crashed", ""), ("POST /v1/runs/r-1/retry", "")],
             exit: 0,
-            says: &["1 runs are sent again."],
+            says: &["One run is sent again."],
         },
         Case {
             words: "ledger runs discard r-1 --reason gone",
