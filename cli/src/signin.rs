@@ -171,7 +171,7 @@ fn tokens(status: u16, body: &[u8]) -> Result<Tokens, Failure> {
         let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
         let code: String =
             refused.error.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '_').take(60).collect();
-        return Err(issuer_failure(&format!("gave no token: HTTP {status} {code}").trim_end()));
+        return Err(issuer_failure(format!("gave no token: HTTP {status} {code}").trim_end()));
     }
     serde_json::from_slice(body).map_err(|_| issuer_failure("gave an answer that can't be read"))
 }
