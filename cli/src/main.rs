@@ -9,9 +9,9 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(&cli, &environment).await {
-        Ok(text) => {
-            output::print(&text);
-            ExitCode::SUCCESS
+        Ok(printed) => {
+            output::print(&printed.text);
+            ExitCode::from(printed.exit)
         }
         Err(failure) => {
             output::complain(&failure.shown(cli.json));

@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use ledger_aws::engine::ports::Chance;
 use ledger_wire::settings::SettingsV1;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use std::io::Read;
 use std::path::Path;
 
@@ -26,16 +27,36 @@ pub(crate) fn api_key(add: &TenantAdd, chance: &dyn Chance) -> Result<(SecretStr
 
 /// The access token.
 pub(crate) fn token(source: &TokenSource) -> Result<SecretString, Failure> {
-    match &source.token_file {
+    match &source.access_token_file {
         Some(path) => Ok(secret(file(path)?)),
         None => Ok(secret(standard_input()?)),
     }
 }
 
+/// A client secret, where one is named.
+pub(crate) fn client_secret(path: Option<&Path>, from_standard_input: bool) -> Result<Option<SecretString>, Failure> {
+    match path {
+        Some(path) => Ok(Some(secret(file(path)?))),
+        None if from_standard_input => Ok(Some(secret(standard_input()?))),
+        None => Ok(None),
+    }
+}
+
+/// A text, from a file or, for `-`, from standard input.
+pub(crate) fn text(path: &Path) -> Result<String, Failure> {
+    if path == Path::new("-") { standard_input() } else { file(path) }
+}
+
+/// A JSON document, from a file or, for `-`, from standard input.
+pub(crate) fn json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    serde_json::from_str(&text(path)?).map_err(|error| {
+        Failure::usage(format!("{} can't be read: {error}.", path.display()), "It has to be a JSON document.")
+    })
+}
+
 /// The settings, from a file or, for `-`, from standard input.
 pub(crate) fn settings(path: &Path) -> Result<SettingsV1, Failure> {
-    let text = if path == Path::new("-") { standard_input()? } else { file(path)? };
-    serde_json::from_str(&text).map_err(|error| {
+    serde_json::from_str(&text(path)?).map_err(|error| {
         Failure::usage(format!("The settings can't be read: {error}."), "docs/settings.md lists every setting.")
     })
 }

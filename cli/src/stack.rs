@@ -64,6 +64,11 @@ impl Stack {
         &self.store
     }
 
+    /// What seals its secrets.
+    pub(crate) const fn vault(&self) -> &KmsVault {
+        &self.vault
+    }
+
     /// What a shop is told to send to, as far as that is known here.
     pub(crate) fn url(&self) -> Option<&str> {
         self.url.as_deref()

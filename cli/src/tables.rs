@@ -1,43 +1,13 @@
 //! Tables for people.
 
-use crate::text::{duration, remedy_of, short_moment};
+use crate::text::{duration, short_moment};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
-use ledger_wire::rows::{BindingRow, RunRow};
+use ledger_wire::api::{Binding, Cause, Causes, Run};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Columns of text that a table takes at most; longer cells are broken into lines.
 const WIDTH: u16 = 130;
-
-/// Runs that stand still for the same reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    pub(crate) code: String,
-    pub(crate) owner: Option<String>,
-    pub(crate) runs: usize,
-    pub(crate) oldest: i64,
-}
-
-/// The causes of runs, the most frequent first.
-#[must_use]
-pub fn causes(runs: &[RunRow]) -> Vec<Cause> {
-    let mut by_code: BTreeMap<(String, Option<String>), Cause> = BTreeMap::new();
-    for run in runs {
-        let code = run.code.clone().unwrap_or_default();
-        let since = run.held_since.unwrap_or(run.updated_at);
-        let cause = by_code.entry((code.clone(), run.owner.clone())).or_insert_with(|| Cause {
-            code,
-            owner: run.owner.clone(),
-            runs: 0,
-            oldest: since,
-        });
-        cause.runs = cause.runs.saturating_add(1);
-        cause.oldest = cause.oldest.min(since);
-    }
-    let mut causes: Vec<Cause> = by_code.into_values().collect();
-    causes.sort_by_key(|cause| std::cmp::Reverse(cause.runs));
-    causes
-}
 
 /// A table with a header and no lines. Columns in `right` hold figures; those in `broken` hold sentences that may be
 /// broken into lines, the others never are.
@@ -60,7 +30,7 @@ pub fn table(header: &[&str], rows: Vec<Vec<String>>, right: &[usize], broken: &
 
 /// What a run is about: `invoice 42`, with the shop's number where the event told it.
 #[must_use]
-pub fn document(run: &RunRow) -> String {
+pub fn document(run: &Run) -> String {
     let entity = run.event.split('.').next().unwrap_or_default();
     match &run.increment_id {
         Some(number) => format!("{entity} {} ({number})", run.magento_id),
@@ -69,21 +39,20 @@ pub fn document(run: &RunRow) -> String {
 }
 
 /// Why a run stands as it does, where that says more than what to do about its code.
-pub(crate) fn reason(run: &RunRow) -> Option<&str> {
-    let remedy = run.code.as_deref().and_then(remedy_of);
-    run.message.as_deref().filter(|message| Some(*message) != remedy)
+pub(crate) fn reason(run: &Run) -> Option<&str> {
+    run.message.as_deref().filter(|message| Some(*message) != run.remedy.as_deref())
 }
 
 /// Runs, one a line.
 #[must_use]
-pub fn runs(runs: &[RunRow]) -> String {
-    let row = |run: &RunRow| {
+pub fn runs(runs: &[Run]) -> String {
+    let row = |run: &Run| {
         vec![
-            run.run_id.clone(),
+            run.run.clone(),
             run.state.clone(),
             run.event.clone(),
             document(run),
-            short_moment(run.received_at),
+            short_moment(&run.received_at),
             run.attempt.to_string(),
             run.code.clone().or_else(|| run.provider_reference.clone()).unwrap_or_default(),
         ]
@@ -94,8 +63,8 @@ pub fn runs(runs: &[RunRow]) -> String {
 
 /// Runs that stand still: first why, whose it is and what to do, then which.
 #[must_use]
-pub fn standing_still(what: &str, found: &[RunRow]) -> String {
-    if found.is_empty() {
+pub fn standing_still(what: &str, found: &Causes) -> String {
+    if found.runs.is_empty() {
         return format!("No {what}.");
     }
     let cause = |cause: &Cause| {
@@ -103,27 +72,27 @@ pub fn standing_still(what: &str, found: &[RunRow]) -> String {
             cause.code.clone(),
             cause.owner.clone().unwrap_or_default(),
             cause.runs.to_string(),
-            short_moment(cause.oldest),
-            remedy_of(&cause.code).unwrap_or("Not known to this version of `ledger`.").to_owned(),
+            short_moment(&cause.oldest),
+            cause.remedy.clone().unwrap_or_else(|| "Not known to this version of `ledger`.".to_owned()),
         ]
     };
-    let row = |run: &RunRow| {
+    let row = |run: &Run| {
         vec![
-            run.run_id.clone(),
+            run.run.clone(),
             document(run),
-            short_moment(run.held_since.unwrap_or(run.updated_at)),
+            short_moment(run.held_since.as_ref().unwrap_or(&run.updated_at)),
             run.code.clone().unwrap_or_default(),
             reason(run).unwrap_or_default().to_owned(),
         ]
     };
     let causes = table(
         &["CAUSE", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"],
-        causes(found).iter().map(cause).collect(),
+        found.causes.iter().map(cause).collect(),
         &[2],
         &[4],
     );
     let mut by_tenant: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
-    for run in found {
+    for run in &found.runs {
         by_tenant.entry(&run.tenant).or_default().push(row(run));
     }
     let tenants = by_tenant.into_iter().fold(String::new(), |mut text, (tenant, rows)| {
@@ -134,17 +103,25 @@ pub fn standing_still(what: &str, found: &[RunRow]) -> String {
     format!("{causes}{tenants}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
 }
 
+/// A binding's status, with its mode where it is not simply at work.
+pub(crate) fn standing(row: &Binding) -> String {
+    match row.mode.as_str() {
+        "" | "live" => row.status.clone(),
+        mode => format!("{}, {mode}", row.status),
+    }
+}
+
 /// Bindings, one a line.
-pub(crate) fn bindings(bindings: &[BindingRow]) -> String {
-    let row = |row: &BindingRow| {
+pub(crate) fn bindings(bindings: &[Binding]) -> String {
+    let row = |row: &Binding| {
         vec![
             row.binding.clone(),
             row.provider.clone(),
-            row.dialect.clone(),
-            row.status.clone(),
-            row.book.clone(),
-            row.base_url.clone(),
-            short_moment(row.connected_at),
+            row.dialect.clone().unwrap_or_default(),
+            standing(row),
+            row.book.clone().unwrap_or_default(),
+            row.base_url.clone().unwrap_or_default(),
+            row.connected_at.as_deref().map(short_moment).unwrap_or_default(),
         ]
     };
     let header = ["BINDING", "PROVIDER", "DIALECT", "STATUS", "BOOK", "ADDRESS", "CONNECTED"];

@@ -1,16 +1,21 @@
-//! The argument parser, the shapes of `--json` and the texts, from fixed rows.
+//! The argument parser, the shapes of `--json` and the texts, from fixed rows; commands against an API in this process.
 
-use crate::args::{Cli, Command, RunsCommand, RunsList, completions};
-use crate::commands::{
-    Shown, binding_shown, listed, new_tenant_shown, retried_shown, runs_shown, standing_still_shown, tenant_shown,
-};
+mod commands;
+mod server;
+mod signing_in;
+
+use crate::args::{Cli, Command, RunsCommand, completions};
+use crate::commands::pieces;
 use crate::failure::Failure;
+use crate::local::new_tenant_shown;
+use crate::shown::{binding_shown, retried_shown, run_shown, runs_shown, standing_still_shown, tenant_shown};
+use crate::stack;
 use crate::text::{duration, offset};
-use crate::view::RunDetailView;
-use crate::{stack, timeline};
 use clap::{CommandFactory, Parser};
-use ledger_aws::engine::operate::{OperateError, RunDetail};
-use ledger_aws::engine::ports::{PortFault, PortResult, RunPage, Tenancy};
+use ledger_aws::engine::dialects::Reply;
+use ledger_aws::engine::operate::OperateError;
+use ledger_aws::engine::ports::{PortFault, TransportFault};
+use ledger_wire::api::{Binding, Causes, Run, RunDetail, Runs, Tenant};
 use ledger_wire::rows::{AttemptRow, BindingRow, EvidenceRow, PushRow, RunRow, SealedRow, StepRow, TenantRow};
 use ledger_wire::settings::SettingsV1;
 
@@ -101,12 +106,7 @@ fn posted() -> RunDetail {
         pushed_at: Some(NOON + 75_900),
         ..PushRow::default()
     };
-    RunDetail {
-        run,
-        attempts: vec![first, second],
-        push: Some(push),
-        link: Some("https://go.example/invoices/7".to_owned()),
-    }
+    RunDetail::of(&run, &[first, second], Some(&push), Some("https://go.example/invoices/7"))
 }
 
 fn refused() -> RunDetail {
@@ -139,22 +139,13 @@ fn refused() -> RunDetail {
         due_at: Some(NOON + 30_000),
         ..PushRow::default()
     };
-    RunDetail {
-        run: coded(9, "dead_lettered", code, "merchant", message),
-        attempts: vec![attempt],
-        push: Some(push),
-        link: None,
-    }
+    RunDetail::of(&coded(9, "dead_lettered", code, "merchant", message), &[attempt], Some(&push), None)
 }
 
 fn waiting() -> RunDetail {
     let mut row = coded(5, "waiting", "book_rate_limited", "operator", "the book asks us to slow down");
     row.due_at = Some(NOON + 60_000);
-    RunDetail { run: row, attempts: Vec::new(), push: None, link: None }
-}
-
-fn detail_shown(detail: &RunDetail) -> Shown {
-    Shown::new(&RunDetailView::of(detail), timeline::page(detail))
+    RunDetail::of(&row, &[], None, None)
 }
 
 fn settings() -> SettingsV1 {
@@ -217,9 +208,19 @@ fn secrets_are_never_arguments() {
         let own = command.get_arguments().map(|argument| argument.get_id().to_string());
         own.chain(command.get_subcommands().flat_map(names)).collect()
     }
-    let sources = ["api_key_file", "api_key_stdin", "token_file", "token_stdin"];
+    // Files, standard input, and the flag that prints.
+    let sources = [
+        "api_key_file",
+        "api_key_stdin",
+        "token_file",
+        "access_token_file",
+        "token_stdin",
+        "secret_file",
+        "secret_stdin",
+        "reveal_token",
+    ];
     for name in names(&Cli::command()) {
-        let secret = ["key", "token", "secret", "password"].iter().any(|word| name.contains(word));
+        let secret = ["key", "token", "secret", "password", "pairing"].iter().any(|word| name.contains(word));
         assert!(!secret || sources.contains(&name.as_str()) || name == "TokenSource", "{name}");
     }
 }
@@ -230,78 +231,74 @@ fn arguments_are_read_and_wrong_ones_refused() {
     let list = read("ledger runs list --tenant t --state held --limit 5 --after abc --json").unwrap();
     assert!(list.json);
     let Command::Runs(RunsCommand::List(list)) = list.command else { panic!("another command") };
-    assert_eq!((list.tenant.as_str(), list.state.as_deref(), list.limit), ("t", Some("held"), 5));
-    let add = "ledger binding add --tenant t --provider xero --dialect v2 --base-url u --organisation o --settings -";
+    assert_eq!((list.filter.tenant.as_deref(), list.filter.state.as_deref(), list.limit), (Some("t"), Some("held"), 5));
+    let add =
+        "ledger local binding add --tenant t --provider xero --dialect v2 --base-url u --organisation o --settings -";
     for wrong in [
-        "ledger runs list",
         "ledger runs list --tenant t --state lost",
         "ledger runs list --tenant t --limit 0",
-        "ledger tenant add --shop-url u --api-key-file f --api-key-stdin",
+        "ledger runs retry",
+        "ledger runs retry r --tenant t",
+        "ledger runs discard r",
+        "ledger shop connect https://shop.example",
+        "ledger shop connect https://shop.example --provider xero 12345678",
+        "ledger app set xero --client-id i --secret-file f --secret-stdin",
+        "ledger previews release",
+        "ledger previews release r --all-of b",
+        "ledger previews discard r",
+        "ledger resync b",
+        "ledger xref show b payment 1",
+        "ledger local tenant add --shop-url u --api-key-file f --api-key-stdin",
         add,
-        &format!("{add} --token-file f --token-stdin"),
-        "ledger binding pause --tenant t --binding b --provider xero",
+        &format!("{add} --access-token-file f --token-stdin"),
+        "ledger local binding set-token --tenant t --binding b --provider xero --token-stdin",
         "ledger completions nosuchshell",
     ] {
-        assert_eq!(read(wrong).unwrap_err().exit_code(), 2, "{wrong}");
+        assert_eq!(read(wrong).err().map(|it| it.exit_code()), Some(2), "{wrong}");
     }
-    assert!(read(&format!("{add} --token-file f")).is_ok());
-    assert!(read("ledger binding set-token --tenant t --token-stdin --stack-env f").is_ok());
+    for right in [
+        &format!("{add} --access-token-file f"),
+        "ledger local binding set-token --tenant t --token-stdin --stack-env f",
+        "ledger runs retry --tenant t --code crashed --yes",
+        "ledger previews release --all-of b --follow",
+        "ledger --url https://ledger.example --token-file f doctor --tenant t",
+    ] {
+        assert!(read(right).is_ok(), "{right}");
+    }
+}
+
+#[test]
+fn an_import_is_cut_into_pieces_with_the_header() {
+    let lines: String = (1..=5).map(|number| format!("invoice,{number}\n")).collect();
+    let cut = pieces(&format!("\u{feff}entity_type,magento_id\r\n{lines}"), 2);
+    let expected = [
+        (0, "entity_type,magento_id\ninvoice,1\ninvoice,2\n"),
+        (2, "entity_type,magento_id\ninvoice,3\ninvoice,4\n"),
+        (4, "entity_type,magento_id\ninvoice,5\n"),
+    ];
+    assert_eq!(cut, expected.map(|(before, text)| (before, text.to_owned())));
+    let broken = pieces("a,b\n1,\"two\nlines\"\n2,x\n3,y\n", 2);
+    assert_eq!(broken, [(0, "a,b\n1,\"two\nlines\"\n2,x\n".to_owned()), (3, "a,b\n3,y\n".to_owned())]);
+    assert_eq!(pieces("", 2), []);
+    assert_eq!(pieces("a,b\n", 2), []);
 }
 
 #[test]
 fn runs_are_shown() {
-    shows!("run_posted", detail_shown(&posted()));
-    shows!("run_refused", detail_shown(&refused()));
-    shows!("run_waiting", detail_shown(&waiting()));
-    shows!("run_retried", retried_shown(&run(9, "queued")));
-    let page = RunPage {
+    shows!("run_posted", run_shown(&posted()));
+    shows!("run_refused", run_shown(&refused()));
+    shows!("run_waiting", run_shown(&waiting()));
+    shows!("run_retried", retried_shown(&Run::of(&run(9, "queued"))));
+    let page = Runs {
         runs: vec![
             posted().run,
-            coded(41, "skipped", "website_filtered", "merchant", "The website is not wanted."),
+            Run::of(&coded(41, "skipped", "website_filtered", "merchant", "The website is not wanted.")),
             refused().run,
         ],
         next: Some("WyJydW4jMSIsMV0".to_owned()),
     };
     shows!("runs", runs_shown(&page));
-    shows!("runs_none", runs_shown(&RunPage::default()));
-}
-
-/// The store's pages of runs 1 to 250, of which every fifth is held; a cursor is the number of the last one read.
-async fn page(after: Option<&str>, size: usize) -> PortResult<RunPage> {
-    let first: usize = after.map_or(Ok(0), str::parse).map_err(|_| PortFault::Inconsistent("no cursor".to_owned()))?;
-    let numbers: Vec<usize> = (first + 1..=250).take(size).collect();
-    let last = numbers.last().copied().unwrap_or(250);
-    let state = |number: usize| if number.is_multiple_of(5) { "held" } else { "succeeded" };
-    Ok(RunPage {
-        runs: numbers.iter().map(|number| run(u64::try_from(*number).unwrap(), state(*number))).collect(),
-        next: (last < 250).then(|| last.to_string()),
-    })
-}
-
-#[tokio::test]
-async fn pages_of_runs_lose_and_repeat_nothing() {
-    for (state, limit, expected) in [(None, 20, 250), (None, 1_000, 250), (Some("held"), 7, 50), (Some("queued"), 7, 0)]
-    {
-        let mut list = RunsList { tenant: "shop-1".to_owned(), state: state.map(str::to_owned), limit, after: None };
-        let mut seen = Vec::new();
-        loop {
-            let found = listed(&list, page).await.unwrap();
-            assert!(found.runs.len() <= usize::from(limit));
-            seen.extend(found.runs.iter().map(|run| run.magento_id));
-            list.after = found.next;
-            if list.after.is_none() {
-                break;
-            }
-        }
-        assert_eq!(seen.len(), expected, "{state:?} {limit}");
-        assert!(seen.is_sorted_by(|one, next| one < next));
-    }
-}
-
-#[tokio::test]
-async fn a_wrong_cursor_is_wrong_usage() {
-    let list = RunsList { tenant: "shop-1".to_owned(), state: None, limit: 1, after: Some("nonsense".to_owned()) };
-    assert_eq!(listed(&list, page).await.unwrap_err().exit_code(), 2);
+    shows!("runs_none", runs_shown(&Runs::default()));
 }
 
 #[test]
@@ -318,23 +315,27 @@ fn what_stands_still_is_shown_by_cause() {
             ..coded(4, "dead_lettered", "of_a_newer_version", "ledger", "something new")
         },
     ];
-    shows!("dead_letters", standing_still_shown("dead letters", &runs));
-    shows!("dead_letters_none", standing_still_shown("dead letters", &[]));
+    shows!("dead_letters", standing_still_shown("dead letters", &Causes::of(&runs)));
+    shows!("dead_letters_none", standing_still_shown("dead letters", &Causes::default()));
     let held = RunRow {
         held_since: Some(NOON),
         ..coded(7, "held", "binding_paused", "operator", "Resume the binding; held runs go on by themselves.")
     };
-    shows!("held", standing_still_shown("held runs", &[held]));
+    shows!("held", standing_still_shown("held runs", &Causes::of(&[held])));
 }
 
 #[test]
 fn tenants_and_bindings_are_shown_without_their_secrets() {
-    shows!("tenant", tenant_shown(&Tenancy { tenant: tenant(), bindings: vec![binding()] }));
-    shows!("tenant_bare", tenant_shown(&Tenancy { tenant: tenant(), bindings: Vec::new() }));
+    shows!("tenant", tenant_shown(&Tenant::of(&tenant(), &[binding()])));
+    shows!("tenant_bare", tenant_shown(&Tenant::of(&tenant(), &[])));
     shows!("tenant_new", new_tenant_shown(&tenant(), Some("https://ledger.example"), Some("ledger_0123456789abcdef")));
     let own_key = new_tenant_shown(&tenant(), None, None);
     assert!(!own_key.text.contains("API key") && own_key.json.contains("\"api_key\": null"));
-    shows!("binding", binding_shown(&binding()));
+    shows!("binding", binding_shown(&Binding::of(&binding())));
+}
+
+fn answered(status: u16, body: &str) -> Failure {
+    Failure::of_answer(&Reply { status, body: body.as_bytes().to_vec(), ..Reply::default() })
 }
 
 #[test]
@@ -347,6 +348,21 @@ fn failures_have_a_code_a_sentence_a_remedy_and_an_exit_code() {
         OperateError::Port(PortFault::Unavailable("Query: timeout".to_owned())).into(),
         OperateError::Port(PortFault::Inconsistent("a row of version 9".to_owned())).into(),
         Failure::not_configured("TABLE_SYNC_RUNS is not set."),
+        Failure::signed_out(),
+        TransportFault::AddressRefused("not https".to_owned()).into(),
+        TransportFault::NotSent("refused".to_owned()).into(),
+        TransportFault::NoAnswer("not within the time allowed".to_owned()).into(),
+        answered(404, r#"{"code":"not_found","message":"there is no such run","errors":[]}"#),
+        answered(
+            400,
+            r#"{"code":"invalid","message":"the settings can't be saved","errors":[
+                {"field":"payment_methods.stripe","code":"not_in_reference","message":"the book has no such account"}]}"#,
+        ),
+        answered(401, r#"{"code":"unauthorised","message":"sign in","errors":[]}"#),
+        answered(403, r#"{"code":"forbidden","message":"your groups do not allow this","errors":[]}"#),
+        answered(409, r#"{"code":"not_now","message":"the run is under way","errors":[]}"#),
+        answered(503, r#"{"code":"store_unavailable","message":"not now; try again","errors":[]}"#),
+        answered(502, "<html>secret</html>"),
     ];
     let shown: Vec<String> =
         failures.iter().map(|failure| format!("{}\n{}", failure.shown(false), failure.shown(true))).collect();

@@ -1,6 +1,5 @@
 //! How moments, durations and pairs are written for people.
 
-use ledger_aws::engine::domain::code::Code;
 use std::fmt::Write;
 
 /// Milliseconds of a second, a minute, an hour, a day.
@@ -9,20 +8,17 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
-/// ISO 8601 in UTC, to the millisecond.
-pub(crate) fn moment(milliseconds: i64) -> String {
-    format_moment(milliseconds, "%Y-%m-%dT%H:%M:%S%.3fZ")
+/// A moment of the API in milliseconds since 1970; 0 for what is none.
+pub(crate) fn milliseconds(moment: &str) -> i64 {
+    moment.parse().map_or(0, jiff::Timestamp::as_millisecond)
 }
 
-/// To the second, for tables.
-pub(crate) fn short_moment(milliseconds: i64) -> String {
-    format_moment(milliseconds, "%Y-%m-%d %H:%M:%SZ")
-}
-
-fn format_moment(milliseconds: i64, format: &str) -> String {
-    jiff::Timestamp::from_millisecond(milliseconds)
-        .map(|moment| moment.strftime(format).to_string())
-        .unwrap_or_else(|_| milliseconds.to_string())
+/// A moment of the API to the second, for tables.
+pub(crate) fn short_moment(moment: &str) -> String {
+    match moment.parse::<jiff::Timestamp>() {
+        Ok(found) => found.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+        Err(_) => moment.to_owned(),
+    }
 }
 
 /// A duration with as much as matters.
@@ -59,11 +55,6 @@ pub(crate) fn offset(milliseconds: i64) -> String {
     let (hours, minutes) = (of_day.div_euclid(HOUR), of_day.rem_euclid(HOUR).div_euclid(MINUTE));
     let clock = format!("{hours:02}:{minutes:02}:{:02}.{rest:03}", seconds.rem_euclid(60));
     if days == 0 { format!("{sign}{clock}") } else { format!("{sign}{days} d {clock}") }
-}
-
-/// What to do about a code; `None` for one that this version doesn't know.
-pub(crate) fn remedy_of(code: &str) -> Option<&'static str> {
-    Code::parse(code).map(Code::remedy)
 }
 
 /// Names and values in two columns; pairs without a value are left out.

@@ -1,9 +1,8 @@
 //! A run's life in order: delivery, attempts with each step, outcome, chip.
 
 use crate::tables::{document, reason, took};
-use crate::text::{moment, offset, pairs, remedy_of};
-use ledger_aws::engine::operate::RunDetail;
-use ledger_wire::rows::{AttemptRow, EvidenceRow, PushRow, RunRow, StepRow};
+use crate::text::{milliseconds, offset, pairs};
+use ledger_wire::api::{Attempt, Chip, Run, RunDetail, Step};
 use std::fmt::Write;
 
 /// Something that happened.
@@ -46,19 +45,19 @@ impl Moment {
 pub fn moments(detail: &RunDetail) -> Vec<Moment> {
     let run = &detail.run;
     let key = format!("Idempotency-Key {}", run.idempotency_key);
-    let mut moments = vec![Moment::new(run.received_at, "delivery received", key)];
+    let mut moments = vec![Moment::new(milliseconds(&run.received_at), "delivery received", key)];
     for attempt in &detail.attempts {
         of_attempt(attempt, &mut moments);
     }
-    moments.extend(detail.push.as_ref().and_then(told));
+    moments.extend(detail.chip.as_ref().and_then(told));
     // Stable: what is of the same millisecond stays in the order above.
     moments.sort_by_key(|moment| moment.at);
     moments.extend(to_come(run));
-    moments.extend(detail.push.as_ref().and_then(to_tell));
+    moments.extend(detail.chip.as_ref().and_then(to_tell));
     moments
 }
 
-fn of_attempt(attempt: &AttemptRow, moments: &mut Vec<Moment>) {
+fn of_attempt(attempt: &Attempt, moments: &mut Vec<Moment>) {
     let again = match attempt.generation {
         0 | 1 => String::new(),
         generation => format!(", generation {generation}"),
@@ -67,25 +66,24 @@ fn of_attempt(attempt: &AttemptRow, moments: &mut Vec<Moment>) {
         0 => String::new(),
         version => format!("settings {version}"),
     };
-    moments.push(Moment::new(attempt.started_at, format!("attempt {} began{again}", attempt.attempt), settings));
+    let started = milliseconds(&attempt.started_at);
+    moments.push(Moment::new(started, format!("attempt {} began{again}", attempt.attempt), settings));
     for step in &attempt.steps {
-        let at = attempt.started_at.saturating_add(step.at_ms);
+        let at = started.saturating_add(step.at_ms);
         moments.push(Moment::new(at, step.label.clone(), of_step(step)).taking(step.took_ms).deeper());
     }
-    let ended = attempt.started_at.saturating_add(attempt.duration_ms);
+    let ended = started.saturating_add(attempt.duration_ms);
     let why =
         [attempt.code.as_deref(), attempt.message.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": ");
     let outcome = format!("attempt {}: {}", attempt.attempt, attempt.outcome);
     moments.push(Moment::new(ended, outcome, why).taking(attempt.duration_ms));
-    if let Some(evidence) = &attempt.evidence {
-        let said = of_evidence(evidence);
-        if !said.is_empty() {
-            moments.push(Moment::new(ended, "the answer", said).deeper());
-        }
+    let said = of_answer(attempt);
+    if !said.is_empty() {
+        moments.push(Moment::new(ended, "the answer", said).deeper());
     }
 }
 
-fn of_step(step: &StepRow) -> String {
+fn of_step(step: &Step) -> String {
     let parts = [
         Some(step.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string())),
         step.provider_id.clone(),
@@ -94,42 +92,43 @@ fn of_step(step: &StepRow) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn of_evidence(evidence: &EvidenceRow) -> String {
+fn of_answer(attempt: &Attempt) -> String {
     let parts = [
-        evidence.status.map(|status| status.to_string()),
-        evidence.provider_code.as_ref().map(|code| format!("code {code}")),
-        evidence.field.as_ref().map(|field| format!("field {field}")),
-        evidence.request_id.as_ref().map(|id| format!("request {id}")),
-        evidence.provider_text.as_ref().map(|text| format!("says {text}")),
+        attempt.status.map(|status| status.to_string()),
+        attempt.provider_code.as_ref().map(|code| format!("code {code}")),
+        attempt.field.as_ref().map(|field| format!("field {field}")),
+        attempt.request_id.as_ref().map(|id| format!("request {id}")),
+        attempt.provider_text.as_ref().map(|text| format!("says {text}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-fn told(push: &PushRow) -> Option<Moment> {
-    let chip = push.chip.as_ref()?;
-    Some(Moment::new(push.pushed_at?, "shop told", format!("chip {chip}")))
+fn told(chip: &Chip) -> Option<Moment> {
+    let told = chip.chip.as_ref()?;
+    Some(Moment::new(milliseconds(chip.pushed_at.as_ref()?), "shop told", format!("chip {told}")))
 }
 
 /// What the run is waiting for.
-fn to_come(run: &RunRow) -> Option<Moment> {
+fn to_come(run: &Run) -> Option<Moment> {
     let code = run.code.clone().unwrap_or_default();
+    let at = |moment: Option<&String>| milliseconds(moment.unwrap_or(&run.updated_at));
     match run.state.as_str() {
-        "queued" => Some(Moment::new(run.updated_at, "queued", "a message is under way")),
-        "running" => Some(Moment::new(run.claim_until.unwrap_or(run.updated_at), "claim ends", "a worker has the run")),
-        "waiting" => Some(Moment::new(run.due_at.unwrap_or(run.updated_at), "to be tried again", code)),
-        "held" => Some(Moment::new(run.held_since.unwrap_or(run.updated_at), "held", code)),
+        "queued" => Some(Moment::new(at(None), "queued", "a message is under way")),
+        "running" => Some(Moment::new(at(run.due_at.as_ref()), "claim ends", "a worker has the run")),
+        "waiting" => Some(Moment::new(at(run.due_at.as_ref()), "to be tried again", code)),
+        "held" => Some(Moment::new(at(run.held_since.as_ref()), "held", code)),
         _ => None,
     }
 }
 
 /// What the shop doesn't know yet.
-fn to_tell(push: &PushRow) -> Option<Moment> {
-    let due_at = push.due_at.filter(|_| push.pushed != push.wanted)?;
-    let note = match &push.code {
-        Some(code) => format!("{code}, failed {} times", push.failures),
+fn to_tell(chip: &Chip) -> Option<Moment> {
+    let due_at = chip.due_at.as_ref().filter(|_| !chip.up_to_date)?;
+    let note = match &chip.code {
+        Some(code) => format!("{code}, failed {} times", chip.failures),
         None => String::new(),
     };
-    Some(Moment::new(due_at, "shop to be told", note))
+    Some(Moment::new(milliseconds(due_at), "shop to be told", note))
 }
 
 /// Moments as lines, counted from `origin`.
@@ -160,18 +159,18 @@ pub fn page(detail: &RunDetail) -> String {
     let run = &detail.run;
     let finished = matches!(run.state.as_str(), "succeeded" | "skipped");
     let unverified = run.total_unverified.then(|| "the book's total could not be read".to_owned());
-    let remedy = run.code.as_deref().and_then(remedy_of).map(|remedy| match &run.owner {
+    let remedy = run.remedy.as_ref().map(|remedy| match &run.owner {
         Some(owner) => format!("{owner}: {remedy}"),
-        None => remedy.to_owned(),
+        None => remedy.clone(),
     });
     let head = pairs(&[
-        ("Run", Some(run.run_id.clone())),
+        ("Run", Some(run.run.clone())),
         ("State", Some(run.state.clone())),
         ("Event", Some(run.event.clone())),
         ("Document", Some(format!("{}, website {}, store {}", document(run), run.website_id, run.store_id))),
         ("Tenant", Some(run.tenant.clone())),
         ("Binding", Some(run.binding.clone())),
-        ("Book", Some(run.book.clone())),
+        ("Book", run.book.clone()),
         ("In the book", run.provider_id.clone()),
         ("Number", run.provider_reference.clone()),
         ("Link", detail.link.clone()),
@@ -179,11 +178,12 @@ pub fn page(detail: &RunDetail) -> String {
         ("Code", run.code.clone()),
         ("Reason", reason(run).map(str::to_owned)),
         ("What to do", remedy),
-        ("Then", (run.state == "dead_lettered").then(|| format!("ledger runs retry {}", run.run_id))),
+        ("Then", (run.state == "dead_lettered").then(|| format!("ledger runs retry {}", run.run))),
         (
             "Attempts",
             (finished && detail.attempts.is_empty()).then(|| "forgotten: they are kept for 90 days".to_owned()),
         ),
     ]);
-    format!("{head}\nTimeline from {}\n{}", moment(run.received_at), lines(&moments(detail), run.received_at))
+    let origin = milliseconds(&run.received_at);
+    format!("{head}\nTimeline from {}\n{}", run.received_at, lines(&moments(detail), origin))
 }

@@ -24,14 +24,33 @@ fn help_and_completions_need_no_stack() {
 
 #[test]
 fn wrong_usage_ends_with_2_and_writes_to_standard_error_only() {
-    for arguments in
-        [&["runs", "list"][..], &["no-such-command"], &["held", "list"], &["held", "list", "--stack-env", "none"]]
-    {
+    for arguments in [
+        &["runs", "list"][..],
+        &["no-such-command"],
+        &["held", "list"],
+        &["whoami"],
+        &["held", "list", "--stack-env", "none"],
+    ] {
         let output = ledger(arguments).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
     }
-    let output = ledger(&["held", "list", "--json"]).unwrap();
-    let complaint = text(&output.stderr);
-    assert!(complaint.contains(r#""code":"not_configured""#) && complaint.contains("is not set"), "{complaint}");
+    for (arguments, says) in [
+        (&["held", "list", "--json"][..], "No stack is named."),
+        (&["--json", "whoami", "--url", "https://ledger.example", "--token-file", "none"], "signed_out"),
+        (
+            &[
+                "--url=https://ledger.example",
+                "--token-file=none",
+                "login",
+                "--issuer=http://id.example",
+                "--client-id=c",
+            ],
+            "not https",
+        ),
+        (&["--json", "local", "tenant", "add", "--shop-url", "https://shop.example"], "TABLE_SYNC_RUNS"),
+    ] {
+        let complaint = text(&ledger(arguments).unwrap().stderr);
+        assert!(complaint.contains(says), "{arguments:?}: {complaint}");
+    }
 }

@@ -89,7 +89,8 @@ pub(crate) async fn exchange(client: &Client, outbound: Outbound<'_>) -> Result<
         .unwrap_or_else(|_| Err(TransportFault::NoAnswer("not within the time allowed".to_owned())))
 }
 
-async fn read(mut response: Response, body_max: usize) -> Result<Reply, TransportFault> {
+/// Reads an answer of at most so many bytes.
+pub(crate) async fn read(mut response: Response, body_max: usize) -> Result<Reply, TransportFault> {
     let too_large = || TransportFault::NoAnswer("the answer is too large".to_owned());
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |length| length > body_max) {
@@ -140,7 +141,7 @@ fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// What an error means. "Not sent" needs proof: the request could not be built, or there was no connection, and with
 /// neither retries nor idle connections there was only one. A refused address is found among the causes.
-fn fault(error: reqwest::Error) -> TransportFault {
+pub(crate) fn fault(error: reqwest::Error) -> TransportFault {
     if causes(&error).any(|cause| cause.is::<Refused>()) {
         return TransportFault::AddressRefused(Refused::TEXT.to_owned());
     }

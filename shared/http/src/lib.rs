@@ -11,6 +11,7 @@
 //! - No error, log line or `Debug` names a token, a body or a query.
 
 mod address;
+mod api;
 mod authority;
 mod book;
 mod exchange;
@@ -20,6 +21,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 
+pub use api::{ApiBody, ApiCall, ApiMethod, HttpApi, address_with, parameters_of, split_address};
 pub use authority::HttpAuthorities;
 pub use book::HttpBook;
 pub use issuer::HttpIssuer;
@@ -149,6 +151,12 @@ impl Http {
     #[must_use]
     pub fn authorities(&self) -> HttpAuthorities {
         HttpAuthorities { http: self.clone() }
+    }
+
+    /// Requests of the command line to a stack's API, or to the issuer that signs operators in.
+    #[must_use]
+    pub fn api(&self, base_url: &str) -> HttpApi {
+        HttpApi { http: self.clone(), base_url: base_url.to_owned() }
     }
 
     /// Requests to books.

@@ -1,5 +1,6 @@
 mod addresses;
 mod answers;
+mod api;
 mod authorities;
 mod connections;
 mod pairing;

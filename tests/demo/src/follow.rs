@@ -121,6 +121,12 @@ async fn deliver(shop: &Shop, mut story: Story, until: i64, others: &mut Vec<Str
     Ok(Delivered { story, run_id })
 }
 
+/// The run as operators are told of it.
+fn told(detail: &RunDetail) -> ledger_wire::api::RunDetail {
+    let RunDetail { run, attempts, push, link } = detail;
+    ledger_wire::api::RunDetail::of(run, attempts, push.as_ref(), link.as_deref())
+}
+
 /// The story as text, and how it ended.
 async fn tell(
     book: &Book,
@@ -134,7 +140,7 @@ async fn tell(
     let found = book.invoices(&number).await?;
     let origin = story.seen.first().map_or(detail.run.received_at, |moment| moment.at);
     let mut all = story.seen.clone();
-    all.extend(moments(detail));
+    all.extend(moments(&told(detail)));
     all.push(Moment::new(seen_at, "the shop shows", shown(&chip)));
     all.sort_by_key(|moment| moment.at);
     let mut wrong = Vec::new();

@@ -128,6 +128,19 @@ pub struct RunDetail {
     pub link: Option<String>,
 }
 
+impl RunDetail {
+    /// As the rows say.
+    #[must_use]
+    pub fn of(run: &RunRow, attempts: &[AttemptRow], push: Option<&PushRow>, link: Option<&str>) -> Self {
+        Self {
+            run: Run::of(run),
+            attempts: attempts.iter().map(Attempt::of).collect(),
+            chip: push.map(Chip::of),
+            link: link.map(str::to_owned),
+        }
+    }
+}
+
 /// An attempt.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attempt {

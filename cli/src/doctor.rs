@@ -1,0 +1,255 @@
+//! Checks a deployed stack end to end, and says what to do about each finding.
+
+use crate::api::Api;
+use crate::args::Whose;
+use crate::commands::{integration, standing_still, tenant_of};
+use crate::failure::{FAULT, Failure};
+use crate::session::Session;
+use crate::shown::Shown;
+use crate::tables::table;
+use ledger_wire::api::{App, Binding, Causes, Me, ReferenceData, SyncStatus};
+use serde::Serialize;
+
+/// Reference data that is older is worth a look, in seconds: it is read anew after a day of use.
+const REFERENCE_AGE_MAX: i64 = 3 * 86_400;
+/// The providers.
+const PROVIDERS: [&str; 3] = ["xero", "sage_accounting", "freeagent"];
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    /// What was looked at.
+    check: String,
+    /// `good`, `note` or `wrong`.
+    verdict: &'static str,
+    /// What was found.
+    found: String,
+    /// What to do about it; null where nothing is to be done.
+    remedy: Option<String>,
+}
+
+#[derive(Default, Serialize)]
+struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn good(&mut self, check: &str, found: impl Into<String>) {
+        self.findings.push(Finding { check: check.to_owned(), verdict: "good", found: found.into(), remedy: None });
+    }
+
+    fn note(&mut self, check: &str, found: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.findings.push(Finding { check: check.to_owned(), verdict: "note", found: found.into(), remedy });
+    }
+
+    fn wrong(&mut self, check: &str, found: impl Into<String>, remedy: impl Into<String>) {
+        let remedy = Some(remedy.into());
+        self.findings.push(Finding { check: check.to_owned(), verdict: "wrong", found: found.into(), remedy });
+    }
+
+    fn failed(&mut self, check: &str, failure: &Failure) {
+        self.wrong(check, format!("{}: {}", failure.code(), failure.message()), failure.remedy());
+    }
+
+    fn shown(&self) -> Shown {
+        let row = |it: &Finding| {
+            let remedy = it.remedy.clone().unwrap_or_default();
+            vec![it.verdict.to_owned(), it.check.clone(), it.found.clone(), remedy]
+        };
+        let rows = self.findings.iter().map(row).collect();
+        let wrong = self.findings.iter().filter(|it| it.verdict == "wrong").count();
+        let verdict = match wrong {
+            0 => "Nothing is wrong.".to_owned(),
+            1 => "One thing is wrong.".to_owned(),
+            several => format!("{several} things are wrong."),
+        };
+        let text = format!("{}\n\n{verdict}", table(&["", "CHECK", "FOUND", "WHAT TO DO"], rows, &[], &[2, 3]));
+        Shown::new(self, text).ending(if wrong == 0 { 0 } else { FAULT })
+    }
+}
+
+/// Checks everything that can be seen from here. It never stops at the first finding, unless nothing behind it can be seen.
+pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Shown, Failure> {
+    let url = session.url()?;
+    let mut report = Report::default();
+    let open = Api { http: session.http()?.api(&url), bearer: None };
+    match open.get::<serde_json::Value>("/openapi.json", &[]).await {
+        Ok(document) => {
+            report.good("address", url.clone());
+            let has = |path: &str| document.get("paths").and_then(|it| it.get(path)).is_some();
+            if has("/v1/me") && has("/v1/bindings/{binding}/connection") {
+                report.good("API document", "as this version knows it");
+            } else {
+                report.wrong(
+                    "API document",
+                    "lacks routes",
+                    "Use the version of `ledger` that the stack was deployed with.",
+                );
+            }
+        }
+        Err(failure) => {
+            report.failed("address", &failure);
+            return Ok(report.shown());
+        }
+    }
+    let api = match session.api().await {
+        Ok(api) => api,
+        Err(failure) => {
+            report.failed("sign-in", &failure);
+            return Ok(report.shown());
+        }
+    };
+    let me = match api.get::<Me>("/v1/me", &[]).await {
+        Ok(me) => me,
+        Err(failure) => {
+            report.failed("sign-in", &failure);
+            return Ok(report.shown());
+        }
+    };
+    report.good("sign-in", me.role.clone());
+    apps(session, &api, &url, &mut report).await;
+    let tenants = if named.is_empty() { me.tenants.unwrap_or_default() } else { named.to_vec() };
+    if tenants.is_empty() {
+        report.note("tenants", "none was looked at", "Name them with --tenant.");
+    }
+    for tenant in &tenants {
+        match tenant_of(&api, tenant).await {
+            Err(failure) => report.failed(&format!("tenant {tenant}"), &failure),
+            Ok(found) => {
+                shop(tenant, &found.status, &mut report);
+                for binding in found.bindings.iter().filter(|it| it.status != "disconnected") {
+                    self::binding(&api, binding, &mut report).await;
+                }
+            }
+        }
+    }
+    for (check, path) in [("held runs", "/v1/held"), ("dead letters", "/v1/dead-letters")] {
+        match standing_still(&api, path, &Whose::default(), None).await {
+            Ok(found) => causes(check, &found, &mut report),
+            Err(failure) => report.failed(check, &failure),
+        }
+    }
+    Ok(report.shown())
+}
+
+/// True where a callback address is another address of a stack.
+async fn is_answered(session: &Session<'_>, callback: &str) -> bool {
+    let (Some(base), Ok(http)) = (callback.strip_suffix("/oauth/callback"), session.http()) else { return false };
+    let open = Api { http: http.api(base), bearer: None };
+    open.get::<serde_json::Value>("/openapi.json", &[]).await.is_ok()
+}
+
+async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) {
+    let expected = format!("{url}/oauth/callback");
+    let mut set = 0_usize;
+    for provider in PROVIDERS {
+        let check = format!("app of {provider}");
+        match api.get::<App>(&format!("/v1/apps/{provider}"), &[]).await {
+            Ok(app) if app.callback_url == expected || is_answered(session, &app.callback_url).await => {
+                set = set.saturating_add(1);
+                report.good(&check, format!("callback {}", app.callback_url));
+            }
+            Ok(app) => {
+                set = set.saturating_add(1);
+                let remedy = format!(
+                    "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
+                     provider's page of the app."
+                );
+                report.wrong(&check, format!("callback {}", app.callback_url), remedy);
+            }
+            Err(failure) if failure.is_not_found() => {}
+            Err(failure) => report.failed(&check, &failure),
+        }
+    }
+    if set == 0 {
+        report.note("apps", "the stack has none", "`ledger app set PROVIDER` sets one; bindings may have their own.");
+    }
+}
+
+fn shop(tenant: &str, status: &str, report: &mut Report) {
+    let check = format!("tenant {tenant}");
+    match status {
+        "connected" => report.good(&check, status),
+        "silent" => {
+            report.note(&check, status, "Nothing came from the shop for longer than usual: see that its cron runs.")
+        }
+        "pending" => report.wrong(&check, status, "Pair the shop: `ledger shop connect`."),
+        "token_revoked" => {
+            report.wrong(&check, status, "The shop refuses our key: pair it again with `ledger shop connect`.")
+        }
+        "unreachable" => report.wrong(&check, status, "See that the shop answers over https from the internet."),
+        "disconnected" => {
+            report.wrong(&check, status, "The shop was disconnected: pair it again if that was not meant.")
+        }
+        other => report.note(&check, other, "Use the version of `ledger` that the stack was deployed with."),
+    }
+}
+
+async fn binding(api: &Api, row: &Binding, report: &mut Report) {
+    let id = &row.binding;
+    let check = format!("binding {id}");
+    match row.status.as_str() {
+        "pending" => {
+            report.wrong(&check, "has no book", format!("`ledger book connect {id}`"));
+            return;
+        }
+        "needs_reconnect" => report.wrong(&check, "the book refuses our grant", format!("`ledger book connect {id}`")),
+        status => report.good(&check, status),
+    }
+    match row.mode.as_str() {
+        "paused" => report.note(&check, "paused", format!("`ledger book resume {id}`")),
+        "preview" => {
+            report.note(&check, "in preview", format!("`ledger previews list {id}`, then `ledger book live {id}`"))
+        }
+        _ => {}
+    }
+    if row.settings_version == 0 {
+        report.wrong(
+            &format!("settings of {id}"),
+            "none",
+            format!("`ledger settings propose {id}`, then `ledger settings set`"),
+        );
+    }
+    match integration(api, row).await {
+        Ok(status) => {
+            let check = format!("work of {id}");
+            let found = format!("{} under way, {} failed", status.pending_syncs, status.failed_syncs);
+            match status.sync_status {
+                SyncStatus::Healthy => report.good(&check, found),
+                SyncStatus::Degraded => report.wrong(&check, found, format!("`ledger diagnose {id}`")),
+                SyncStatus::Disconnected => report.wrong(&check, "not connected", format!("`ledger book status {id}`")),
+            }
+        }
+        Err(failure) => report.failed(&format!("work of {id}"), &failure),
+    }
+    let check = format!("reference data of {id}");
+    match api.get::<ReferenceData>(&format!("/v1/bindings/{}/reference", crate::api::part(id)), &[]).await {
+        Ok(data) => {
+            let old = |seconds: Option<i64>| seconds.is_none_or(|it| it > REFERENCE_AGE_MAX);
+            let stale: Vec<&str> = data
+                .lists
+                .iter()
+                .filter(|it| it.fault.is_some() || old(it.age_seconds))
+                .map(|it| it.list.as_str())
+                .collect();
+            if stale.is_empty() {
+                report.good(&check, format!("{} lists", data.lists.len()));
+            } else {
+                let found = format!("old or failed: {}", stale.join(", "));
+                report.note(&check, found, format!("`ledger reference refresh {id}`"));
+            }
+        }
+        Err(failure) => report.failed(&check, &failure),
+    }
+}
+
+fn causes(check: &str, found: &Causes, report: &mut Report) {
+    if found.causes.is_empty() {
+        report.good(check, "none");
+    }
+    for cause in &found.causes {
+        let remedy = cause.remedy.clone().unwrap_or_else(|| "Use the stack's version of `ledger`.".to_owned());
+        report.wrong(check, format!("{} of {}", cause.runs, cause.code), remedy);
+    }
+}
