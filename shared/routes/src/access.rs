@@ -9,11 +9,11 @@ use ledger_engine::domain::identity::{BindingId, TenantId};
 use ledger_engine::ports::Tenancy;
 use ledger_engine::signin::{Caller, Role};
 use ledger_wire::rows::{BindingRow, RunRow};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// The issuer's id of whoever asked, for the log.
-#[derive(Clone)]
-pub(crate) struct Subject(pub(crate) String);
+/// The issuer's id of whoever asked, for the log: empty until a route has found out.
+#[derive(Clone, Default)]
+pub(crate) struct Subject(pub(crate) Arc<OnceLock<String>>);
 
 /// An operator who is signed in.
 pub(crate) struct SignedIn(pub(crate) Caller);
@@ -23,7 +23,12 @@ impl FromRequestParts<Arc<Api>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Refusal> {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        Ok(Self(api.sign_in.caller(header, &*api.issuer_keys, &*api.clock).await?))
+        let caller = api.sign_in.caller(header, &*api.issuer_keys, &*api.clock).await?;
+        if let Some(subject) = parts.extensions.get::<Subject>() {
+            // Nobody else asks within the same request; if they did, the first counts.
+            let _ = subject.0.set(caller.subject.clone());
+        }
+        Ok(Self(caller))
     }
 }
 

@@ -38,7 +38,7 @@ pub fn router(api: Arc<Api>) -> Router {
 }
 
 /// Writes one line for a request, and says that no answer is to be kept by anybody.
-async fn told(axum::extract::State(api): axum::extract::State<Arc<Api>>, request: Request, next: Next) -> Response {
+async fn told(axum::extract::State(api): axum::extract::State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let began = api.clock.now_ms();
     let method = request.method().clone();
     // The route's pattern: a path may hold anything.
@@ -46,15 +46,16 @@ async fn told(axum::extract::State(api): axum::extract::State<Arc<Api>>, request
         .extensions()
         .get::<axum::extract::MatchedPath>()
         .map_or_else(String::new, |path| path.as_str().to_owned());
+    let subject = access::Subject::default();
+    request.extensions_mut().insert(subject.clone());
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let operator = response.extensions().get::<access::Subject>().map_or("", |subject| subject.0.as_str()).to_owned();
     tracing::info!(
         method = %method,
         route = %route,
-        operator = %operator,
+        operator = subject.0.get().map_or("", String::as_str),
         status = response.status().as_u16(),
         outcome = response.extensions().get::<failure::RefusalCode>().map_or("done", |code| code.0),
         duration_ms = api.clock.now_ms().saturating_sub(began),
