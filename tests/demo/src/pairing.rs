@@ -7,7 +7,7 @@
 
 use crate::api::Api;
 use crate::follow::seconds;
-use crate::places::{MISCONFIGURED_WEBSITE, OPENED_CATEGORY, Place, Speech};
+use crate::places::{CARD, MISCONFIGURED_WEBSITE, OPENED_CATEGORY, Place, Speech};
 use crate::variables::Variables;
 use anyhow::{Context, ensure};
 use ledger_aws::engine::ports::{Chance, Clock};
@@ -101,11 +101,7 @@ pub(crate) async fn pair_all(api: &Api, variables: &mut Variables, again: bool) 
         let [tenant, key, binding] = names(paired.place.speech);
         // Nobody shows a key; the shop's own configuration has it.
         let api_key = paired.place.shop.key().await?;
-        variables.put(&[
-            (&tenant, paired.tenant.clone()),
-            (&key, api_key),
-            (&binding, paired.binding.clone()),
-        ])?;
+        variables.put(&[(&tenant, paired.tenant.clone()), (&key, api_key), (&binding, paired.binding.clone())])?;
     }
     // A shop dates its documents to the second. One of this very second would look older than the binding, and what is
     // older may have been posted by a previous service, so it would be looked for first.
@@ -160,19 +156,15 @@ async fn pair(api: &Api, place: Place) -> anyhow::Result<Paired> {
 }
 
 /// Sets the app, walks the provider's pages and confirms the organisation.
-async fn connects(
-    api: &Api,
-    place: &Place,
-    tenant: &str,
-    binding: &str,
-    told: &mut Transcript,
-) -> anyhow::Result<()> {
+async fn connects(api: &Api, place: &Place, tenant: &str, binding: &str, told: &mut Transcript) -> anyhow::Result<()> {
     let Place { speech, book, .. } = place;
     let client_id = format!("ledger-{}", tenant.chars().take(MARK_LENGTH).collect::<String>());
     let secret = format!("{}{}", SystemChance.uuid(), SystemChance.uuid()).replace('-', "");
     let callback = format!("{}/oauth/callback", api.url);
     book.registers_app(&client_id, &secret, &callback).await?;
-    told.elsewhere(&format!("On the provider's page, app {client_id} may send people back to {callback}"));
+    told.elsewhere(&format!(
+        "On the provider's page for developers, app {client_id} may send people back to {callback}"
+    ));
     let authority = speech.authority();
     let hosts = AppHosts {
         authorize: format!("{}{}", book.url, authority.authorize_path()),
@@ -201,7 +193,8 @@ async fn connects(
     told.typed(&format!("book connect {binding}"));
     let started = api.starts(binding).await?;
     let page = started.authorize_url.split('?').next().unwrap_or_default();
-    let back = browser::visits(&started.authorize_url, &Person::bookkeeper().choosing(ORGANISATION)).await?.location()?;
+    let back =
+        browser::visits(&started.authorize_url, &Person::bookkeeper().choosing(ORGANISATION)).await?.location()?;
     ensure!(back.url().starts_with(&callback), "the browser is sent to another address than the callback");
     let shown = browser::follows(&back).await?;
     ensure!(shown.status == 200, "the callback answers {}: {}", shown.status, shown.text);
@@ -231,13 +224,7 @@ async fn connects(
 }
 
 /// Saves the merchant's settings and shows what they could name.
-async fn settles(
-    api: &Api,
-    place: &Place,
-    binding: &str,
-    prefix: &str,
-    told: &mut Transcript,
-) -> anyhow::Result<()> {
+async fn settles(api: &Api, place: &Place, binding: &str, prefix: &str, told: &mut Transcript) -> anyhow::Result<()> {
     let speech = place.speech;
     told.typed(&format!("settings propose {binding}"));
     let proposal = api.proposal(binding).await?;
@@ -271,16 +258,17 @@ fn listed(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
 
-/// How many entries each list has, and how old it is.
+/// How many entries each list has, and how old the oldest is.
 fn ages(lists: &[ReferenceAge]) -> anyhow::Result<String> {
-    let mut parts = Vec::new();
+    let mut counts = Vec::new();
+    let mut oldest = 0;
     for list in lists.iter().filter(|list| list.read_at.is_some() || list.fault.is_some()) {
         ensure!(list.fault.is_none(), "{} could not be read: {:?}", list.list, list.fault);
-        let age = list.age_seconds.context("a list without an age")?;
-        parts.push(format!("{} {} ({})", list.count, list.list.replace('_', " "), old(age)));
+        oldest = oldest.max(list.age_seconds.context("a list without an age")?);
+        counts.push(format!("{} {}", list.count, list.list.replace('_', " ")));
     }
-    ensure!(!parts.is_empty(), "nothing was read of the book");
-    Ok(parts.join(", "))
+    ensure!(!counts.is_empty(), "nothing was read of the book");
+    Ok(format!("{}, {}", counts.join(", "), old(oldest)))
 }
 
 fn old(seconds: i64) -> String {
@@ -297,9 +285,9 @@ fn payment_methods(reference: &ReferenceData) -> anyhow::Result<Vec<String>> {
     let age = reference.lists.iter().find(|list| list.list == LIST).and_then(|list| list.age_seconds);
     let age = age.context("the shop's payment methods were not read")?;
     let of_shop = reference.entries.iter().filter(|entry| entry.list == LIST);
-    let named: Vec<String> = of_shop.map(|entry| format!("{} ({})", entry.id, entry.name)).collect();
-    ensure!(!named.is_empty(), "the shop has no payment methods");
-    Ok(vec![format!("payment methods read from the shop, {}: {}", old(age), named.join(", "))])
+    let codes: Vec<&str> = of_shop.map(|entry| entry.id.as_str()).collect();
+    ensure!(codes.contains(&CARD), "the shop's payment methods are {}", codes.join(", "));
+    Ok(vec![format!("of the shop, {}: {}", old(age), codes.join(", "))])
 }
 
 /// An earlier pairing. A shop that speaks as somebody else, and a book at another address, were started anew since and
@@ -345,4 +333,50 @@ async fn known(api: &Api, place: &Place, variables: &Variables) -> anyhow::Resul
 /// What a dialect's tenant, its key and its binding are called in the stack's variables.
 fn names(speech: Speech) -> [String; 3] {
     ["TENANT_ID", "API_KEY", "BINDING_ID"].map(|name| speech.variable(name, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger_wire::api::ReferenceEntry;
+
+    fn list(name: &str, age_seconds: Option<i64>, fault: Option<&str>) -> ReferenceAge {
+        ReferenceAge {
+            list: name.to_owned(),
+            read_at: age_seconds.map(|_| "2026-11-20T09:31:00.000Z".to_owned()),
+            age_seconds,
+            count: 3,
+            cut_off: false,
+            reading: false,
+            fault: fault.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn lists_are_told_with_the_age_of_the_oldest() {
+        let lists =
+            [list("tax_rates", Some(7), None), list("accounts", Some(300), None), list("currencies", None, None)];
+        assert_eq!(ages(&lists).unwrap(), "3 tax rates, 3 accounts, 5 min old");
+        assert!(ages(&[list("accounts", None, Some("needs_reconnect"))]).is_err());
+        assert!(ages(&[]).is_err());
+    }
+
+    #[test]
+    fn the_shop_has_to_take_cards() {
+        let entry = |id: &str| ReferenceEntry {
+            list: "payment_methods".to_owned(),
+            id: id.to_owned(),
+            name: String::new(),
+            active: true,
+            rate: None,
+            currency: None,
+            group: None,
+        };
+        let data = |ids: &[&str]| ReferenceData {
+            lists: vec![list("payment_methods", Some(0), None)],
+            entries: ids.iter().copied().map(entry).collect(),
+        };
+        assert_eq!(payment_methods(&data(&["free", CARD])).unwrap(), [format!("of the shop, 0 s old: free, {CARD}")]);
+        assert!(payment_methods(&data(&["free"])).is_err());
+    }
 }

@@ -175,9 +175,10 @@ fn look(core: &Core, request: &Request, path: &[&str]) -> anyhow::Result<Option<
         ["health"] => Some(json!({"ok": true, "kind": "shop", "now": core.now()})),
         ["clock"] => Some(clock(core)),
         ["presets"] => Some(json!(presets::NAMES)),
-        ["pairing"] => state.pairing.as_ref().map(|kept| {
-            json!({"tenant_id": kept.tenant_id, "api_key": kept.api_key, "ledger_url": kept.ledger_url})
-        }),
+        ["pairing"] => state
+            .pairing
+            .as_ref()
+            .map(|kept| json!({"tenant_id": kept.tenant_id, "api_key": kept.api_key, "ledger_url": kept.ledger_url})),
         ["outbox"] => Some(json!(state.outbox.values().collect::<Vec<_>>())),
         ["pushed"] => Some(json!(state.pushed)),
         ["requests"] => Some(json!(state.requests)),
