@@ -18,11 +18,11 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: up ## Watch documents travel from shops into four books, on the local stack
+demo: up ## Pair four shops, connect four books and watch documents travel, on the local stack
 	@target/debug/ledger-demo
 
 .PHONY: up
-up: build-local ## Start the local stack, or bring it to the newest code, and pair its shops
+up: build-local ## Start the local stack, or bring it to the newest code, pair its shops and connect their books
 	@$(stack) up --params $(PARAMS)
 	@target/debug/ledger-demo --pair-only
 

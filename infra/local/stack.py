@@ -56,8 +56,8 @@ class StandIn:
     program: str
     variable: str
     arguments: tuple[str, ...] = ()
-    # Takes the id of the organisation whose book it is. A book that is started anew counts its documents from 1 again,
-    # so it gets another one: what the stack remembers of the last one is not true of this.
+    # The argument that takes the id of the organisation whose book it is. A book that is started anew counts its documents
+    # from 1 again, so it gets another one: what the stack remembers of the last one is not true of this.
     organisation: str | None = None
 
 
@@ -69,7 +69,7 @@ def shop(provider: str, variable: str) -> StandIn:
 # A shop to a dialect: two dialects are of one provider, and a shop sends an event to a provider once.
 STAND_INS = {
     "shop": shop("xero", "SHOP_URL"),
-    "book": StandIn("world-book", "BOOK_URL"),
+    "book": StandIn("world-book", "BOOK_URL", organisation="--company-id"),
     "shop-accounting": shop("xero", "SHOP_ACCOUNTING_URL"),
     "book-accounting": StandIn("world-accounting", "BOOK_ACCOUNTING_URL", organisation="--tenant"),
     "shop-sage": shop("sage_accounting", "SHOP_SAGE_URL"),
@@ -77,7 +77,7 @@ STAND_INS = {
     "shop-freeagent": shop("freeagent", "SHOP_FREEAGENT_URL"),
     # Without the real one's limits: a sixth demo within a minute would have to wait for the next.
     "book-freeagent": StandIn("world-freeagent", "BOOK_FREEAGENT_URL",
-                              ("--requests-per-minute", "0", "--requests-per-hour", "0")),
+                              ("--requests-per-minute", "0", "--requests-per-hour", "0"), organisation="--company-id"),
 }
 # Where only these differ from the defaults, everything else behaves as it would on AWS.
 LOCAL_PARAMETERS = {
@@ -341,25 +341,29 @@ class Stack:
     # ------------------------------------------------------------ stand-ins
 
     def start_stand_ins(self, binaries: Path) -> dict[str, str]:
-        """Starts what plays shops and books; one whose program was rebuilt is started anew."""
-        remembered = read_env(self.env_file)
-        starting = {}
+        """Starts what plays shops and books. Where a program was rebuilt, the shop and the book of its dialect are started anew."""
+        starting: dict[str, str | None] = {}
+        versions: dict[str, str] = {}
         for name, stand_in in STAND_INS.items():
             program = binaries / stand_in.program
             if not program.exists():
                 say(f"    {program} is not built: no {name}")
                 continue
-            version = " ".join([str(program.stat().st_mtime_ns), *stand_in.arguments])
+            version = versions[name] = " ".join([str(program.stat().st_mtime_ns), *stand_in.arguments])
             running = processes.find(self.records / f"{name}.json")
-            if running is not None and running["version"] != version:
-                processes.stop(self.records / f"{name}.json")
-                running = None
-            starting[name] = None if running else version
+            starting[name] = None if running is not None and running["version"] == version else version
+        # A shop whose book has forgotten it, and the other way round, would be a story of its own.
+        for name in [name for name, version in starting.items() if version]:
+            for other in (name.replace("shop", "book"), name.replace("book", "shop")):
+                if other in starting:
+                    starting[other] = versions[other]
+        for name in [name for name, version in starting.items() if version]:
+            processes.stop(self.records / f"{name}.json")
         new = [name for name, version in starting.items() if version]
         if new:
             with step(f"starting {', '.join(new)}"):
                 for name in new:
-                    self.start_stand_in(name, binaries, starting[name], remembered)
+                    self.start_stand_in(name, binaries, versions[name])
                 for name in new:
                     wait_for(lambda name=name: listening(self.logs / f"{name}.log") is not None, 20, f"the {name}",
                              self.logs / f"{name}.log",
@@ -373,13 +377,14 @@ class Stack:
             addresses[STAND_INS[name].variable] = address
         return addresses
 
-    def start_stand_in(self, name: str, binaries: Path, version: str, remembered: dict[str, str]) -> None:
+    def start_stand_in(self, name: str, binaries: Path, version: str) -> None:
         stand_in = STAND_INS[name]
-        address = remembered.get(stand_in.variable, "")
-        port = address.rpartition(":")[2] if address else str(free_port())
-        command = [str(binaries / stand_in.program), "--listen", f"127.0.0.1:{port}", *stand_in.arguments]
+        # Never where the last one was: one that has forgotten everything is another shop to whoever remembers that one.
+        command = [str(binaries / stand_in.program), "--listen", f"127.0.0.1:{free_port()}", *stand_in.arguments]
         if stand_in.organisation:
-            command += [stand_in.organisation, uuid.uuid4().hex]
+            # The family of `v2` numbers its companies.
+            numbered = stand_in.organisation == "--company-id"
+            command += [stand_in.organisation, str(uuid.uuid4().int % 10**9) if numbered else uuid.uuid4().hex]
         log = self.logs / f"{name}.log"
         log.unlink(missing_ok=True)
         environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}

@@ -12,7 +12,7 @@ use crate::ports::{
     Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault,
     Queue, Release, Shop, Vault, Written, XrefWrite,
 };
-use crate::reference::{OpenToken, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
+use crate::reference::{OpenToken, READ_STATUS, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
 use crate::rehearsal::Rehearsal;
 use crate::settings::names_missing;
 use crate::tally::Tally;
@@ -523,21 +523,25 @@ impl Post<'_> {
             memory: self.memory,
         };
         let read = reader.read(binding, &[list], When::OlderThan(REFUSED_FRESH_MS), deadline).await;
-        executor.steps.push(StepRow {
-            label: format!("read_{}", list.as_str()),
-            at_ms: began.saturating_sub(executor.started_at),
-            took_ms: self.clock.now_ms().saturating_sub(began),
-            ..StepRow::default()
-        });
-        match read.as_deref() {
-            Ok([(_, ReadList::Complete)]) => {}
-            // The refusal says more than that the list could not be read.
-            Ok(_) | Err(_) => return Some(fault),
+        let took_ms = self.clock.now_ms().saturating_sub(began);
+        let complete = matches!(read.as_deref(), Ok([(_, ReadList::Complete)]));
+        let data = reader.known(&binding.binding, &[list]).await.ok();
+        // A list that was young enough was not read, and that is no step.
+        let was_young = data.as_ref().and_then(|data| data.lists.get(&list)).is_some_and(|known| known.read_at < began);
+        if !(complete && was_young) {
+            executor.steps.push(StepRow {
+                label: format!("read_{}", list.as_str()),
+                at_ms: began.saturating_sub(executor.started_at),
+                took_ms,
+                status: complete.then_some(READ_STATUS),
+                ..StepRow::default()
+            });
         }
-        let Ok(data) = reader.known(&binding.binding, &[list]).await else { return Some(fault) };
+        // Where it could not be read, the refusal says more.
+        let Some(data) = data.filter(|_| complete) else { return Some(fault) };
         let missing = names_missing(&binding.settings, executor.dialect, &data);
         let first = missing.first()?;
-        fault.message = format!("{} Its list was read anew: it does not have what {first} names.", fault.message);
+        fault.message = format!("{} Its list does not have what {first} names.", fault.message);
         Some(fault)
     }
 

@@ -27,6 +27,8 @@ use std::collections::BTreeMap;
 pub const FRESH_MS: i64 = 86_400_000;
 /// After a post that was refused for an unknown code, a list that is younger than this is not read again, in milliseconds.
 pub const REFUSED_FRESH_MS: i64 = 60_000;
+/// What an attempt notes of a list that was read to its end: each of its pages was answered so.
+pub const READ_STATUS: u16 = 200;
 /// After a try that failed, a list is not read again by itself for so long, in milliseconds.
 pub const FAILED_AGAIN_MS: i64 = 60_000;
 /// A reading that was given up is gone on with for so long after its beginning, in milliseconds (an hour).

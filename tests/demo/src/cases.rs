@@ -72,7 +72,7 @@ pub(crate) const CASES: [Case; 6] = [
         end: End::Skipped("website_filtered"),
     },
     Case {
-        title: "A website whose income category the book doesn't have",
+        title: "A website whose income category was removed from the book",
         origin: Origin::Order(of_misconfigured_website),
         end: End::Refused("category_unknown"),
     },

@@ -1,4 +1,4 @@
-//! One request, one connection: all that the control APIs of the stand-ins need.
+//! One request, one connection: all that the stand-ins' control APIs and the stack's own API need.
 
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
@@ -23,7 +23,7 @@ impl Answer {
     }
 }
 
-/// Sends a request to a stand-in at `http://host:port`.
+/// Sends a request to whoever is at `http://host:port`, or at a path below it.
 pub(crate) async fn send(
     base_url: &str,
     method: &str,
@@ -43,10 +43,11 @@ async fn exchange(
     headers: &[(&str, &str)],
     body: Option<&Value>,
 ) -> anyhow::Result<Answer> {
-    let host = base_url.strip_prefix("http://").context("the address of a stand-in begins with http://")?;
+    let address = base_url.strip_prefix("http://").context("an address on this machine begins with http://")?;
+    let (host, base) = address.split_at(address.find('/').unwrap_or(address.len()));
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: ledger-demo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        "{method} {base}{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: ledger-demo\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
         body.len()
     );
     for (name, value) in headers {
@@ -63,9 +64,24 @@ fn read(received: &[u8]) -> Option<Answer> {
     let text = std::str::from_utf8(received).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    // The stand-ins always give a length, so the body is what is left.
-    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? };
+    let is_chunked = |line: &str| line.eq_ignore_ascii_case("transfer-encoding: chunked");
+    let body = if head.lines().any(is_chunked) { unchunked(body)? } else { body.to_owned() };
+    // Where there are no chunks there is a length, and the connection ends, so the body is what is left.
+    let body = if body.is_empty() { Value::Null } else { serde_json::from_str(&body).ok()? };
     Some(Answer { status, body })
+}
+
+fn unchunked(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, after) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+        body.push_str(after.get(..size)?);
+        rest = after.get(size..)?.strip_prefix("\r\n")?;
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +94,8 @@ mod tests {
         assert_eq!((answer.status, answer.body["error"].as_str()), (422, Some("x")));
         assert!(answer.good("asking").is_err());
         assert_eq!(read(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().body, Value::Null);
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n[1,\r\n2\r\n2]\r\n0\r\n\r\n";
+        assert_eq!(read(chunked).unwrap().body, serde_json::json!([1, 2]));
         assert!(read(b"HTTP/1.1 200 OK\r\n\r\n{").is_none());
         assert!(read(b"").is_none());
     }

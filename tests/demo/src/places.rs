@@ -3,11 +3,14 @@
 use crate::strangers::{Book, Shop};
 use crate::variables::Variables;
 use ledger_wire::settings::{SettingsV1, TaxRuleV1};
+use ledger_world::identity::Authority;
 use ledger_world::sage::{bank_account, ledger_account};
 use std::collections::BTreeMap;
 
-/// The website whose income category the first book doesn't have.
+/// The website whose income category is removed from the first book after its settings were saved.
 pub(crate) const MISCONFIGURED_WEBSITE: u32 = 4;
+/// That category.
+pub(crate) const OPENED_CATEGORY: &str = "041";
 /// Websites that the first binding lets through; the shop's third is not among them.
 const WEBSITES: [u32; 3] = [1, 2, MISCONFIGURED_WEBSITE];
 /// The payment method that every binding names a bank account for.
@@ -64,16 +67,17 @@ impl Speech {
         }
     }
 
-    /// What the book answers 200 to where it knows the token.
-    pub(crate) const fn greeting(self) -> &'static str {
+    /// Whose sign-in its book has.
+    pub(crate) const fn authority(self) -> Authority {
         match self {
-            Self::V2 | Self::Freeagent => "/v2/company",
-            Self::Accounting => "/connections",
-            Self::Sage => "/v3.1/businesses",
+            Self::V2 => Authority::V2,
+            Self::Accounting => Authority::Accounting,
+            Self::Sage => Authority::Sage,
+            Self::Freeagent => Authority::Freeagent,
         }
     }
 
-    /// What the merchant has set; in the first book with a mistake in website 4.
+    /// What the merchant has set. In the first book website 4 has an income category of its own.
     pub(crate) fn settings(self, book_url: &str, prefix: &str) -> SettingsV1 {
         let texts = |rates: &[&str]| rates.iter().map(|rate| (*rate).to_owned()).collect::<Vec<_>>();
         let rule =
@@ -96,7 +100,7 @@ impl Speech {
                 sales_tax_rates: texts(&["20", "5", "0"]),
                 income_category: category("001"),
                 shipping_category: category("002"),
-                income_categories: BTreeMap::from([(MISCONFIGURED_WEBSITE, category("999"))]),
+                income_categories: BTreeMap::from([(MISCONFIGURED_WEBSITE, category(OPENED_CATEGORY))]),
                 payment_methods: paid_into(format!("{book_url}/v2/bank_accounts/2")),
                 website_filter: WEBSITES.to_vec(),
                 ..common

@@ -1,7 +1,6 @@
 //! The stand-in shops and books, by their control APIs.
 
 use crate::http;
-use crate::places::Speech;
 use anyhow::Context;
 use ledger_world::shop::{CustomerSpec, MemoSpec, OrderSpec, ProductSpec, WebsiteSpec};
 use ledger_world::statement::Statement;
@@ -102,9 +101,16 @@ impl Shop {
         http::send(&self.url, method, &format!("/_control/{path}"), &[], body.as_ref()).await?.good(path)
     }
 
-    pub(crate) async fn pairs(&self, tenant: &str, api_key: &str, ledger_url: &str) -> anyhow::Result<()> {
-        let pairing = json!({"tenant_id": tenant, "api_key": api_key, "ledger_url": ledger_url});
-        self.control("POST", "pair", Some(pairing)).await.map(drop)
+    /// The merchant has the admin page show a pairing code.
+    pub(crate) async fn shows_code(&self) -> anyhow::Result<String> {
+        let answer = self.control("POST", "pairing-code", Some(json!({"provider": self.provider}))).await?;
+        answer.get("pairing_code").and_then(Value::as_str).map(str::to_owned).context("the admin page shows no code")
+    }
+
+    /// The key that the shop keeps since it was paired.
+    pub(crate) async fn key(&self) -> anyhow::Result<String> {
+        let kept = self.control("GET", "pairing", None).await?;
+        kept.get("api_key").and_then(Value::as_str).map(str::to_owned).context("the shop keeps no key")
     }
 
     /// The tenant that the shop's own tokens name; `None` where it is not paired.
@@ -192,33 +198,34 @@ impl Book {
         Self { url: url.to_owned() }
     }
 
-    pub(crate) async fn accepts(&self, token: &str) -> anyhow::Result<()> {
-        let tokens = json!({"accept": [token]});
-        http::send(&self.url, "POST", "/_control/tokens", &[], Some(&tokens)).await?.good("tokens").map(drop)
+    async fn control(&self, method: &str, path: &str, body: Option<Value>) -> anyhow::Result<Value> {
+        http::send(&self.url, method, &format!("/_control/{path}"), &[], body.as_ref()).await?.good(path)
     }
 
-    /// The organisation that a token is for, `Some(None)` where the book doesn't say; `None` where it doesn't know the
-    /// token.
-    pub(crate) async fn organisation(&self, speech: Speech, token: &str) -> anyhow::Result<Option<Option<String>>> {
-        let authorization = format!("Bearer {token}");
-        let headers = [("Authorization", authorization.as_str())];
-        let answer = http::send(&self.url, "GET", speech.greeting(), &headers, None).await?;
-        let named = match speech {
-            Speech::V2 | Speech::Freeagent => None,
-            Speech::Accounting => answer.body.pointer("/0/tenantId"),
-            Speech::Sage => answer.body.pointer("/$items/0/id"),
-        };
-        Ok((answer.status == 200).then(|| named.and_then(Value::as_str).map(str::to_owned)))
+    /// The developer enters an app on the provider's page, and where it may send people back to.
+    pub(crate) async fn registers_app(&self, client_id: &str, secret: &str, callback: &str) -> anyhow::Result<()> {
+        let app = json!({"client_id": client_id, "secret": secret, "redirect_uris": [callback]});
+        self.control("POST", "identity/apps", Some(app)).await.map(drop)
+    }
+
+    /// The bookkeeper opens an income category.
+    pub(crate) async fn opens_category(&self, code: &str) -> anyhow::Result<()> {
+        let category = json!({"code": code, "description": "Lamps"});
+        self.control("POST", "categories", Some(category)).await.map(drop)
+    }
+
+    /// The bookkeeper removes a category.
+    pub(crate) async fn removes_category(&self, code: &str) -> anyhow::Result<()> {
+        self.control("DELETE", &format!("categories/{code}"), None).await.map(drop)
     }
 
     /// What the book holds.
     pub(crate) async fn statement(&self) -> anyhow::Result<Statement> {
-        read(http::send(&self.url, "GET", "/_control/statement", &[], None).await?.good("statement")?)
+        read(self.control("GET", "statement", None).await?)
     }
 
     pub(crate) async fn invoices(&self, reference: &str) -> anyhow::Result<Vec<BookInvoice>> {
-        let path = format!("/_control/invoices?reference={reference}");
-        let answer = http::send(&self.url, "GET", &path, &[], None).await?.good("invoices")?;
+        let answer = self.control("GET", &format!("invoices?reference={reference}"), None).await?;
         read(answer.get("invoices").cloned().unwrap_or_default())
     }
 }

@@ -98,6 +98,33 @@ impl Location {
     }
 }
 
+/// A page that the browser shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Its status.
+    pub status: u16,
+    /// Its text, tags and all.
+    pub text: String,
+}
+
+impl Page {
+    /// What its first heading says; nothing if there is none.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        let inside = self.text.split_once("<h1>").and_then(|(_, rest)| rest.split_once("</h1>"));
+        inside.map_or_else(String::new, |(heading, _)| heading.to_owned())
+    }
+}
+
+/// Goes where a redirect leads: to the app's own page. Further redirects aren't followed.
+///
+/// # Errors
+/// When the app can't be reached.
+pub async fn follows(location: &Location) -> anyhow::Result<Page> {
+    let answered = client::get(location.url(), &[]).await.map_err(anyhow::Error::msg)?;
+    Ok(Page { status: answered.status, text: String::from_utf8_lossy(&answered.body).into_owned() })
+}
+
 /// Walks the pages behind an authorize address: logs in, chooses, agrees or denies.
 ///
 /// # Errors

@@ -12,7 +12,9 @@ use ledger_engine::settings::Configure;
 use ledger_engine::tally::Tally;
 use ledger_engine::tenants::TenantMemory;
 use ledger_engine::wire::message::{MESSAGE_VERSION, RunMessage};
-use ledger_engine::wire::rows::{BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys};
+use ledger_engine::wire::rows::{
+    BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, StepRow, TenantRow, TokenRow, keys,
+};
 use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_http::{Http, HttpBook, HttpConfig, HttpShop};
 use ledger_suite::memory::{MemoryStore, NoProvider, OpenVault, Rows};
@@ -389,6 +391,11 @@ impl Scene {
     /// Times that the list of accounts was asked for.
     pub(crate) fn readings_of_accounts(&self) -> usize {
         self.calls(|it| !it.is_write && (it.path.ends_with("/categories") || it.path.ends_with("/Accounts")))
+    }
+
+    /// Steps of the last attempt.
+    pub(crate) fn steps(&self) -> Vec<StepRow> {
+        self.store.with(|rows| rows.attempts.last().map(|it| it.steps.clone())).unwrap_or_default()
     }
 
     /// Invoices in the book.

@@ -19,6 +19,9 @@ struct Arguments {
     /// Tokens it accepts.
     #[arg(long = "token", default_values_t = ["book-token".to_owned()])]
     tokens: Vec<String>,
+    /// The company's number.
+    #[arg(long, default_value_t = 1)]
+    company_id: u64,
     /// The company's currency.
     #[arg(long, default_value = "GBP")]
     currency: String,
@@ -43,6 +46,7 @@ async fn main() -> anyhow::Result<()> {
         listen: arguments.listen,
         public_url: arguments.public_url,
         tokens: arguments.tokens,
+        company_id: arguments.company_id,
         currency: arguments.currency,
         permission_level: arguments.permission_level,
         latency_milliseconds: arguments.latency_milliseconds,

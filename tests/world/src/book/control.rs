@@ -10,6 +10,8 @@
 //! | `GET statement` | | [`crate::statement::Statement`] |
 //! | `POST lock` | `{"until":"2026-10-31"}` or `{"until":null}` | `{"ok":true}`: that period is closed |
 //! | `POST permission` | `{"level":4}` | `{"ok":true}`: what the user behind the tokens may do |
+//! | `POST categories` | `{"code":"041","description":"Lamps"}` | `{"ok":true}`: the bookkeeper opens an income category |
+//! | `DELETE categories/{code}` | | `{"ok":true}`: and removes a category |
 //! | `GET invoices?reference=…` | | `{"invoices":[…]}` with that reference |
 //! | `POST seed` | [`super::Seed`] | `{"contacts":["url"],"invoices":["url"],"credit_notes":["url"],…}` |
 //! | `POST faults`, `GET faults`, `DELETE faults` | [`super::FaultSpec`] or a list | `{"ok":true}`, or those still to come |
@@ -24,7 +26,7 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::statement::statement;
-use super::store::Store;
+use super::store::{Category, INCOME, Store};
 use crate::server::Request;
 
 /// What only this book has; the rest is the shared desk's.
@@ -42,6 +44,21 @@ pub(crate) fn own(store: &mut Store, request: &Request, path: &[&str]) -> anyhow
             json!({"invoices": found})
         }
         ("GET", ["statement"]) => serde_json::to_value(statement(store))?,
+        ("POST", ["categories"]) => {
+            let body = request.json()?;
+            let text = |field: &str| body.get(field).and_then(Value::as_str).map(str::to_owned);
+            let code = text("code").context("code: which?")?;
+            let description = text("description").context("description: which?")?;
+            store.categories.retain(|category| category.code != code);
+            store.categories.push(Category { group: INCOME.to_owned(), code, description });
+            json!({"ok": true})
+        }
+        ("DELETE", ["categories", code]) => {
+            let before = store.categories.len();
+            store.categories.retain(|category| category.code != *code);
+            anyhow::ensure!(store.categories.len() < before, "there is no category {code}");
+            json!({"ok": true})
+        }
         ("POST", ["lock"]) => {
             let until = request.json()?.get("until").cloned().unwrap_or_default();
             store.locked_until = until.as_str().map(str::to_owned);

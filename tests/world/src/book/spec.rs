@@ -49,6 +49,8 @@ pub struct BookOptions {
     pub clock: Clock,
     /// The company's name.
     pub company: String,
+    /// Its number.
+    pub company_id: u64,
     /// The company's currency.
     pub currency: String,
     /// The company's sales tax rates in percent; the first is the standard rate.
@@ -79,6 +81,7 @@ impl Default for BookOptions {
             public_url: None,
             clock: Clock::system(),
             company: "Example Trading Ltd".to_owned(),
+            company_id: 1,
             currency: "GBP".to_owned(),
             sales_tax_rates: ["20.0", "5.0", "0.0"].map(str::to_owned).to_vec(),
             sales_tax_registered: true,

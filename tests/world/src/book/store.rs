@@ -28,8 +28,6 @@ pub(crate) const INCOME: &str = "income_categories";
 pub(crate) const ADMIN_EXPENSES: &str = "admin_expenses_categories";
 pub(crate) const COST_OF_SALES: &str = "cost_of_sales_categories";
 pub(crate) const GENERAL: &str = "general_categories";
-/// The id of the book's own company.
-pub(crate) const COMPANY: &str = "1";
 /// Accounts the company begins with.
 const BANK_ACCOUNTS: [(u64, &str, &str); 3] =
     [(1, "Current account", "GBP"), (2, "Card clearing", "GBP"), (3, "Euro account", "EUR")];
@@ -331,7 +329,7 @@ impl Store {
                     House::V2 => Authority::V2,
                     House::Freeagent => Authority::Freeagent,
                 },
-                Organisation::new(COMPANY, &options.company),
+                Organisation::new(&options.company_id.to_string(), &options.company),
                 &[],
             ),
             acting: None,
@@ -593,7 +591,7 @@ impl Store {
 
     /// Whether the token is for another company than this book's.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        self.acting.is_some() && self.reached().is_none_or(|company| company.id != COMPANY)
+        self.acting.is_some() && self.reached().is_none_or(|company| company.id != self.options.company_id.to_string())
     }
 
     pub(crate) fn company(&self) -> Value {
@@ -601,7 +599,7 @@ impl Store {
         let reached = self.reached();
         json!({
             "url": format!("{}/v2/company", self.base_url),
-            "id": reached.and_then(|company| company.id.parse::<u64>().ok()).unwrap_or(1),
+            "id": reached.and_then(|company| company.id.parse::<u64>().ok()).unwrap_or(self.options.company_id),
             "name": reached.map_or(&self.options.company, |company| &company.name),
             "subdomain": "example-trading",
             "type": if self.options.seat == Seat::Elsewhere { "UniversalCompany" } else { "UkLimitedCompany" },

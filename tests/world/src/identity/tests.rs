@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{AppSpec, Authority, Expiry, Organisation, UserSpec, Whose};
 use crate::accounting::{AccountingBook, AccountingOptions};
 use crate::book::{Book, BookFault, BookOptions, FaultSpec};
-use crate::browser::{Ended, Location, Person, visits};
+use crate::browser::{Ended, Location, Person, follows, visits};
 use crate::clock::Clock;
 use crate::sage::{SageBook, SageOptions};
 use crate::server::{percent_decoded, percent_encoded};
@@ -748,4 +748,23 @@ fn a_redirect_keeps_the_apps_own_query() {
     assert_eq!(location.parameter("code").as_deref(), Some("GB/abc"));
     assert_eq!(location.parameter("state").as_deref(), Some("a b"));
     assert_eq!((location.parameter("cod"), percent_decoded("%2F")), (None, "/".to_owned()));
+}
+
+#[tokio::test]
+async fn the_browser_shows_the_page_of_a_redirect() {
+    let world = World::of(Authority::Sage).await;
+    let page = follows(&Location::test(&world.authorize_url(&[]))).await.unwrap();
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<form "), "{}", page.text);
+    assert!(!page.heading().is_empty() && page.text.contains(&format!("<h1>{}</h1>", page.heading())));
+}
+
+#[tokio::test]
+async fn a_company_goes_by_its_own_number() {
+    let book = Book::start(BookOptions { company_id: 71, ..BookOptions::default() }).await.unwrap();
+    let headers = [("Authorization", "Bearer book-token"), ("User-Agent", "tests")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let got = call("GET", &format!("{}/v2/company", book.url()), &headers, "").await;
+    let company: Value = serde_json::from_str(&got.unwrap().body).unwrap();
+    assert_eq!(company["company"]["id"], 71);
 }

@@ -31,6 +31,7 @@
 //! | `POST disconnect` | `{"provider":"xero"}`; none means all | `{"acknowledged":true,"message":"…"}`: what the administrator is told |
 //! | `POST look` | `{"provider":"xero"}`; the first module by default | [`super::Health`]: asks the ledger for the tile, shows what was read |
 //! | `POST ask` | `{"entity_type":"invoice","entity_id":"42"}` | [`super::EntityStatus`]: asks after an entity |
+//! | `GET pairing` | | `{"tenant_id","api_key","ledger_url"}`: what the shop has kept of its pairing, or 404 |
 //! | `POST pairing-code` | `{"provider":"xero"}`; the first module by default | `{"pairing_code":"…"}`, 32 hexadecimal digits, good for 30 minutes |
 //! | `POST key` | `{"dropped":true}`, `{"drifted":true}` | `{"ok":true}`: no key; another one than the ledger has |
 //! | `POST reachable` | `{"reachable":false}` | `{"ok":true}`: nobody gets through to the REST interface |
@@ -174,6 +175,10 @@ fn look(core: &Core, request: &Request, path: &[&str]) -> anyhow::Result<Option<
         ["health"] => Some(json!({"ok": true, "kind": "shop", "now": core.now()})),
         ["clock"] => Some(clock(core)),
         ["presets"] => Some(json!(presets::NAMES)),
+        ["pairing"] => state
+            .pairing
+            .as_ref()
+            .map(|kept| json!({"tenant_id": kept.tenant_id, "api_key": kept.api_key, "ledger_url": kept.ledger_url})),
         ["outbox"] => Some(json!(state.outbox.values().collect::<Vec<_>>())),
         ["pushed"] => Some(json!(state.pushed)),
         ["requests"] => Some(json!(state.requests)),
