@@ -150,9 +150,10 @@ PERMISSIONS = {
         "WorkerPushSyncStateLogGroup": LOG,
     },
     "SweeperRole": {
-        "SyncRunsTable": SWEEP,
+        "SyncRunsTable": SWEEP | {"dynamodb:BatchGetItem"},
         "SyncRunsTable/index/due": {"dynamodb:Query"},
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
+        "SyncRunsTable/index/by_tenant": {"dynamodb:Query"},
         "TenantsTable": SWEEP | {"dynamodb:ConditionCheckItem"},
         "Key": SEAL,
         **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
