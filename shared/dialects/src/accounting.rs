@@ -48,6 +48,7 @@ static PROFILE: Profile = Profile {
         contact_per_currency: false,
         number_length_max: NUMBER_LENGTH_MAX,
         lines_max: LINES_MAX,
+        keeps_drafts: true,
         payment_terms_in_days: 0,
     },
     // A key lives for six minutes from its first call (Xero API docs, idempotent requests); one more for the book's clock.

@@ -57,6 +57,7 @@ static PROFILE: Profile = Profile {
         number_length_max: REFERENCE_LENGTH_MAX,
         // Not published; far beyond real invoices.
         lines_max: 500,
+        keeps_drafts: true,
         payment_terms_in_days: 30,
     },
     // A create in doubt is sent again under its key. Only where it would not be the same any more is it looked for, and then

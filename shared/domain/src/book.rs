@@ -15,6 +15,8 @@ pub struct BookRules {
     pub number_length_max: usize,
     /// Most lines of a document.
     pub lines_max: usize,
+    /// True where a document may stay a draft, or wait for approval; false where the book opens each at once.
+    pub keeps_drafts: bool,
     /// Days until an invoice is due where the settings name none.
     pub payment_terms_in_days: u32,
 }

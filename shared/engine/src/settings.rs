@@ -7,9 +7,9 @@ use ledger_dialects::{Dialect, Profile};
 use ledger_domain::identity::{BindingId, TenantId};
 use ledger_domain::reference::{Entry, Purpose, Reference};
 use ledger_wire::rows::{BindingRow, ROW_VERSION, SettingsRow, keys};
-use ledger_wire::settings::SettingsV1;
 use ledger_wire::settings::check::{ERRORS_MAX, FieldCode, FieldError, check};
 use ledger_wire::settings::form::{FIELDS, Field, Keyed, Named, field_of};
+use ledger_wire::settings::{SettingsV1, StatusV1};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -271,13 +271,18 @@ pub fn checked(draft: &Value, binding: &BindingRow, data: &ReferenceData, owners
 pub fn lacking(settings: &SettingsV1, profile: &Profile) -> Vec<FieldError> {
     let mapped = !settings.tax_map.is_empty() || settings.overrides.iter().any(|it| !it.tax_map.is_empty());
     let registered = settings.sales_tax_registered.unwrap_or(true);
+    let mut lacking = Vec::new();
     if profile.rules.tax_codes && !mapped && settings.default_tax_code.is_none() {
-        return vec![FieldError::new("tax_map", FieldCode::InvalidFormat)];
+        lacking.push(FieldError::new("tax_map", FieldCode::InvalidFormat));
     }
     if !profile.rules.tax_codes && registered && settings.sales_tax_rates.is_empty() {
-        return vec![FieldError::new("sales_tax_rates", FieldCode::InvalidFormat)];
+        lacking.push(FieldError::new("sales_tax_rates", FieldCode::InvalidFormat));
     }
-    Vec::new()
+    // Refused here, not by the first invoice: its contact would be in the book by then.
+    if !profile.rules.keeps_drafts && !matches!(settings.document_status, None | Some(StatusV1::Authorised)) {
+        lacking.push(FieldError::new("document_status", FieldCode::OutOfRange));
+    }
+    lacking
 }
 
 fn taken_prefix(draft: &Value, binding: &BindingRow, owners: &[PrefixOwner]) -> Option<FieldError> {
@@ -528,6 +533,8 @@ pub fn proposal(dialect: &'static dyn Dialect, data: &ReferenceData) -> Proposal
         settings.insert("bank_account_currencies".to_owned(), Value::Object(foreign));
     }
     open.push("payment_methods");
+    // The shop does not say in which currency a website keeps its accounts.
+    open.push("base_currencies");
     Proposal { settings, missing, open, reference: data.ages.clone() }
 }
 

@@ -43,11 +43,11 @@ pub fn exchange_rate(
     let Some(rate) = base_to_order_rate.filter(|rate| *rate > Decimal::ZERO) else {
         return unknown("the shop names none".to_owned());
     };
-    // The shop does not name its base currency. One for one between two currencies almost always means that it is the
-    // document's and that the settings only assume the book's.
-    if rate == Decimal::ONE && !settings.base_currencies.contains_key(&website_id) {
+    // The shop does not name its base currency. One for one between two currencies means that it is the document's, or that
+    // nobody has entered a rate in the shop: either would be booked wrongly, and quietly.
+    if rate == Decimal::ONE {
         return unknown(format!(
-            "the shop says one for one, so website {website_id} may keep its accounts in {currency}"
+            "the shop says one for one: website {website_id} keeps its accounts in {currency}, or has no rate entered"
         ));
     }
     let rate = ExchangeRate { per_book_unit: rate };

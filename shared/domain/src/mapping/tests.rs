@@ -97,6 +97,7 @@ pub(crate) const RULES: BookRules = BookRules {
     contact_per_currency: false,
     number_length_max: 255,
     lines_max: 500,
+    keeps_drafts: true,
     payment_terms_in_days: 30,
 };
 
@@ -208,7 +209,9 @@ fn exchange_rates_are_the_shops_turned_round_or_refused() {
     check("EUR", None, Some("0"), ExchangeRates::Ours, unknown);
     check("EUR", None, Some("-1.2"), ExchangeRates::Ours, unknown);
     check("EUR", None, Some("1"), ExchangeRates::Ours, unknown);
-    check("EUR", Some("GBP"), Some("1"), ExchangeRates::Ours, Ok(Some("1")));
+    check("EUR", Some("GBP"), Some("1"), ExchangeRates::Ours, unknown);
+    check("EUR", Some("GBP"), Some("1"), ExchangeRates::Own, Ok(None));
+    check("EUR", Some("GBP"), Some("1.0001"), ExchangeRates::Ours, Ok(Some("0.9999000100")));
     check("EUR", Some("EUR"), Some("1"), ExchangeRates::Ours, unknown);
     check("EUR", Some("USD"), Some("0.9"), ExchangeRates::Ours, unknown);
     check("EUR", None, Some("99999999999"), ExchangeRates::Ours, unknown);

@@ -35,6 +35,7 @@ static PROFILE: Profile = Profile {
         contact_per_currency: false,
         number_length_max: 20,
         lines_max: 100,
+        keeps_drafts: false,
         payment_terms_in_days: 0,
     },
     settle_seconds: 60,
