@@ -72,7 +72,7 @@ impl<'a> Session<'a> {
 
     /// The token that the variables hold, if it is for this address (it is shown to no other stack) and not over.
     fn token_of_variables(&self, url: &str) -> Option<SecretString> {
-        let its_own = self.variable("LEDGER_URL").is_none_or(|it| it.trim_end_matches('/') == url);
+        let its_own = self.variable("LEDGER_URL").is_some_and(|it| it.trim_end_matches('/') == url);
         let is_good = |token: &String| signin::ends(token).is_none_or(|end| self.clock.now_ms() < end);
         self.variable("OPERATOR_TOKEN").filter(|token| its_own && is_good(token)).map(SecretString::from)
     }

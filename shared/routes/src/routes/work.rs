@@ -20,8 +20,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
-/// How long shop and book may be asked within a request, in milliseconds.
-const ASK_MS: i64 = 25_000;
+/// How long shop and book may be asked within a request, in milliseconds: a token may have to be renewed first.
+const ASK_MS: i64 = 50_000;
 /// Runs of a page of previews.
 const PREVIEWS: usize = 100;
 
