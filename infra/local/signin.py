@@ -43,6 +43,15 @@ def make_user(cognito: Any, pool: str, name: str, groups: list[str]) -> str:
     return password
 
 
+def make_client(cognito: Any, pool: str) -> str:
+    """Another client of a pool, like the command line's."""
+    made = cognito.create_user_pool_client(
+        UserPoolId=pool, ClientName="another", GenerateSecret=False, AllowedOAuthFlowsUserPoolClient=True,
+        AllowedOAuthFlows=["code"], AllowedOAuthScopes=["openid"], SupportedIdentityProviders=["COGNITO"],
+        CallbackURLs=[CALLBACK], ExplicitAuthFlows=["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
+    return made["UserPoolClient"]["ClientId"]
+
+
 def sign_in(endpoint: str, client: str, name: str, password: str) -> dict[str, str]:
     """Tokens of a user, by authorization code and PKCE."""
     verifier = secrets.token_urlsafe(48)

@@ -1,6 +1,6 @@
 """The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
 
-    stack.py [--name NAME] up | down | restart | status | sweep | token | env | run -- COMMAND…
+    stack.py [--name NAME] up | down | restart | status | sweep | token | dump | env | run -- COMMAND…
 
 Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
 """
@@ -84,6 +84,9 @@ LOCAL_PARAMETERS = {
     "AllowPrivateAddresses": "true",
     "DeletionProtection": "false",
 }
+# Kinds of tokens: an operator's, and three that must not count: one that says who somebody is, one of another client of
+# the same pool, one of another pool.
+TOKENS = ("access", "id", "other-client", "other-pool")
 # Written by `up`; anything else in the file was added by somebody else and is kept while the stack lives.
 QUEUES = {
     "QUEUE_INVOICE_CREATED_URL": "InvoiceCreatedQueueUrl",
@@ -332,11 +335,35 @@ class Stack:
         """Where the API is."""
         return f"{self.endpoint}/restapis/{outputs['ApiId']}/live/_user_request_"
 
-    def token(self, user: str, groups: list[str]) -> str:
-        """An access token of an operator, made for it and signed in."""
+    def token(self, user: str, groups: list[str], kind: str = "access") -> str:
+        """A token of an operator, made for it and signed in; see TOKENS for the kinds."""
+        cognito = self.client("cognito-idp")
+        pool, client = self.outputs["UserPoolId"], self.outputs["OidcClientId"]
+        if kind == "other-pool":
+            pool = cognito.create_user_pool(PoolName="another")["UserPool"]["Id"]
+        if kind in ("other-pool", "other-client"):
+            client = signin.make_client(cognito, pool)
+        password = signin.make_user(cognito, pool, user, groups)
+        return signin.sign_in(self.endpoint, client, user, password)["id_token" if kind == "id" else "access_token"]
+
+    def dump(self, since: int) -> None:
+        """Prints every item of the tables, every dead letter's message and every log line since a moment (in ms)."""
         outputs = self.outputs
-        password = signin.make_user(self.client("cognito-idp"), outputs["UserPoolId"], user, groups)
-        return signin.sign_in(self.endpoint, outputs["OidcClientId"], user, password)["access_token"]
+        dynamodb, sqs, logs = self.client("dynamodb"), self.client("sqs"), self.client("logs")
+        for table in TABLES.values():
+            for page in dynamodb.get_paginator("scan").paginate(TableName=outputs[table], ConsistentRead=True):
+                for item in page["Items"]:
+                    # Bytes as text of the same letters, so that whoever searches finds what lies open in them.
+                    print("item", json.dumps(item, ensure_ascii=False, default=lambda raw: bytes(raw).decode("latin-1")))
+        for queue in QUEUES.values():
+            # Nothing is taken away: who comes next finds them again.
+            taken = sqs.receive_message(QueueUrl=outputs[queue], MaxNumberOfMessages=10, VisibilityTimeout=0)
+            for message in taken.get("Messages", []):
+                print("message", json.dumps(message, ensure_ascii=False))
+        for name in (value for name, value in sorted(outputs.items()) if name.endswith("LogGroupName")):
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
+                for event in page["events"]:
+                    print("line", json.dumps(event["message"], ensure_ascii=False))
 
     # ------------------------------------------------------------ stand-ins
 
@@ -577,6 +604,9 @@ def main() -> int:
     token = commands.add_parser("token", help="print an access token of an operator who is in these groups")
     token.add_argument("user")
     token.add_argument("groups", nargs="*", metavar="GROUP")
+    token.add_argument("--kind", choices=TOKENS, default="access", help="all but the first must not count")
+    dump = commands.add_parser("dump", help="print all items, dead letters and log lines, one a line")
+    dump.add_argument("--since", type=int, default=0, metavar="MS", help="log lines since this moment only")
     commands.add_parser("restart", help="end the engine and start it again on its state")
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
@@ -602,7 +632,9 @@ def main() -> int:
         case "status":
             return stack.status()
         case "token":
-            print(stack.token(arguments.user, arguments.groups))
+            print(stack.token(arguments.user, arguments.groups, arguments.kind))
+        case "dump":
+            stack.dump(arguments.since)
         case "sweep":
             return stack.sweep()
         case "env":

@@ -359,7 +359,9 @@ impl Operate<'_> {
             RunState::Waiting | RunState::Held => edges::sent_again(&seen, now, self.timers),
             RunState::Succeeded => {
                 let want = edges::push_want(&seen, now);
-                let message = edges::push_message_for(&want, &seen);
+                // What was pushed for this run minutes ago has the message's usual id, and the queue would drop this one.
+                let mut message = edges::push_message_for(&want, &seen);
+                message.deduplication = self.chance.uuid();
                 if self.store.replace_run(&seen, &seen, Some(&want)).await? {
                     self.queue.send(&message).await?;
                 }

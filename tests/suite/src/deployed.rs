@@ -99,15 +99,19 @@ impl Deployed {
         Ok(())
     }
 
-    /// Shop and book, not bound to each other yet.
-    async fn open(name: &str, spoken: Spoken) -> anyhow::Result<Option<Self>> {
+    /// Shop and book, not bound to each other yet: they have neither tenant nor binding.
+    ///
+    /// # Errors
+    /// As [`Deployed::start`].
+    pub async fn open(name: &str, spoken: Spoken) -> anyhow::Result<Option<Self>> {
         let Some(environment) = stack::settings() else { return Ok(None) };
         let providers = vec![spoken.provider().to_owned()];
         let shop = Shop::start(ShopOptions { providers, ..ShopOptions::default() }).await?;
         let house = if spoken == Spoken::Freeagent { House::Freeagent } else { House::V2 };
-        let book = Book::start(BookOptions { house, ..BookOptions::default() }).await?;
         // Organisations that no other test's books have: the tables are everybody's.
         let own = seed(name);
+        let company_id = own % 1_000_000_000;
+        let book = Book::start(BookOptions { house, company_id, ..BookOptions::default() }).await?;
         let other = match spoken {
             Spoken::V2 | Spoken::Freeagent => None,
             Spoken::Accounting => {
@@ -206,6 +210,14 @@ impl Deployed {
     /// # Errors
     /// Where it fails.
     pub async fn sweeps(&self) -> anyhow::Result<()> {
+        self.script(&["sweep"]).await.map(drop)
+    }
+
+    /// Runs a command of `infra/local/stack.py` on the stack; what it prints.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub async fn script(&self, words: &[&str]) -> anyhow::Result<String> {
         let log = PathBuf::from(self.setting("ENGINE_LOG")?);
         let name = log
             .ancestors()
@@ -217,12 +229,13 @@ impl Deployed {
         let script = stack::workspace().join("infra/local/stack.py");
         let output = tokio::process::Command::new("python3")
             .arg(script)
-            .args(["--name", &name, "sweep"])
+            .args(["--name", &name])
+            .args(words)
             .current_dir(stack::workspace())
             .output()
             .await?;
-        ensure!(output.status.success(), "sweep: {}", String::from_utf8_lossy(&output.stderr));
-        Ok(())
+        ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     /// Runs of the tenant.

@@ -220,6 +220,15 @@ pub enum Other {
     Sage(SageBook),
 }
 
+/// An item of a table.
+type Item = std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>;
+
+/// A copy of the three tables.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    tables: Vec<(String, Vec<Item>)>,
+}
+
 /// A shop, a book, and Ledger between them.
 pub struct World {
     /// The shop.
@@ -242,6 +251,7 @@ pub struct World {
     tables: aws_sdk_dynamodb::Client,
     runs_table: String,
     tenants_table: String,
+    xref_table: String,
     url: String,
     door: tokio::task::JoinHandle<()>,
 }
@@ -289,6 +299,7 @@ impl World {
         }
         let runs_table = environment.get("TABLE_SYNC_RUNS").cloned().unwrap_or_default();
         let tenants_table = environment.get("TABLE_TENANTS").cloned().unwrap_or_default();
+        let xref_table = environment.get("TABLE_ENTITY_XREF").cloned().unwrap_or_default();
         let aws = Aws::new(&Config::from_lookup(&|name| environment.get(name).cloned())?)?;
         let http = Http::new(&HttpConfig { allow_private_addresses: true, ..HttpConfig::default() })?;
 
@@ -351,6 +362,7 @@ impl World {
             tables,
             runs_table,
             tenants_table,
+            xref_table,
             url,
             door,
         }))
@@ -489,28 +501,65 @@ impl World {
         Ok(next)
     }
 
-    async fn rows<T: serde::de::DeserializeOwned>(&self, sort_key: &str) -> anyhow::Result<Vec<T>> {
-        let mut rows = Vec::new();
+    async fn items(&self, table: &str) -> anyhow::Result<Vec<Item>> {
+        let mut items = Vec::new();
         let mut start = None;
         loop {
             let page = self
                 .tables
                 .scan()
-                .table_name(&self.runs_table)
+                .table_name(table)
                 .consistent_read(true)
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await?;
-            for item in page.items() {
-                if item.get("sk").and_then(|value| value.as_s().ok()).is_some_and(|sk| sk == sort_key) {
-                    rows.push(serde_dynamo::from_item(item.clone())?);
-                }
-            }
+            items.extend_from_slice(page.items());
             match page.last_evaluated_key() {
-                None => return Ok(rows),
+                None => return Ok(items),
                 Some(key) => start = Some(key.clone()),
             }
         }
+    }
+
+    async fn rows<T: serde::de::DeserializeOwned>(&self, sort_key: &str) -> anyhow::Result<Vec<T>> {
+        let mut rows = Vec::new();
+        for item in self.items(&self.runs_table).await? {
+            if item.get("sk").and_then(|value| value.as_s().ok()).is_some_and(|sk| sk == sort_key) {
+                rows.push(serde_dynamo::from_item(item)?);
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A copy of the three tables, as a backup keeps it.
+    ///
+    /// # Errors
+    /// Where they can't be read.
+    pub async fn copies(&self) -> anyhow::Result<Backup> {
+        let mut tables = Vec::new();
+        for table in [&self.runs_table, &self.xref_table, &self.tenants_table] {
+            tables.push((table.clone(), self.items(table).await?));
+        }
+        Ok(Backup { tables })
+    }
+
+    /// The tables are as they were when the copy was made, messages are lost, and processes start anew.
+    ///
+    /// # Errors
+    /// Where they can't be written.
+    pub async fn restores(&self, backup: &Backup) -> anyhow::Result<()> {
+        drop(self.ledger.queue.take());
+        for (table, items) in &backup.tables {
+            for item in self.items(table).await? {
+                let key = ["pk", "sk"].into_iter().filter_map(|name| Some((name.to_owned(), item.get(name)?.clone())));
+                self.tables.delete_item().table_name(table).set_key(Some(key.collect())).send().await?;
+            }
+            for item in items {
+                self.tables.put_item().table_name(table).set_item(Some(item.clone())).send().await?;
+            }
+        }
+        self.ledger.forgets();
+        Ok(())
     }
 
     /// Every run.
@@ -677,7 +726,11 @@ impl World {
     }
 }
 
-fn client(environment: &BTreeMap<String, String>) -> anyhow::Result<aws_sdk_dynamodb::Client> {
+/// The tables' engine under its own account, which may do everything.
+///
+/// # Errors
+/// Where the stack names none.
+pub fn client(environment: &BTreeMap<String, String>) -> anyhow::Result<aws_sdk_dynamodb::Client> {
     let endpoint = environment.get("AWS_ENDPOINT_URL").context("the stack names no endpoint")?;
     let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "tests");
     let config = aws_sdk_dynamodb::Config::builder()

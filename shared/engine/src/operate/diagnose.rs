@@ -157,7 +157,7 @@ impl Operate<'_> {
     }
 
     /// When the access token expires, in milliseconds; `None` where that is not known.
-    async fn token_expires_at(&self, _binding: &BindingRow) -> Result<Option<i64>, OperateError> {
-        Ok(None)
+    async fn token_expires_at(&self, binding: &BindingRow) -> Result<Option<i64>, OperateError> {
+        Ok(self.store.token(&binding.binding).await?.and_then(|token| token.access_until))
     }
 }

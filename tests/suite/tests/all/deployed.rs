@@ -31,18 +31,18 @@ const DELIVERIES: usize = 1_000;
 /// Of them, under way at once.
 const AT_ONCE: usize = 50;
 
-fn now_seconds() -> i64 {
+pub(crate) fn now_seconds() -> i64 {
     use ledger_engine::ports::Clock;
     ledger_aws::SystemClock.now_ms().div_euclid(1_000)
 }
 
-fn unique() -> String {
+pub(crate) fn unique() -> String {
     use ledger_engine::ports::Chance;
     ledger_aws::SystemChance.uuid()
 }
 
 /// A client without habits of its own. It speaks plain HTTP here, but wants a TLS provider all the same.
-fn client() -> anyhow::Result<reqwest::Client> {
+pub(crate) fn client() -> anyhow::Result<reqwest::Client> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(reqwest::Client::builder()
         .no_proxy()

@@ -229,6 +229,11 @@ impl Identity {
         self.users.insert(user.email.clone(), user);
     }
 
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let refresh = self.grants.iter().flat_map(|grant| &grant.refresh).map(|refresh| &refresh.token);
+        self.codes.keys().chain(self.access.keys()).chain(refresh).cloned().collect()
+    }
+
     /// What a token is, as of now.
     pub(crate) fn admission(&self, token: &str, now: i64) -> Admission {
         let Some(access) = self.access.get(token).filter(|access| !access.dead) else { return Admission::Unknown };
@@ -472,6 +477,12 @@ macro_rules! identity_methods {
         #[must_use]
         pub fn refreshes(&self) -> $crate::identity::Refreshes {
             self.core.store().desk().identity.refreshes
+        }
+
+        /// Every code, access token and refresh token that was given out: what nobody but its bearer may ever see.
+        #[must_use]
+        pub fn secrets_given(&self) -> Vec<String> {
+            self.core.store().desk().identity.secrets()
         }
 
         /// Changes the switches of its identity part.

@@ -319,6 +319,12 @@ impl Shop {
         cron::disconnect(&self.core, Some(provider)).await
     }
 
+    /// The key that it shares with the ledger, or believes to.
+    #[must_use]
+    pub fn key(&self) -> Option<String> {
+        self.core.state().pairing.as_ref().map(|pairing| pairing.api_key.clone())
+    }
+
     /// Loses its key: every token is refused until [`Shop::finds_key`], and nothing is sent.
     pub fn drops_key(&self) {
         self.core.state().key_dropped = true;
