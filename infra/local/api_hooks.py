@@ -1,6 +1,6 @@
-"""Brings generated cases near to what a stack has: half of them name a real shop, binding or run, and none leads outside.
+"""Brings generated cases near to what a stack has: most name a real shop, binding or run, and none leads outside.
 
-Loaded by the generator; `LEDGER_API_PLACES` is JSON that `api.py` writes, `LEDGER_API_TALLY` is where answers are counted.
+Loaded by the generator. `LEDGER_API_PLACES` is JSON that `api.py` writes; answers are counted in `LEDGER_API_TALLY`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import json
 import os
+import threading
 import time
 import urllib.request
 import zlib
@@ -22,6 +23,7 @@ SIGNED_AGAIN_AFTER_SECONDS = 20
 NOWHERE = "http://127.0.0.1:9"
 
 _tally: collections.Counter[str] = collections.Counter()
+_counting = threading.Lock()
 _signed: dict[str, Any] = {"at": 0.0, "authorization": ""}
 
 
@@ -36,7 +38,8 @@ def _authorization(case: Any) -> str | None:
     if any("shop" in scheme for scheme in security):
         if time.monotonic() - _signed["at"] > SIGNED_AGAIN_AFTER_SECONDS:
             request = urllib.request.Request(  # noqa: S310 (an address of our own)
-                f"{PLACES['module_shop']}/_control/sign", b'{"seconds_from_now":0}', {"Content-Type": "application/json"})
+                f"{PLACES['module_shop']}/_control/sign", b'{"seconds_from_now":0}',
+                {"Content-Type": "application/json"})
             with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
                 _signed["authorization"] = json.load(answer)["authorization"]
             _signed["at"] = time.monotonic()
@@ -97,8 +100,9 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 @schemathesis.hook
 def after_call(context: Any, case: Any, response: Any) -> None:
     del context
-    _tally[f"{case.method.upper()} {case.operation.path} {response.status_code}"] += 1
     path = os.environ["LEDGER_API_TALLY"]
-    with open(f"{path}.new", "w", encoding="utf-8") as handle:
-        json.dump(_tally, handle)
-    os.replace(f"{path}.new", path)
+    with _counting:
+        _tally[f"{case.method.upper()} {case.operation.path} {response.status_code}"] += 1
+        with open(f"{path}.new", "w", encoding="utf-8") as handle:
+            json.dump(_tally, handle)
+        os.replace(f"{path}.new", path)
