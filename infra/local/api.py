@@ -118,6 +118,7 @@ def consents(authorize_url: str) -> str:
 
 
 def connects(ledger: str, token: str, book: str, binding: str) -> None:
+    """The binding has its book, and another connection to it waits for being confirmed."""
     identity = must(ask("GET", f"{book}/_control/identity"), "the book's sign-in")
     app = {"client_id": "generated-cases", "secret": "a-secret-of-the-stand-in",
            "redirect_uris": [f"{ledger}/oauth/callback"]}
@@ -127,19 +128,22 @@ def connects(ledger: str, token: str, book: str, binding: str) -> None:
     hosts |= {"revoke": book + revoke} if revoke else {}
     wanted = {"client_id": app["client_id"], "client_secret": app["secret"], "hosts": hosts}
     must(ask("PUT", f"{ledger}/v1/bindings/{binding}/app", wanted, token), "the binding's app")
-    started = must(ask("POST", f"{ledger}/v1/bindings/{binding}/connection", token=token), "a connection")
-    back = ask("GET", consents(started["authorize_url"]))
-    if back.status != 200:
-        sys.exit(f"the way back from the book: {back.status} {back.body.decode()[-300:]}")
-    pending = must(ask("GET", f"{ledger}/v1/bindings/{binding}/connection", token=token), "the pending connection")
-    chosen = {"organisation": pending["organisations"][0]["id"]}
-    must(ask("POST", f"{ledger}/v1/bindings/{binding}/connection/confirm", chosen, token), "confirming")
+    connection = f"{ledger}/v1/bindings/{binding}/connection"
+    for confirms in (True, False):
+        started = must(ask("POST", connection, token=token), "a connection")
+        back = ask("GET", consents(started["authorize_url"]))
+        if back.status != 200:
+            sys.exit(f"the way back from the book: {back.status} {back.body.decode()[-300:]}")
+        pending = must(ask("GET", connection, token=token), "the pending connection")
+        if confirms:
+            chosen = {"organisation": pending["organisations"][0]["id"]}
+            must(ask("POST", f"{connection}/confirm", chosen, token), "confirming")
 
 
 def scene(env: dict[str, str]) -> dict[str, Any]:
     """Paired shops, connected books, a few runs."""
     ledger, token = env["LEDGER_URL"], env["OPERATOR_TOKEN"]
-    tenants, bindings, runs, providers = [], [], [], {}
+    tenants, bindings, runs, links, jobs, providers = [], [], [], [], [], {}
     for provider, shop, book in SCENE:
         paired = pairs(ledger, token, env[shop], provider)
         tenant, binding = paired["tenant"]["tenant"], paired["binding"]["binding"]
@@ -154,12 +158,18 @@ def scene(env: dict[str, str]) -> dict[str, Any]:
             listed = must(ask("GET", f"{ledger}/v1/tenants/{tenant}/runs", token=token), "runs")["runs"]
             found = [run["run"] for run in listed]
         tenants, bindings, runs = [*tenants, tenant], [*bindings, binding], [*runs, *found]
+        link = must(ask("POST", f"{ledger}/v1/bindings/{binding}/link", token=token), "a connect link")
+        links.append(link["url"].rpartition("/")[2])
+        job = {"kind": "chips", "since": "2026-01-01T00:00:00Z"}
+        # There is one already where this stack was asked before.
+        ask("POST", f"{ledger}/v1/bindings/{binding}/jobs", job, token)
+        jobs.append(must(ask("GET", f"{ledger}/v1/bindings/{binding}/jobs", token=token), "jobs")["jobs"][0]["job"])
         providers[binding] = provider
     module = pairs(ledger, token, env[MODULE_SHOP], "xero")
     ended = module["binding"]["binding"]
     return {
         "known": {"tenant": tenants, "binding": bindings, "organization_id": bindings, "run": runs,
-                  "magento_id": ["1", "2"]},
+                  "magento_id": ["1", "2"], "job": jobs, "token": links},
         # What ends something is done to a binding that nothing else needs.
         "ends": {"POST /v1/bindings/{binding}/disconnection": [ended]},
         "providers": providers,
@@ -180,8 +190,8 @@ def guarded(env: dict[str, str], document: dict[str, Any], places: dict[str, Any
     """Every operation without a token, and every write with a viewer's; how many were asked."""
     asked = 0
     known = {name: values[0] for name, values in places["known"].items() if values}
-    known |= {"kind": "invoice", "job": "none", "provider": "xero", "token": "none"}
-    known["provider"] = places["providers"][known["binding"]]
+    # A link is used up by being opened.
+    known |= {"kind": "invoice", "provider": places["providers"][known["binding"]], "token": "none"}
     for method, path, operation in operations(document):
         url = env["LEDGER_URL"] + re.sub(r"\{(\w+)\}", lambda name: urllib.parse.quote(known[name[1]], safe=""), path)
         parameters = operation.get("parameters", [])
@@ -235,7 +245,8 @@ def generated(env: dict[str, str], places: dict[str, Any], cases: int, folder: A
         tally.unlink(missing_ok=True)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath), "HOME": str(folder),
-            "PYTHONPATH": str(ROOT / "infra" / "local"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "SCHEMATHESIS_HOOKS": "api_hooks",
+            "PYTHONPATH": str(ROOT / "infra" / "local"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0",
+            "SCHEMATHESIS_HOOKS": "api_hooks",
             "LEDGER_API_PLACES": json.dumps(places), "LEDGER_API_TALLY": str(tally),
             "OPERATOR_TOKEN": env["OPERATOR_TOKEN"],
         }
@@ -289,6 +300,8 @@ def main() -> int:
     for name, times in tally.items():
         by_status[name.rpartition(" ")[2]] += times
     touched = {name.rpartition(" ")[0] for name in tally}
+    answers = json.dumps(tally, indent=1, sort_keys=True)
+    (folder / "logs" / "api-answers.json").write_text(answers, encoding="utf-8")
     told = ", ".join(f"{status} {times} times" for status, times in sorted(by_status.items()))
     print(f"{sum(tally.values())} generated cases over {len(touched)} operations ({told}), "
           f"{asked} questions of who may ask: no 5xx, nothing undocumented")

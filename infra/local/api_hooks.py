@@ -19,6 +19,7 @@ import schemathesis
 PLACES = json.loads(os.environ["LEDGER_API_PLACES"])
 # A shop's token is good for minutes.
 SIGNED_AGAIN_AFTER_SECONDS = 20
+ENTITIES = ("invoice", "creditmemo", "customer", "product", "order")
 # Nobody listens here.
 NOWHERE = "http://127.0.0.1:9"
 
@@ -58,6 +59,9 @@ def _real(case: Any) -> None:
             known = PLACES["ends"][name]
         if known and _drawn(case, parameter, 4) > 0:
             parameters[parameter] = known[_drawn(case, f"which {parameter}", len(known))]
+        if str(parameters[parameter]).strip(" .") == "":
+            # A client takes such parts out of a path, and it would be another route's.
+            parameters[parameter] = "-"
     if case.path.startswith("/embed/"):
         # Of more parts than one it would be the gateway that answers, not the function.
         parameters["tenant"] = str(parameters["tenant"]).replace("/", "-")
@@ -80,14 +84,27 @@ def _kept_inside(value: Any) -> Any:
     return value
 
 
+def _likely(case: Any) -> None:
+    """Bodies and queries that chance alone would not come upon."""
+    body = case.body if isinstance(case.body, dict) else {}
+    if case.path == "/v1/magento/connect" and _drawn(case, "shop", 2):
+        body["magento_base_url"] = PLACES["module_shop"]
+    if case.path.endswith("/settings") and _drawn(case, "version", 2):
+        body["version"] = 0
+    if case.path.endswith("/xrefs/import") and _drawn(case, "csv", 3):
+        provider = PLACES["providers"].get((case.path_parameters or {}).get("binding"), "xero")
+        lines = [f"{kind},{_drawn(case, kind, 9)},{provider},{body.get('csv', '')}" for kind in ENTITIES]
+        body["csv"] = "\n".join(["entity_type,magento_id,provider,provider_entity_id", *lines])
+    if case.path == "/v1/status" and isinstance(case.query, dict) and _drawn(case, "entity", 3):
+        case.query["entity_type"] = ENTITIES[_drawn(case, "which entity", len(ENTITIES))]
+        case.query["entity_id"] = str(1 + _drawn(case, "id", 9))
+
+
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     del context, kwargs
     _real(case)
-    if case.path == "/v1/magento/connect" and isinstance(case.body, dict) and _drawn(case, "shop", 2):
-        case.body["magento_base_url"] = PLACES["module_shop"]
-    if case.path.endswith("/settings") and isinstance(case.body, dict) and _drawn(case, "version", 2):
-        case.body["version"] = 0
+    _likely(case)
     case.body = _kept_inside(case.body)
     authorization = _authorization(case)
     headers = dict(case.headers or {})

@@ -4,7 +4,7 @@ use ledger_engine::domain::document::Kind;
 use ledger_engine::domain::identity::{ID_LENGTH_MAX, Provider};
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, Type};
-use utoipa::openapi::{OpenApi, Ref, RefOr};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 /// Characters of ids.
 const ID_PATTERN: &str = "^[A-Za-z0-9_.:/-]+$";
@@ -42,12 +42,14 @@ fn finish(operation: &mut Operation) {
     let public = operation.security.is_none();
     // No token is needed: the document says so instead of nothing.
     operation.security.get_or_insert_default();
+    let mut in_path = false;
     for parameter in operation.parameters.iter_mut().flatten() {
         let RefOr::T(parameter) = parameter else { continue };
-        if parameter.parameter_in == ParameterIn::Path
-            && let Some(form) = form_of(parameter)
-        {
-            parameter.schema = Some(RefOr::T(Schema::Object(form)));
+        if parameter.parameter_in == ParameterIn::Path {
+            in_path = true;
+            if let Some(form) = form_of(parameter) {
+                parameter.schema = Some(RefOr::T(Schema::Object(form)));
+            }
         }
     }
     let body = operation.request_body.is_some();
@@ -59,6 +61,12 @@ fn finish(operation: &mut Operation) {
         "413" => body,
         _ => true,
     });
+    if in_path {
+        // A value with a slash or a hash, or of dots, makes the path that of another route.
+        let mut other = Response::new("The path is another route's, which has no such method.");
+        other.content.insert(JSON.to_owned(), RefOr::T(Content::new::<RefOr<Schema>>(None)));
+        operation.responses.responses.insert("405".to_owned(), RefOr::T(other));
+    }
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else { continue };
         if response.description.is_empty() {
