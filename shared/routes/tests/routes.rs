@@ -50,9 +50,10 @@ fn token(groups: &[&str]) -> anyhow::Result<String> {
         "exp": now + 600, "cognito:groups": groups});
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let message = format!("{}.{}", part(&json!({"alg": "RS256", "kid": "k-1"})), part(&claims));
-    let pair = RsaKeyPair::from_pkcs8(KEY)?;
+    let pair = RsaKeyPair::from_pkcs8(KEY).map_err(anyhow::Error::msg)?;
     let mut signature = vec![0; pair.public().modulus_len()];
-    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)?;
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message.as_bytes(), &mut signature)
+        .map_err(anyhow::Error::msg)?;
     Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
 }
 
