@@ -8,6 +8,8 @@ python ?= python3
 stack := $(python) infra/local/stack.py
 # Orders per dialect for `make conformance`.
 CASES ?= 2000
+# Generated requests for `make api-cases`; `CASES` says it for both.
+API_CASES := $(if $(filter command line environment,$(origin CASES)),$(CASES),5000)
 # Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
 PARAMS ?=
 
@@ -47,6 +49,14 @@ conformance: ## Hold every dialect to its word; `make conformance CASES=100000` 
 	@cargo test --quiet --package ledger-dialects
 	@cargo test --quiet --package ledger-conformance
 	@cargo run --quiet --release --package ledger-conformance -- $(CASES)
+
+.PHONY: openapi
+openapi: ## Write docs/openapi.json anew from the routes
+	@RENEW_OPENAPI=1 cargo test --quiet --package ledger-routes --test routes the_document_in_docs
+
+.PHONY: api-cases
+api-cases: ## Hold the API to its document with generated requests; `make api-cases CASES=5000`
+	@LEDGER_API_CASES=$(API_CASES) $(python) infra/local/suite.py build stack api
 
 .PHONY: bench
 bench: ship ## Measure what ships, next to a program that does nothing

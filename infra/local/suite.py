@@ -70,6 +70,11 @@ def tests() -> None:
     run("cargo", *runner, "--workspace", LEDGER_TEST_STACK_ENV=str(STACK_ENV))
 
 
+def api() -> None:
+    """Generated requests against the deployed API. Last: it disconnects what the tests have paired."""
+    run(sys.executable, "infra/local/api.py", "--name", "test", "--cases", os.environ.get("LEDGER_API_CASES", "1000"))
+
+
 STEPS: dict[str, Callable[[], None]] = {
     "formatting": formatting,
     "template": template,
@@ -77,6 +82,7 @@ STEPS: dict[str, Callable[[], None]] = {
     "build": build,
     "stack": stack,
     "tests": tests,
+    "api": api,
 }
 
 

@@ -23,6 +23,8 @@ use std::collections::BTreeMap;
 pub const PREVIEWS_MAX: usize = 100;
 /// Longest reason of an operator's, in characters.
 pub const REASON_MAX: usize = 500;
+/// Longest order of an entry of the index by state in a page's mark, in bytes: a sort key's limit.
+const MARK_ORDER_MAX_BYTES: usize = 1_024;
 /// Longest reference that is told, in characters.
 const REFERENCE_MAX: usize = 255;
 
@@ -157,11 +159,15 @@ impl Operate<'_> {
         after: Option<&str>,
         limit: usize,
     ) -> Result<RunPage, OperateError> {
+        let prefix = binding.map(|binding| format!("{binding}#")).unwrap_or_default();
         let after = match after {
             None => None,
-            Some(mark) => Some(entry_of(mark).ok_or_else(|| invalid("after", "not the mark of a page"))?),
+            Some(mark) => Some(
+                entry_of(mark)
+                    .filter(|entry| entry.order.starts_with(&prefix))
+                    .ok_or_else(|| invalid("after", "not the mark of a page"))?,
+            ),
         };
-        let prefix = binding.map(|binding| format!("{binding}#")).unwrap_or_default();
         let limit = limit.clamp(1, PREVIEWS_MAX);
         let entries = self.store.by_state(&edges::preview_key(), &prefix, after.as_ref(), limit).await?;
         let mut page = RunPage::default();
@@ -327,8 +333,12 @@ pub(crate) fn mark_of(entry: &StateEntry) -> String {
     format!("{}|{}", entry.pk, entry.order)
 }
 
+/// What such a text says; `None` where no page ended there: the store refuses keys that can't be.
 pub(crate) fn entry_of(mark: &str) -> Option<StateEntry> {
     let (pk, order) = mark.split_once('|')?;
+    if keys::run_of(pk).is_none() || order.is_empty() || order.len() > MARK_ORDER_MAX_BYTES {
+        return None;
+    }
     Some(StateEntry { pk: pk.to_owned(), code: String::new(), owner: String::new(), order: order.to_owned() })
 }
 
@@ -600,5 +610,28 @@ fn shown(rehearsal: &Rehearsal, request: &Request) -> ShownRequest {
         query: call.query.iter().map(|(name, value)| (name.clone(), rehearsal.shown(value))).collect(),
         headers: call.headers.iter().map(|(name, value)| ((*name).to_owned(), rehearsal.shown(value))).collect(),
         body: call.body.as_deref().map(|body| rehearsal.shown(body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_one_that_a_page_could_end_with() {
+        let run = keys::run("bfb6a0a5-62c1-8b39-89bc-0108904e35fa");
+        let check =
+            |what: &str, mark: &str, good: bool| assert_eq!(entry_of(mark).is_some(), good, "{what}: {mark:.80}");
+        check("as it was made", &mark_of(&entry(&run, "b-1#0000000000001#r")), true);
+        check("empty", "", false);
+        check("no order", &format!("{run}|"), false);
+        check("no run", "|b-1#1", false);
+        check("another row", "run#seven|b-1#1", false);
+        check("a key that is too long", &format!("{}|b-1#1", keys::run(&"x".repeat(3_000))), false);
+        check("an order that is too long", &format!("{run}|{}", "x".repeat(1_025)), false);
+    }
+
+    fn entry(pk: &str, order: &str) -> StateEntry {
+        StateEntry { pk: pk.to_owned(), code: String::new(), owner: String::new(), order: order.to_owned() }
     }
 }

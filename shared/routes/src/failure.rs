@@ -7,6 +7,9 @@ use ledger_engine::operate::OperateError;
 use ledger_engine::ports::PortFault;
 use ledger_engine::signin::NotSignedIn;
 use ledger_wire::api::{Failure, FieldFailure};
+use std::collections::BTreeMap;
+use utoipa::IntoResponses;
+use utoipa::openapi::{RefOr, Response as Documented};
 
 /// What a 503 asks to wait, in seconds.
 const RETRY_AFTER_SECONDS: &str = "5";
@@ -39,6 +42,17 @@ pub enum Refusal {
     /// The store, the issuer, the shop or the book does not answer.
     #[response(status = 503, content_type = "application/json")]
     Later(#[to_schema] Failure),
+}
+
+/// How a route refuses that changes nothing and depends on no state: as [`Refusal`], but never with a conflict.
+pub(crate) struct Looking;
+
+impl IntoResponses for Looking {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let mut responses = Refusal::responses();
+        responses.remove("409");
+        responses
+    }
 }
 
 fn failure(code: &str, message: impl Into<String>) -> Failure {
@@ -88,7 +102,8 @@ impl Refusal {
         Self::Later(failure(code, message))
     }
 
-    fn parts(&self) -> (StatusCode, &Failure) {
+    /// Status and words.
+    pub(crate) fn told(&self) -> (StatusCode, &Failure) {
         match self {
             Self::Bad(it) => (StatusCode::BAD_REQUEST, it),
             Self::Unauthorised(it) => (StatusCode::UNAUTHORIZED, it),
@@ -103,7 +118,7 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let (status, failure) = self.parts();
+        let (status, failure) = self.told();
         let mut response = (status, Json(failure)).into_response();
         match &self {
             Self::Unauthorised(_) => {

@@ -52,12 +52,14 @@ async fn told(axum::extract::State(api): axum::extract::State<Arc<Api>>, mut req
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let status = response.status();
+    let otherwise = if status.is_client_error() || status.is_server_error() { "refused" } else { "done" };
     tracing::info!(
         method = %method,
         route = %route,
         operator = subject.0.get().map_or("", String::as_str),
-        status = response.status().as_u16(),
-        outcome = response.extensions().get::<failure::RefusalCode>().map_or("done", |code| code.0),
+        status = status.as_u16(),
+        outcome = response.extensions().get::<failure::RefusalCode>().map_or(otherwise, |code| code.0),
         duration_ms = api.clock.now_ms().saturating_sub(began),
         "request"
     );

@@ -2,6 +2,7 @@
 
 mod books;
 mod diagnostics;
+mod document;
 mod module;
 mod pages;
 mod runs;
@@ -32,8 +33,10 @@ use utoipa_axum::routes;
             where fields are to blame, their names. Moments are ISO 8601 in UTC.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(Failure)),
     modifiers(&Operator),
     tags(
+        (name = "document", description = "This document"),
         (name = "tenants", description = "Shops and their bindings"),
         (name = "runs", description = "What was carried over, and what stands still"),
         (name = "connect", description = "Connecting books, and disconnecting them"),
@@ -63,7 +66,7 @@ impl utoipa::Modify for Operator {
 
 /// The routes and their document.
 pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
-    OpenApiRouter::with_openapi(Head::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
         .routes(routes!(tenants::me))
         .routes(routes!(tenants::tenant))
         .routes(routes!(tenants::bindings))
@@ -107,8 +110,10 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(diagnostics::status))
         .routes(routes!(diagnostics::retry))
         .routes(routes!(diagnostics::resync))
-        .routes(routes!(served))
-        .split_for_parts()
+        .routes(routes!(shown))
+        .split_for_parts();
+    document::finished(&mut document);
+    (router, document)
 }
 
 /// The OpenAPI document, as JSON with a line end.
@@ -121,8 +126,9 @@ pub fn document() -> String {
 }
 
 /// This document.
-#[utoipa::path(get, path = "/openapi.json", tag = "tenants", responses((status = 200, description = "The document")))]
-async fn served() -> Response {
+#[utoipa::path(get, path = "/openapi.json", tag = "document",
+    responses((status = 200, description = "The document", body = Object)))]
+async fn shown() -> Response {
     ([(axum::http::header::CONTENT_TYPE, "application/json")], document()).into_response()
 }
 

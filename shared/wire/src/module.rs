@@ -5,6 +5,7 @@
 //! that is missing or null is to them as an empty text or no number.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What a pairing route is sent. Has no `Debug`: it holds code and key.
 #[derive(Serialize)]
@@ -20,7 +21,7 @@ pub struct PairBody<'a> {
 }
 
 /// The health of a tenant, `GET /v1/tile/health`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TileHealth {
     /// The shop.
     pub tenant: TileTenant,
@@ -31,7 +32,7 @@ pub struct TileHealth {
 }
 
 /// How the shop is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TileTenant {
     /// `active`, `pending`, `token_revoked` or `unknown`. The modules know no other: to their configuration page anything
     /// else is an unreachable ledger.
@@ -39,7 +40,7 @@ pub struct TileTenant {
 }
 
 /// How the book is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TileBinding {
     /// `active`, or what is the matter: `pending`, `needs_reconnect`, `paused`, `preview`, `disconnected`; null where there
     /// is no binding.
@@ -49,7 +50,7 @@ pub struct TileBinding {
 }
 
 /// How the work stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TileSync {
     /// Runs that are open.
     pub pending_count: u32,
@@ -60,7 +61,7 @@ pub struct TileSync {
 }
 
 /// What became of an entity, `GET /v1/status?entity_type=&entity_id=`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct EntityStatus {
     /// `invoice`, `creditmemo`, `customer`, `product` or `order`.
     pub entity_type: String,
@@ -73,11 +74,12 @@ pub struct EntityStatus {
     pub providers: Vec<ProviderStatus>,
     /// An order's documents: invoices first, then credit memos, each by id; absent for all else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(no_recursion)]
     pub documents: Vec<EntityStatus>,
 }
 
 /// What became of an entity in one provider: the fields of a pushed chip.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct ProviderStatus {
     /// Provider key.
     pub provider: String,

@@ -657,6 +657,12 @@ pub mod keys {
         format!("run#{run_id}")
     }
 
+    /// The run whose partition key this is; `None` where it is none of a run.
+    #[must_use]
+    pub fn run_of(pk: &str) -> Option<&str> {
+        pk.strip_prefix("run#").filter(|run_id| ledger_domain::identity::RunId::parse(run_id).is_some())
+    }
+
     /// Sort key of a run.
     pub const RUN: &str = "run";
     /// Sort key of a token's id.

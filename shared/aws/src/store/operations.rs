@@ -24,8 +24,10 @@ pub(super) fn mark(last: &Item) -> Option<String> {
 
 pub(super) fn after(tenant: &str, mark: &str) -> PortResult<Item> {
     let place = URL_SAFE_NO_PAD.decode(mark).ok().and_then(|json| serde_json::from_slice(&json).ok());
-    let (pk, received_at): (String, i64) =
-        place.ok_or_else(|| PortFault::Inconsistent("not the mark of a page of runs".to_owned()))?;
+    // A key that can't be would be refused as if the store were out of order.
+    let (pk, received_at): (String, i64) = place
+        .filter(|(pk, _): &(String, i64)| keys::run_of(pk).is_some())
+        .ok_or_else(|| PortFault::Inconsistent("not the mark of a page of runs".to_owned()))?;
     let mut after = key(&pk, Some(keys::RUN));
     after.insert("tenant".to_owned(), text(tenant));
     after.insert("received_at".to_owned(), number(received_at));
@@ -150,5 +152,23 @@ impl Operations for DynamoStore {
             })
             .await?;
         page.items.into_iter().map(from_item).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_is_one_that_a_page_could_end_with() {
+        let check = |what: &str, pk: &str, good: bool| {
+            let mark = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&(pk, 7)).unwrap());
+            assert_eq!(after("t-1", &mark).is_ok(), good, "{what}");
+        };
+        check("a run", &keys::run("bfb6a0a5-62c1-8b39-89bc-0108904e35fa"), true);
+        check("an empty key", "", false);
+        check("another row", &keys::tenant("t-1"), false);
+        check("a key that is too long", &keys::run(&"x".repeat(3_000)), false);
+        assert!(after("t-1", "\0").is_err() && after("t-1", "").is_err());
     }
 }

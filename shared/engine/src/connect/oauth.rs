@@ -1210,7 +1210,7 @@ fn check_app(new: &NewApp, authority: &Authority, own_hosts: bool) -> Result<(),
         let urls = [Some(&hosts.authorize), Some(&hosts.token), hosts.revoke.as_ref(), Some(&hosts.api)];
         let is_url = |url: &str| {
             let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-            rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', ' ', '\\']))
+            fits(url) && rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(['?', '#', '@', '\\']))
         };
         if !urls.into_iter().flatten().all(|url| is_url(url)) {
             return Err(invalid("hosts", "invalid_format"));

@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::{Body, Path};
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::{Api, PublicUrl};
 use axum::Json;
 use axum::extract::State;
@@ -209,7 +209,7 @@ pub(super) async fn discard(
 
 /// What the binding's grant is like; never the tokens.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/grant", tag = "connect", security(("operator" = [])),
-    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = GrantStatus), Refusal))]
+    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = GrantStatus), Looking))]
 pub(super) async fn grant(
     State(api): State<Arc<Api>>,
     caller: SignedIn,

@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::{Body, Path};
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
@@ -30,7 +30,7 @@ impl Api {
     security(("operator" = [])),
     params(("provider" = String, Path, description = "`xero`, `sage_accounting` or `freeagent`"),
         ("organization_id" = String, Path, description = "The binding")),
-    responses((status = 200, body = IntegrationStatus), Refusal))]
+    responses((status = 200, body = IntegrationStatus), Looking))]
 pub(super) async fn status(
     State(api): State<Arc<Api>>,
     caller: SignedIn,

@@ -11,8 +11,10 @@ use ledger_engine::module::ModuleError;
 use ledger_wire::api::{Failure, FieldFailure};
 use ledger_wire::module::{EntityStatus, TileHealth};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::openapi::{RefOr, Response as Documented};
+use utoipa::{IntoParams, IntoResponses};
 
 /// What a 503 asks the shop to wait, in seconds.
 const RETRY_AFTER_SECONDS: &str = "60";
@@ -44,10 +46,25 @@ impl IntoResponse for ModuleRefusal {
             ),
         };
         let mut response = (status, Json(body)).into_response();
-        if matches!(self.0, ModuleError::Later { .. }) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        let headers = response.headers_mut();
+        match self.0 {
+            ModuleError::Unauthorised => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            ModuleError::Later { .. } => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            }
+            ModuleError::Invalid { .. } => {}
         }
         response
+    }
+}
+
+impl IntoResponses for ModuleRefusal {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let mut responses = Refusal::responses();
+        responses.retain(|status, _| matches!(status.as_str(), "400" | "401" | "503"));
+        responses
     }
 }
 
@@ -57,7 +74,7 @@ fn authorization(headers: &HeaderMap) -> Option<&str> {
 
 /// What became of an entity of the shop.
 #[utoipa::path(get, path = "/v1/status", tag = "module", security(("shop" = [])), params(Which),
-    responses((status = 200, body = Object), Refusal))]
+    responses((status = 200, body = EntityStatus), ModuleRefusal))]
 pub(super) async fn status(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
@@ -69,14 +86,14 @@ pub(super) async fn status(
 
 /// How the connection fares, for the tile of the shop's configuration page.
 #[utoipa::path(get, path = "/v1/tile/health", tag = "module", security(("shop" = [])),
-    responses((status = 200, body = Object), Refusal))]
+    responses((status = 200, body = TileHealth), ModuleRefusal))]
 pub(super) async fn tile(State(api): State<Arc<Api>>, headers: HeaderMap) -> Result<Json<TileHealth>, ModuleRefusal> {
     api.module().tile(authorization(&headers)).await.map(Json).map_err(ModuleRefusal)
 }
 
 /// The shop gives its key up.
 #[utoipa::path(post, path = "/v1/tenant/disconnect", tag = "module", security(("shop" = [])),
-    responses((status = 200, body = Object), Refusal))]
+    responses((status = 200, body = Object), ModuleRefusal))]
 pub(super) async fn disconnect(
     State(api): State<Arc<Api>>,
     headers: HeaderMap,
@@ -88,7 +105,8 @@ pub(super) async fn disconnect(
 /// A page without data that leads to sign-in; only the paired shop may frame it.
 #[utoipa::path(get, path = "/embed/{tenant}", tag = "module",
     params(("tenant" = String, Path, description = "The tenant")),
-    responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
+    responses((status = 200, description = "A page", content_type = "text/html", body = String),
+        (status = 404, description = "The path is no route's.", body = Failure), ModuleRefusal))]
 pub(super) async fn embed(State(api): State<Arc<Api>>, Path(tenant): Path<String>) -> Result<Response, ModuleRefusal> {
     let origin = api.module().framed_by(&tenant).await.map_err(ModuleRefusal)?;
     let ancestors = origin.as_deref().unwrap_or("'none'");

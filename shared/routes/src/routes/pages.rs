@@ -9,8 +9,11 @@ use axum::response::{Html, IntoResponse, Response};
 use ledger_engine::connect::oauth::{Callback, ConnectError, Started as Begun};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::openapi::schema::{Object, Schema, Type};
+use utoipa::openapi::{Content, RefOr, Response as Documented};
+use utoipa::{IntoParams, IntoResponses};
 
 /// The cookie that ties a way back to the browser that set out.
 const BROWSER_COOKIE: &str = "ledger_connect";
@@ -60,6 +63,34 @@ fn refused(error: ConnectError) -> Response {
         ),
     };
     answered(status, "Not connected", &format!("<p>{}</p><p><code>{code}</code></p>", escaped(&sentence)))
+}
+
+/// A request that can't be read, on a page.
+fn unread(refusal: Refusal) -> Response {
+    let (status, failure) = refusal.told();
+    let told = format!("<p>{}</p><p><code>{}</code></p>", escaped(&failure.message), escaped(&failure.code));
+    answered(status, "Not connected", &told)
+}
+
+/// How a page refuses: on a page.
+pub(super) struct PageRefusal;
+
+impl IntoResponses for PageRefusal {
+    fn responses() -> BTreeMap<String, RefOr<Documented>> {
+        let text = || Content::new(Some(RefOr::T(Schema::Object(Object::with_type(Type::String)))));
+        let mut responses = Refusal::responses();
+        responses.retain(|status, _| !matches!(status.as_str(), "401" | "413"));
+        for (status, response) in &mut responses {
+            if let RefOr::T(response) = response {
+                // A path that is no route's is answered before there is a page.
+                if status != "404" {
+                    response.content.clear();
+                }
+                response.content.insert("text/html".to_owned(), RefOr::T(text()));
+            }
+        }
+        responses
+    }
 }
 
 fn redirect(begun: &Begun, path: &str, secure: bool) -> Response {
@@ -113,8 +144,16 @@ pub(super) struct Back {
 
 /// The way back from a provider's page. Nothing is connected yet: the operator confirms the organisation.
 #[utoipa::path(get, path = "/oauth/callback", tag = "connect", params(Back),
-    responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
-pub(super) async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Query(back): Query<Back>) -> Response {
+    responses((status = 200, description = "A page", content_type = "text/html", body = String), PageRefusal))]
+pub(super) async fn callback(
+    State(api): State<Arc<Api>>,
+    headers: HeaderMap,
+    back: Result<Query<Back>, Refusal>,
+) -> Response {
+    let Query(back) = match back {
+        Ok(back) => back,
+        Err(refusal) => return unread(refusal),
+    };
     let callback =
         Callback { state: back.state, code: back.code, error: back.error, browser_key: browser_key(&headers) };
     match api.connecting().callback(&callback).await {
@@ -139,8 +178,12 @@ pub(super) async fn callback(State(api): State<Arc<Api>>, headers: HeaderMap, Qu
 /// A connect link, looked at. It is not used up by that: scanners of mail open links.
 #[utoipa::path(get, path = "/oauth/link/{token}", tag = "connect",
     params(("token" = String, Path, description = "The link's token")),
-    responses((status = 200, description = "A page", content_type = "text/html", body = String), Refusal))]
-pub(super) async fn look_at_link(State(api): State<Arc<Api>>, Path(token): Path<String>) -> Response {
+    responses((status = 200, description = "A page", content_type = "text/html", body = String), PageRefusal))]
+pub(super) async fn look_at_link(State(api): State<Arc<Api>>, token: Result<Path<String>, Refusal>) -> Response {
+    let Path(token) = match token {
+        Ok(token) => token,
+        Err(refusal) => return unread(refusal),
+    };
     match api.connecting().look_at_link(&token).await {
         Ok(link) => answered(
             StatusCode::OK,
@@ -161,8 +204,16 @@ pub(super) async fn look_at_link(State(api): State<Arc<Api>>, Path(token): Path<
 /// A connect link, opened: on to the provider's page.
 #[utoipa::path(post, path = "/oauth/link/{token}", tag = "connect",
     params(("token" = String, Path, description = "The link's token")),
-    responses((status = 303, description = "On to the provider's page"), Refusal))]
-pub(super) async fn open_link(State(api): State<Arc<Api>>, public: PublicUrl, Path(token): Path<String>) -> Response {
+    responses((status = 303, description = "On to the provider's page"), PageRefusal))]
+pub(super) async fn open_link(
+    State(api): State<Arc<Api>>,
+    public: Result<PublicUrl, Refusal>,
+    token: Result<Path<String>, Refusal>,
+) -> Response {
+    let (public, Path(token)) = match (public, token) {
+        (Ok(public), Ok(token)) => (public, token),
+        (Err(refusal), _) | (_, Err(refusal)) => return unread(refusal),
+    };
     match api.connecting().open_link(&token, &public.0).await {
         Ok(begun) => redirect(&begun, &path_of(&public.0), public.0.starts_with("https://")),
         Err(error) => refused(error),

@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::{Path, Query};
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
@@ -66,7 +66,7 @@ pub(super) fn shown(detail: &Detail) -> RunDetail {
 /// A tenant's runs, newest first. A page may be shorter than the limit though there are more.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/runs", tag = "runs", security(("operator" = [])),
     params(("tenant" = String, Path, description = "The tenant"), Which),
-    responses((status = 200, body = Runs), Refusal))]
+    responses((status = 200, body = Runs), Looking))]
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -101,7 +101,7 @@ pub(super) async fn list(
 
 /// A run with its attempts, its chip and where its document is seen.
 #[utoipa::path(get, path = "/v1/runs/{run}", tag = "runs", security(("operator" = [])),
-    params(("run" = String, Path, description = "The run")), responses((status = 200, body = RunDetail), Refusal))]
+    params(("run" = String, Path, description = "The run")), responses((status = 200, body = RunDetail), Looking))]
 pub(super) async fn show(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -126,7 +126,7 @@ pub(super) async fn retry(
 
 /// Dead letters by cause: how many, whose they are, what to do.
 #[utoipa::path(get, path = "/v1/dead-letters", tag = "runs", security(("operator" = [])), params(Whose),
-    responses((status = 200, body = Causes), Refusal))]
+    responses((status = 200, body = Causes), Looking))]
 pub(super) async fn dead_letters(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -137,7 +137,7 @@ pub(super) async fn dead_letters(
 
 /// Held runs by cause: how many, whose they are, what they wait for.
 #[utoipa::path(get, path = "/v1/held", tag = "runs", security(("operator" = [])), params(Whose),
-    responses((status = 200, body = Causes), Refusal))]
+    responses((status = 200, body = Causes), Looking))]
 pub(super) async fn held(
     State(api): State<Arc<Api>>,
     caller: SignedIn,

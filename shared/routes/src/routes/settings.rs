@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::{Body, Path, Query};
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
@@ -104,7 +104,7 @@ impl Api {
 /// The settings in force, every field with its group and default, and how old the reference data is.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/settings", tag = "settings", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding")),
-    responses((status = 200, body = SettingsView), Refusal))]
+    responses((status = 200, body = SettingsView), Looking))]
 pub(super) async fn get(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -181,7 +181,7 @@ pub(super) struct Before {
 /// Versions of the settings, newest first.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/settings/versions", tag = "settings", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding"), Before),
-    responses((status = 200, body = SettingsVersions), Refusal))]
+    responses((status = 200, body = SettingsVersions), Looking))]
 pub(super) async fn versions(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -219,7 +219,7 @@ fn list_of(name: &str) -> Result<List, Refusal> {
 /// What is known of the book and of the shop's payment methods, and how old it is. The book is not asked.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/reference", tag = "settings", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding"), Which),
-    responses((status = 200, body = ReferenceData), Refusal))]
+    responses((status = 200, body = ReferenceData), Looking))]
 pub(super) async fn reference(
     State(api): State<Arc<Api>>,
     caller: SignedIn,

@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::Path;
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use ledger_wire::api::{Binding, Bindings, Me, Tenant};
 use std::sync::Arc;
 
 /// Who is signed in, and what they may.
-#[utoipa::path(get, path = "/v1/me", tag = "tenants", security(("operator" = [])), responses((status = 200, body = Me), Refusal))]
+#[utoipa::path(get, path = "/v1/me", tag = "tenants", security(("operator" = [])), responses((status = 200, body = Me), Looking))]
 pub(super) async fn me(caller: SignedIn) -> Json<Me> {
     Json(Me {
         subject: caller.0.subject.clone(),
@@ -21,7 +21,7 @@ pub(super) async fn me(caller: SignedIn) -> Json<Me> {
 
 /// A tenant with its bindings.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}", tag = "tenants", security(("operator" = [])),
-    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Tenant), Refusal))]
+    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Tenant), Looking))]
 pub(super) async fn tenant(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -33,7 +33,7 @@ pub(super) async fn tenant(
 
 /// A tenant's bindings.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/bindings", tag = "tenants", security(("operator" = [])),
-    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Bindings), Refusal))]
+    params(("tenant" = String, Path, description = "The tenant")), responses((status = 200, body = Bindings), Looking))]
 pub(super) async fn bindings(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -45,7 +45,7 @@ pub(super) async fn bindings(
 
 /// A binding.
 #[utoipa::path(get, path = "/v1/bindings/{binding}", tag = "tenants", security(("operator" = [])),
-    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Binding), Refusal))]
+    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Binding), Looking))]
 pub(super) async fn binding(
     State(api): State<Arc<Api>>,
     caller: SignedIn,

@@ -2,7 +2,7 @@
 
 use crate::access::{Need, SignedIn};
 use crate::extract::{Body, Path, Query};
-use crate::failure::Refusal;
+use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
@@ -53,7 +53,7 @@ pub(super) struct After {
 /// Runs that were planned and proven and wait for the binding to go live, oldest first.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/previews", tag = "work", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding"), After),
-    responses((status = 200, body = Runs), Refusal))]
+    responses((status = 200, body = Runs), Looking))]
 pub(super) async fn previews(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -197,7 +197,7 @@ pub(super) async fn start_job(
 
 /// A binding's jobs, newest first.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/jobs", tag = "work", security(("operator" = [])),
-    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Jobs), Refusal))]
+    params(("binding" = String, Path, description = "The binding")), responses((status = 200, body = Jobs), Looking))]
 pub(super) async fn jobs(
     State(api): State<Arc<Api>>,
     caller: SignedIn,
@@ -247,7 +247,7 @@ fn kind_of(kind: &str) -> Result<Kind, Refusal> {
 /// What is remembered of an entity of the shop.
 #[utoipa::path(get, path = "/v1/bindings/{binding}/xrefs/{kind}/{magento_id}", tag = "work", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding"),
-        ("kind" = String, Path, description = "`contact`, `product`, `invoice` or `credit_note`"),
+        ("kind" = String, Path, description = "The kind of document"),
         ("magento_id" = u64, Path, description = "Its id in the shop")),
     responses((status = 200, body = CrossReferences), Refusal))]
 pub(super) async fn xrefs(
@@ -264,7 +264,7 @@ pub(super) async fn xrefs(
 #[utoipa::path(post, path = "/v1/bindings/{binding}/xrefs/{kind}/{magento_id}/reset", tag = "work",
     security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding"),
-        ("kind" = String, Path, description = "`contact`, `product`, `invoice` or `credit_note`"),
+        ("kind" = String, Path, description = "The kind of document"),
         ("magento_id" = u64, Path, description = "Its id in the shop")),
     responses((status = 200, body = CrossReferences), Refusal))]
 pub(super) async fn reset_xrefs(

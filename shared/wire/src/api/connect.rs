@@ -9,8 +9,10 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct PairRequest {
     /// Base URL of the shop.
+    #[schema(format = "uri", max_length = 512)]
     pub magento_base_url: String,
     /// The code that the shop's configuration page shows.
+    #[schema(min_length = 6, max_length = 128, pattern = "^ *[A-Za-z0-9-]+ *$")]
     pub pairing_code: String,
 }
 
@@ -34,12 +36,15 @@ pub struct Paired {
 #[serde(deny_unknown_fields)]
 pub struct AppRequest {
     /// Client id.
+    #[schema(min_length = 1, max_length = 512, pattern = "^[!-9;-~]+$")]
     pub client_id: String,
     /// Client secret; none for an app that has only PKCE.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 512, pattern = "^[!-~]+$")]
     pub client_secret: Option<String>,
     /// `live` or `sandbox`; `live` where it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(live|sandbox)$")]
     pub environment: Option<String>,
     /// Scopes instead of the usual ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -50,6 +55,7 @@ pub struct AppRequest {
     pub dialect: Option<String>,
     /// Country for the provider's sign-in page: `gb`, `ie`, `ca`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^[a-z]{2}$")]
     pub country: Option<String>,
     /// Addresses instead of the provider's; only where the stack allows private addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,6 +97,7 @@ pub struct App {
     /// What has to be entered as callback address on the provider's page of the app.
     pub callback_url: String,
     /// Last change.
+    #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
@@ -100,6 +107,7 @@ pub struct Started {
     /// The provider's page, to be opened in a browser.
     pub authorize_url: String,
     /// Until when it may come back.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
@@ -109,6 +117,7 @@ pub struct ConnectLink {
     /// The link; shown this once.
     pub url: String,
     /// Until when it may be opened.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
@@ -132,6 +141,7 @@ pub struct PendingConnection {
     /// FreeAgent: the user's level of access.
     pub access_level: Option<u32>,
     /// Until when it may be confirmed.
+    #[schema(format = DateTime)]
     pub expires_at: String,
 }
 
@@ -151,6 +161,7 @@ pub struct Organisation {
 #[serde(deny_unknown_fields)]
 pub struct ConfirmRequest {
     /// Id of the organisation.
+    #[schema(min_length = 1, max_length = 64)]
     pub organisation: String,
 }
 
@@ -162,10 +173,13 @@ pub struct GrantStatus {
     /// The binding's status.
     pub status: String,
     /// When the access token expires; null where it was set by hand.
+    #[schema(format = DateTime)]
     pub access_until: Option<String>,
     /// When the grant lapses if nobody uses it.
+    #[schema(format = DateTime)]
     pub refresh_until: Option<String>,
     /// When it was refreshed last.
+    #[schema(format = DateTime)]
     pub refreshed_at: Option<String>,
     /// Scopes that were granted.
     pub scopes: Vec<String>,

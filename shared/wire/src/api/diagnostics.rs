@@ -10,8 +10,10 @@ pub struct IntegrationStatus {
     /// True where the book takes our requests.
     pub connected: bool,
     /// When the access token expires; null where that is not known.
+    #[schema(format = DateTime)]
     pub token_expires_at: Option<String>,
     /// When a document was last carried over.
+    #[schema(format = DateTime)]
     pub last_sync: Option<String>,
     /// The verdict.
     pub sync_status: SyncStatus,
@@ -44,6 +46,7 @@ pub struct IntegrationError {
     /// Our sentence, with the stable code in front; no personal data.
     pub message: String,
     /// When.
+    #[schema(format = DateTime)]
     pub timestamp: String,
 }
 
@@ -82,6 +85,7 @@ pub struct ResyncRequest {
     /// What.
     pub sync_types: Vec<SyncType>,
     /// ISO 8601.
+    #[schema(format = DateTime)]
     pub since: String,
 }
 

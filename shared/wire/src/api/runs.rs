@@ -61,12 +61,16 @@ pub struct Run {
     /// When the shop says that it happened.
     pub occurred_at: String,
     /// When the delivery arrived.
+    #[schema(format = DateTime)]
     pub received_at: String,
     /// Last change.
+    #[schema(format = DateTime)]
     pub updated_at: String,
     /// When the sweeper looks at it next.
+    #[schema(format = DateTime)]
     pub due_at: Option<String>,
     /// Since when it is held.
+    #[schema(format = DateTime)]
     pub held_since: Option<String>,
 }
 
@@ -149,6 +153,7 @@ pub struct Attempt {
     /// The run's generation.
     pub generation: u32,
     /// When it began.
+    #[schema(format = DateTime)]
     pub started_at: String,
     /// How long it took, in milliseconds.
     pub duration_ms: i64,
@@ -243,8 +248,10 @@ pub struct Chip {
     /// True where the shop knows the latest.
     pub up_to_date: bool,
     /// When it was told.
+    #[schema(format = DateTime)]
     pub pushed_at: Option<String>,
     /// When the sweeper tells it again.
+    #[schema(format = DateTime)]
     pub due_at: Option<String>,
     /// Pushes that failed in a row.
     pub failures: u32,
@@ -279,6 +286,7 @@ pub struct Cause {
     /// How many.
     pub runs: u64,
     /// Since when the oldest stands still.
+    #[schema(format = DateTime)]
     pub oldest: String,
     /// What to do about it.
     pub remedy: Option<String>,

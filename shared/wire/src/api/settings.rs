@@ -81,6 +81,7 @@ pub struct SettingsVersion {
     /// Who saved it.
     pub saved_by: Option<String>,
     /// When.
+    #[schema(format = DateTime)]
     pub saved_at: Option<String>,
 }
 
@@ -97,6 +98,7 @@ pub struct ReferenceAge {
     /// `organisation`, `accounts`, `tax_rates`, `bank_accounts`, `currencies` or `payment_methods`.
     pub list: String,
     /// When it was read; null where it never was.
+    #[schema(format = DateTime)]
     pub read_at: Option<String>,
     /// Seconds since then.
     pub age_seconds: Option<i64>,

@@ -26,10 +26,12 @@ pub struct Tenant {
     /// `pending`, `connected`, `token_revoked`, `disconnected`, `unreachable` or `silent`.
     pub status: String,
     /// When it was made.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// True where a key is shared with the shop.
     pub has_key: bool,
     /// Since when the shop refuses us.
+    #[schema(format = DateTime)]
     pub refused_since: Option<String>,
     /// Its bindings.
     pub bindings: Vec<Binding>,
@@ -82,6 +84,7 @@ pub struct Binding {
     /// Scheme, host and port of the provider's API; null until the book is connected.
     pub base_url: Option<String>,
     /// When the book was connected.
+    #[schema(format = DateTime)]
     pub connected_at: Option<String>,
     /// Version of the settings; 0 where there are none.
     pub settings_version: u32,

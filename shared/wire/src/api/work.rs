@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 #[serde(deny_unknown_fields)]
 pub struct ModeRequest {
     /// `preview`, `live` or `paused`.
+    #[schema(pattern = "^(preview|live|paused)$")]
     pub mode: String,
 }
 
@@ -30,6 +31,7 @@ pub struct SettleRequest {
     pub provider_id: Option<String>,
     /// Its human reference there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 255)]
     pub reference: Option<String>,
 }
 
@@ -109,9 +111,11 @@ pub struct ProvenTotal {
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
     /// `release_previews`, `discard_previews`, `resync` or `chips`.
+    #[schema(pattern = "^(release_previews|discard_previews|resync|chips)$")]
     pub kind: String,
     /// Discarding: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 500)]
     pub reason: Option<String>,
     /// Resync: the events; all where it is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -119,6 +123,7 @@ pub struct JobRequest {
     pub events: Vec<String>,
     /// Resync and chips: runs received since, ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
     pub since: Option<String>,
 }
 
@@ -140,8 +145,10 @@ pub struct Job {
     /// How many there was nothing to do for.
     pub passed: u64,
     /// When it was started.
+    #[schema(format = DateTime)]
     pub created_at: String,
     /// Last change.
+    #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
@@ -174,6 +181,7 @@ pub struct CrossReference {
     /// The run that wrote it.
     pub run: String,
     /// Last change.
+    #[schema(format = DateTime)]
     pub updated_at: String,
 }
 
