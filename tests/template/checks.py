@@ -166,6 +166,7 @@ PERMISSIONS = {
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
         "SyncRunsTable/index/by_tenant": {"dynamodb:Query"},
         "EntityXrefTable": ATTEMPT | {"dynamodb:DeleteItem"},
+        "EntityXrefTable/index/by_book": {"dynamodb:Query"},
         "TenantsTable": ATTEMPT | {"dynamodb:DeleteItem"},
         "Key": {"kms:Decrypt", "kms:Encrypt"},
         **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
@@ -192,7 +193,9 @@ TABLES: dict[str, tuple[dict[str, str], str | None, dict[str, tuple[dict[str, st
             "by_tenant": ({"tenant": "S HASH", "received_at": "N RANGE"}, "KEYS_ONLY"),
         },
     ),
-    "EntityXrefTable": ({"pk": "S HASH"}, None, {}),
+    "EntityXrefTable": (
+        {"pk": "S HASH"}, None, {"by_book": ({"book": "S HASH", "pk": "S RANGE"}, "KEYS_ONLY")},
+    ),
     "TenantsTable": ({"pk": "S HASH", "sk": "S RANGE"}, "expires_at", {}),
 }
 

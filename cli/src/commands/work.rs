@@ -57,7 +57,15 @@ fn one_or_all(which: &OneOrAll) -> Which<'_> {
 }
 
 fn request(kind: &str) -> JobRequest {
-    JobRequest { kind: kind.to_owned(), reason: None, events: Vec::new(), since: None }
+    JobRequest {
+        kind: kind.to_owned(),
+        reason: None,
+        events: Vec::new(),
+        since: None,
+        entity_type: None,
+        from_id: None,
+        to_id: None,
+    }
 }
 
 pub(super) async fn resync(

@@ -11,7 +11,7 @@ use ledger_engine::ports::{
     Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore, Heard,
     KeyUse, ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant,
     Pushes, Queue, QueueName, Release, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written,
-    XrefWrite,
+    XrefWrite, Xrefs,
 };
 use ledger_wire::rows::{
     AgendaRow, AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow,
@@ -306,7 +306,7 @@ async fn sweeps_make_one_call() {
 #[tokio::test]
 async fn operations_make_one_call_but_for_a_page_of_runs() {
     let (binding, settings, token) = (BindingRow::default(), SettingsRow::default(), TokenRow::default());
-    assert_eq!(calls([], async |aws| aws.store().add_tenant(&TenantRow::default()).await).await, ["PutItem"]);
+    assert_eq!(calls([], async |aws| aws.store().add_tenant(&TenantRow::default()).await).await, TRANSACTION);
     assert_eq!(calls([], async |aws| aws.store().add_binding(&binding, &settings, &token).await).await, TRANSACTION);
     assert_eq!(calls([], async |aws| aws.store().replace_binding(&binding, &binding).await).await, ["PutItem"]);
     assert_eq!(calls([], async |aws| aws.store().put_token(&token).await).await, ["PutItem"]);
@@ -314,6 +314,10 @@ async fn operations_make_one_call_but_for_a_page_of_runs() {
     assert_eq!(calls([], async |aws| aws.store().attempts("r").await).await, ["Query"]);
     let entry = Answer::Json(200, json!({"Items": [{"pk": {"S": "run#r"}, "sk": {"S": "run"}}]}));
     assert_eq!(calls([entry], async |aws| aws.store().runs("t", None, 10).await).await, ["Query", "BatchGetItem"]);
+    let page = async |aws: Aws| aws.store().xrefs_below("b", "b#", None, 10).await;
+    assert_eq!(calls([], &page).await, ["Query"]);
+    let entry = Answer::Json(200, json!({"Items": [{"pk": {"S": "b#1"}, "book": {"S": "b"}}]}));
+    assert_eq!(calls([entry], &page).await, ["Query", "BatchGetItem"]);
 }
 
 #[tokio::test]

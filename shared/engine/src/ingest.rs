@@ -230,7 +230,9 @@ impl Ingest<'_> {
         }
         let said = read(delivery)?;
         let known = self.with_bindings(known, &said, tenant, now).await?;
-        let runs = self.runs(&known.tenancy.tenant, &chosen(&known, &said)?, &said, delivery, now);
+        let asked = said.asks(delivery.body);
+        let opens = |binding| run_of(&asked, &known.tenancy.tenant, binding, self.queue, self.timers, now);
+        let runs: Vec<RunRow> = chosen(&known, &said)?.iter().filter_map(opens).collect();
         let answer = self.write(&shown.presented, delivery, &runs, now).await?;
         self.heard(&known.tenancy.tenant, now).await;
         Ok(answer)
@@ -275,57 +277,6 @@ impl Ingest<'_> {
             return Ok(known);
         }
         self.memory.read_again(self.store, tenant, now).await?.ok_or(Answer::Unauthorised)
-    }
-
-    fn runs(
-        &self,
-        tenant: &TenantRow,
-        bindings: &[BindingRow],
-        said: &Said,
-        delivery: &Delivery<'_>,
-        now: i64,
-    ) -> Vec<RunRow> {
-        bindings
-            .iter()
-            .filter_map(|binding| {
-                let id = BindingId::parse(&binding.binding)?;
-                let run_id = RunId::derive(&id, said.event, &said.key, delivery.body);
-                let row = RunRow {
-                    pk: keys::run(run_id.as_str()),
-                    sk: keys::RUN.to_owned(),
-                    v: ROW_VERSION,
-                    run_id: run_id.to_string(),
-                    tenant: tenant.tenant.clone(),
-                    binding: binding.binding.clone(),
-                    provider: binding.provider.clone(),
-                    book: binding.book.clone(),
-                    event: said.event.as_str().to_owned(),
-                    magento_id: said.magento_id,
-                    website_id: said.website_id,
-                    store_id: said.store_id,
-                    occurred_at: said.occurred_at.clone(),
-                    increment_id: said.increment_id.clone(),
-                    idempotency_key: said.key.clone(),
-                    generation: 1,
-                    dispatch: 1,
-                    received_at: now,
-                    ..RunRow::default()
-                };
-                Some(self.opened(&row, tenant, binding, said.event, now))
-            })
-            .collect()
-    }
-
-    /// The run queued, or held where nothing can be done for it yet.
-    fn opened(&self, row: &RunRow, tenant: &TenantRow, binding: &BindingRow, event: Event, now: i64) -> RunRow {
-        let hold = |code: Code| edges::held(row, now, code, code.remedy(), self.timers);
-        if let Some(code) = why_held(binding).or_else(|| shop_why_held(tenant)) {
-            return hold(code);
-        }
-        if !self.queue.has(QueueName::Work(event)) {
-            return hold(Code::EventNotSupported);
-        }
-        edges::queued(row, now, self.timers)
     }
 
     async fn write(&self, presented: &Presented, delivery: &Delivery<'_>, runs: &[RunRow], now: i64) -> Or<Answer> {
@@ -397,13 +348,7 @@ impl Ingest<'_> {
             };
             match edges::state(seen) {
                 _ if edges::is_opened_by_a_delivery(seen) => {
-                    let mut next = edges::reopened(seen, now, self.timers);
-                    next.book.clone_from(&fresh.book);
-                    if edges::state(fresh) == RunState::Held
-                        && let Some(code) = fresh.code.as_deref().and_then(Code::parse)
-                    {
-                        next = edges::held(&next, now, code, code.remedy(), self.timers);
-                    }
+                    let next = opened_again(seen, fresh, self.timers, now);
                     sends.extend(message_of(&next));
                     parts.push(Revisit::Replace { seen: seen.clone(), next });
                 }
@@ -440,8 +385,90 @@ impl Ingest<'_> {
     }
 }
 
+/// What is asked of a binding: by a delivery, or by a job that does what a delivery would have done.
+pub(crate) struct Asked<'a> {
+    pub(crate) event: Event,
+    /// The idempotency key.
+    pub(crate) key: &'a str,
+    /// The body: part of the run's identity where one key stands for many edits.
+    pub(crate) body: &'a [u8],
+    pub(crate) magento_id: u64,
+    pub(crate) website_id: u32,
+    pub(crate) store_id: u32,
+    /// ISO 8601; empty where nobody knows.
+    pub(crate) occurred_at: &'a str,
+    pub(crate) increment_id: Option<&'a str>,
+}
+
+impl Said {
+    fn asks<'a>(&'a self, body: &'a [u8]) -> Asked<'a> {
+        Asked {
+            event: self.event,
+            key: &self.key,
+            body,
+            magento_id: self.magento_id,
+            website_id: self.website_id,
+            store_id: self.store_id,
+            occurred_at: &self.occurred_at,
+            increment_id: self.increment_id.as_deref(),
+        }
+    }
+}
+
+/// The run of what is asked: queued, or held where nothing can be done for it yet. `None` where the binding's id is none.
+pub(crate) fn run_of(
+    asked: &Asked<'_>,
+    tenant: &TenantRow,
+    binding: &BindingRow,
+    queue: &dyn Queue,
+    timers: &Timers,
+    now: i64,
+) -> Option<RunRow> {
+    let id = BindingId::parse(&binding.binding)?;
+    let run_id = RunId::derive(&id, asked.event, asked.key, asked.body);
+    let row = RunRow {
+        pk: keys::run(run_id.as_str()),
+        sk: keys::RUN.to_owned(),
+        v: ROW_VERSION,
+        run_id: run_id.to_string(),
+        tenant: tenant.tenant.clone(),
+        binding: binding.binding.clone(),
+        provider: binding.provider.clone(),
+        book: binding.book.clone(),
+        event: asked.event.as_str().to_owned(),
+        magento_id: asked.magento_id,
+        website_id: asked.website_id,
+        store_id: asked.store_id,
+        occurred_at: asked.occurred_at.to_owned(),
+        increment_id: asked.increment_id.map(str::to_owned),
+        idempotency_key: asked.key.to_owned(),
+        generation: 1,
+        dispatch: 1,
+        received_at: now,
+        ..RunRow::default()
+    };
+    let hold = |code: Code| edges::held(&row, now, code, code.remedy(), timers);
+    Some(if let Some(code) = why_held(binding).or_else(|| shop_why_held(tenant)) {
+        hold(code)
+    } else if !queue.has(QueueName::Work(asked.event)) {
+        hold(Code::EventNotSupported)
+    } else {
+        edges::queued(&row, now, timers)
+    })
+}
+
+/// A run opened again because the same is asked once more. `fresh` is what it would be if it were not there.
+pub(crate) fn opened_again(seen: &RunRow, fresh: &RunRow, timers: &Timers, now: i64) -> RunRow {
+    let mut next = edges::reopened(seen, now, timers);
+    next.book.clone_from(&fresh.book);
+    match fresh.code.as_deref().and_then(Code::parse) {
+        Some(code) if edges::state(fresh) == RunState::Held => edges::held(&next, now, code, code.remedy(), timers),
+        _ => next,
+    }
+}
+
 /// The run's message, if it is queued.
-fn message_of(run: &RunRow) -> Option<crate::ports::Outgoing> {
+pub(crate) fn message_of(run: &RunRow) -> Option<crate::ports::Outgoing> {
     (edges::state(run) == RunState::Queued).then(|| edges::run_message(run)).flatten()
 }
 

@@ -1,14 +1,15 @@
 //! Work in bulk: an operator asks for it once, the sweeper feeds it, a bounded part in each sweep, from a cursor on. No
 //! function works through all of it at once, and what was fed twice is harmless: each run is changed only as it was read.
 
+use crate::backfill::{ID_MAX, IDS_MAX};
 use crate::config::Timers;
 use crate::edges;
-use crate::operate::{Operate, OperateError, invalid};
-use crate::ports::{Chance, Clock, PortResult, Queue, Sweeps};
+use crate::operate::{Operate, OperateError};
+use crate::ports::{Chance, Clock, PortResult, Queue, Shop, Sweeps, Vault};
 use crate::preview::{REASON_MAX, entry_of, is_previewed, mark_of};
-use crate::tenants::{Mode, mode_of};
+use crate::tenants::{Mode, TenantMemory, mode_of};
 use ledger_domain::code::Code;
-use ledger_domain::identity::Event;
+use ledger_domain::identity::{Entity, Event};
 use ledger_domain::run::RunState;
 use ledger_wire::rows::{JobRow, ROW_VERSION, RunRow, keys};
 
@@ -32,11 +33,14 @@ pub enum JobKind {
     Resync,
     /// Chips of runs since a moment are pushed again.
     Chips,
+    /// Entities of the shop get the runs that their events would have made.
+    Backfill,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::ReleasePreviews, Self::DiscardPreviews, Self::Resync, Self::Chips];
+    pub const ALL: [Self; 5] =
+        [Self::ReleasePreviews, Self::DiscardPreviews, Self::Resync, Self::Chips, Self::Backfill];
 
     /// The kind's name in rows.
     #[must_use]
@@ -46,6 +50,7 @@ impl JobKind {
             Self::DiscardPreviews => "discard_previews",
             Self::Resync => "resync",
             Self::Chips => "chips",
+            Self::Backfill => "backfill",
         }
     }
 
@@ -73,6 +78,68 @@ pub struct NewJob {
     pub events: Vec<Event>,
     /// From when on, in milliseconds: for `resync` and `chips`.
     pub since: Option<i64>,
+    /// What is walked: for `backfill`.
+    pub entity: Option<Entity>,
+    /// The first id: for `backfill`.
+    pub from_id: Option<u64>,
+    /// The last id, itself included: for `backfill`.
+    pub to_id: Option<u64>,
+}
+
+/// What is wrong with a job that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFault {
+    /// The field, as the API calls it.
+    pub field: &'static str,
+    /// `required`, `OUT_OF_RANGE` or `invalid`.
+    pub code: &'static str,
+    /// One sentence.
+    pub reason: String,
+}
+
+impl NewJob {
+    /// Checks what can be checked without looking at anything.
+    ///
+    /// # Errors
+    /// The first field that can't be used.
+    pub fn check(&self) -> Result<(), JobFault> {
+        let fault = |field, code, reason: String| Err(JobFault { field, code, reason });
+        if self.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_MAX) {
+            return fault("reason", "invalid", format!("longer than {REASON_MAX} characters"));
+        }
+        if matches!(self.kind, JobKind::Resync | JobKind::Chips) && self.since.is_none() {
+            return fault("since", "required", "from when on has to be said".to_owned());
+        }
+        if self.kind != JobKind::Backfill {
+            let ids = [
+                ("entity_type", self.entity.is_some()),
+                ("from_id", self.from_id.is_some()),
+                ("to_id", self.to_id.is_some()),
+            ];
+            return match ids.into_iter().find(|(_, there)| *there) {
+                Some((field, _)) => fault(field, "invalid", "only a backfill walks ids".to_owned()),
+                None => Ok(()),
+            };
+        }
+        if self.entity.is_none() {
+            let reason = "one of invoice, creditmemo, customer, product has to be named";
+            return fault("entity_type", "required", reason.to_owned());
+        }
+        let Some(from) = self.from_id else {
+            return fault("from_id", "required", "the first id has to be said".to_owned());
+        };
+        let Some(to) = self.to_id else { return fault("to_id", "required", "the last id has to be said".to_owned()) };
+        if !(1..=ID_MAX).contains(&from) {
+            return fault("from_id", "OUT_OF_RANGE", format!("an id is 1 to {ID_MAX}"));
+        }
+        if !(from..=ID_MAX).contains(&to) {
+            return fault("to_id", "OUT_OF_RANGE", format!("the last id is {from} to {ID_MAX}"));
+        }
+        if to.saturating_sub(from) >= IDS_MAX {
+            return fault("to_id", "OUT_OF_RANGE", format!("a backfill is at most {IDS_MAX} ids long"));
+        }
+        Ok(())
+    }
 }
 
 impl Operate<'_> {
@@ -84,12 +151,7 @@ impl Operate<'_> {
     pub async fn start_job(&self, new: &NewJob) -> Result<JobRow, OperateError> {
         let binding = self.binding(&new.tenant, &new.binding).await?;
         let refused = |code: &'static str, reason: &str| OperateError::Refused { code, reason: reason.to_owned() };
-        if new.reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_MAX) {
-            return Err(invalid("reason", format!("longer than {REASON_MAX} characters")));
-        }
-        if matches!(new.kind, JobKind::Resync | JobKind::Chips) && new.since.is_none() {
-            return Err(invalid("since", "from when on has to be said"));
-        }
+        new.check().map_err(|fault| OperateError::Invalid { field: fault.field, reason: fault.reason })?;
         if new.kind == JobKind::ReleasePreviews && mode_of(&binding) != Mode::Live {
             return Err(refused("binding_not_live", "the binding is not live: set it live first"));
         }
@@ -110,6 +172,9 @@ impl Operate<'_> {
             reason: new.reason.clone(),
             events: new.events.iter().map(|event| event.as_str().to_owned()).collect(),
             since: new.since,
+            entity_type: new.entity.map(|entity| entity.as_str().to_owned()),
+            from_id: new.from_id,
+            to_id: new.to_id,
             state: "open".to_owned(),
             revision: 1,
             due_at: Some(now),
@@ -155,6 +220,8 @@ fn over(seen: &JobRow, state: &str, now: i64) -> JobRow {
         revision: seen.revision.saturating_add(1),
         due_at: None,
         due_shard: None,
+        waits_for: None,
+        open_runs: Vec::new(),
         updated_at: now,
         expires_at: Some(now.saturating_add(JOB_KEPT_MS).saturating_div(1_000)),
         ..seen.clone()
@@ -165,20 +232,30 @@ fn over(seen: &JobRow, state: &str, now: i64) -> JobRow {
 pub(crate) struct Feed<'a> {
     pub(crate) store: &'a dyn Sweeps,
     pub(crate) queue: &'a dyn Queue,
+    pub(crate) vault: &'a dyn Vault,
+    pub(crate) shop: &'a dyn Shop,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) chance: &'a dyn Chance,
+    pub(crate) memory: &'a TenantMemory,
     pub(crate) timers: &'a Timers,
+    /// When the sweep has to be over, in milliseconds.
+    pub(crate) until: i64,
 }
 
 /// What came of a part of a job.
 #[derive(Default)]
-struct Part {
-    done: u64,
-    passed: u64,
+pub(crate) struct Part {
+    pub(crate) done: u64,
+    pub(crate) passed: u64,
     /// Where the next part begins; none where this was the last.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
     /// True where it can't go on.
-    stopped: bool,
+    pub(crate) stopped: bool,
+    /// When it goes on, in milliseconds, where it waits for something, and the code of what.
+    pub(crate) again_at: Option<i64>,
+    pub(crate) waits_for: Option<&'static str>,
+    /// Its runs that are under way.
+    pub(crate) open_runs: Vec<String>,
 }
 
 impl Feed<'_> {
@@ -201,6 +278,7 @@ impl Feed<'_> {
         let part = match JobKind::parse(&taken.kind) {
             Some(kind @ (JobKind::ReleasePreviews | JobKind::DiscardPreviews)) => self.previews(&taken, kind).await?,
             Some(kind @ (JobKind::Resync | JobKind::Chips)) => self.runs(&taken, kind).await?,
+            Some(JobKind::Backfill) => self.backfill(&taken).await?,
             None => Part { stopped: true, ..Part::default() },
         };
         let now = self.clock.now_ms();
@@ -208,12 +286,19 @@ impl Feed<'_> {
             done: taken.done.saturating_add(part.done),
             passed: taken.passed.saturating_add(part.passed),
             cursor: part.next.clone().or_else(|| taken.cursor.clone()),
+            open_runs: part.open_runs,
+            waits_for: part.waits_for.map(str::to_owned),
             ..taken.clone()
         };
         let next = match part.next {
             _ if part.stopped => over(&base, "stopped", now),
             None => over(&base, "finished", now),
-            Some(_) => JobRow { revision: base.revision.saturating_add(1), due_at: Some(now), updated_at: now, ..base },
+            Some(_) => JobRow {
+                revision: base.revision.saturating_add(1),
+                due_at: Some(part.again_at.unwrap_or(now)),
+                updated_at: now,
+                ..base
+            },
         };
         self.store.replace_job(&taken, &next).await.map(|_| ())
     }
@@ -292,7 +377,7 @@ impl Feed<'_> {
 }
 
 impl Part {
-    fn counts(&mut self, done: bool) {
+    pub(crate) fn counts(&mut self, done: bool) {
         let count = if done { &mut self.done } else { &mut self.passed };
         *count = count.saturating_add(1);
     }
@@ -300,4 +385,64 @@ impl Part {
 
 fn is_meant(job: &JobRow, run: &RunRow) -> bool {
     job.events.is_empty() || job.events.contains(&run.event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backfill_says_what_it_walks_and_how_far() {
+        let check = |entity: Option<Entity>, from_id: Option<u64>, to_id: Option<u64>, fault: Option<(&str, &str)>| {
+            let job = NewJob {
+                tenant: "t".to_owned(),
+                binding: "b".to_owned(),
+                kind: JobKind::Backfill,
+                operator: "op-1".to_owned(),
+                reason: None,
+                events: Vec::new(),
+                since: None,
+                entity,
+                from_id,
+                to_id,
+            };
+            let found = job.check().err();
+            assert_eq!(found.as_ref().map(|it| (it.field, it.code)), fault, "{entity:?} {from_id:?} {to_id:?}");
+        };
+        let invoice = Some(Entity::Invoice);
+        check(invoice, Some(1), Some(1), None);
+        check(invoice, Some(1), Some(IDS_MAX), None);
+        check(invoice, Some(ID_MAX), Some(ID_MAX), None);
+        check(None, Some(1), Some(1), Some(("entity_type", "required")));
+        check(invoice, None, Some(1), Some(("from_id", "required")));
+        check(invoice, Some(1), None, Some(("to_id", "required")));
+        check(invoice, Some(0), Some(1), Some(("from_id", "OUT_OF_RANGE")));
+        check(invoice, Some(2), Some(1), Some(("to_id", "OUT_OF_RANGE")));
+        check(invoice, Some(1), Some(IDS_MAX + 1), Some(("to_id", "OUT_OF_RANGE")));
+        check(invoice, Some(ID_MAX), Some(ID_MAX + 1), Some(("to_id", "OUT_OF_RANGE")));
+        check(invoice, Some(ID_MAX + 1), Some(ID_MAX + 1), Some(("from_id", "OUT_OF_RANGE")));
+    }
+
+    #[test]
+    fn other_jobs_walk_no_ids() {
+        let check = |kind: JobKind, since: Option<i64>, from_id: Option<u64>, fault: Option<(&str, &str)>| {
+            let job = NewJob {
+                tenant: "t".to_owned(),
+                binding: "b".to_owned(),
+                kind,
+                operator: "op-1".to_owned(),
+                reason: None,
+                events: Vec::new(),
+                since,
+                entity: None,
+                from_id,
+                to_id: None,
+            };
+            assert_eq!(job.check().err().map(|it| (it.field, it.code)), fault, "{kind:?}");
+        };
+        check(JobKind::Chips, None, None, Some(("since", "required")));
+        check(JobKind::Chips, Some(1), None, None);
+        check(JobKind::Resync, Some(1), Some(1), Some(("from_id", "invalid")));
+        check(JobKind::DiscardPreviews, None, None, None);
+    }
 }

@@ -1,5 +1,6 @@
 //! What the system does: take deliveries, post documents, push chips, sweep. Ports are its traits; no adapter is named.
 
+pub mod backfill;
 pub mod batch;
 pub mod carry;
 pub mod config;
@@ -7,6 +8,7 @@ pub mod connect;
 mod contact_index;
 pub mod edges;
 pub mod executor;
+pub mod exports;
 mod fetch;
 pub mod imports;
 pub mod ingest;

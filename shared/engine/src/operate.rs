@@ -14,6 +14,7 @@ use ledger_dialects::Profile;
 use ledger_domain::document::Kind;
 use ledger_domain::identity::{BindingId, BookId, Event, Provider, RunId, TenantId};
 use ledger_domain::run::RunState;
+use ledger_domain::shop_address::ShopAddress;
 use ledger_wire::rows::{AttemptRow, BindingRow, PushRow, ROW_VERSION, RunRow, SettingsRow, TenantRow, TokenRow, keys};
 use ledger_wire::settings::SettingsV1;
 use secrecy::SecretString;
@@ -155,7 +156,8 @@ fn usable(settings: &SettingsV1, profile: &Profile) -> Result<(), OperateError> 
 }
 
 impl Operate<'_> {
-    /// Makes a tenant with a sealed key, connected from the start.
+    /// Makes a tenant with a sealed key, connected from the start. From here on its shop is this tenant's, whoever
+    /// had it before.
     ///
     /// # Errors
     /// What is invalid, or that there is one.
@@ -171,7 +173,8 @@ impl Operate<'_> {
             pk: keys::tenant(&tenant),
             sk: keys::TENANT.to_owned(),
             v: ROW_VERSION,
-            shop_url: base_url("shop_url", &new.shop_url)?,
+            // As pairing knows it: whoever pairs the shop by a code finds this tenant.
+            shop_url: ShopAddress::parse(&new.shop_url).map_err(|reason| invalid("shop_url", reason))?.to_string(),
             status: "connected".to_owned(),
             keys_version: 1,
             current_key: Some(self.vault.seal(&new.api_key, 1, &api_key_context(&tenant)).await?),

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 
 mod preview;
 
-pub use preview::{Jobs, Settled, Xrefs};
+pub use preview::{Jobs, Settled, XrefPage, Xrefs};
 
 /// Why the store, the queue or the vault gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -412,7 +412,7 @@ pub struct RunPage {
 /// What operators ask of the store.
 #[async_trait]
 pub trait Operations: Sweeps + Xrefs {
-    /// Writes a tenant that must not exist.
+    /// Writes a tenant that must not exist, and that its shop's address is this tenant's.
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool>;
 
     /// The tenant of a binding; `None` where there is no such binding.

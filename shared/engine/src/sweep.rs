@@ -20,7 +20,7 @@ use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, PushMessage, RunMessage};
-use ledger_wire::rows::{AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
+use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -45,10 +45,17 @@ const PINGS_MAX: usize = 50;
 /// A shop that nobody could reach for so many times `ShopRevokedSeconds` is unreachable: a shop that is being restarted is
 /// not.
 const UNREACHED_PATIENCE: u64 = 3;
+/// Entries of the agenda per page.
+const AGENDA_PAGE: usize = 100;
+/// Most pages of the agenda in one sweep.
+const AGENDA_PAGES_MAX: usize = 10;
 /// Most shops whose silence is looked at in one sweep.
-const SILENCES_MAX: usize = 50;
-/// Most entries of the agenda looked at in one sweep.
-const AGENDA_MAX: usize = 100;
+const SILENCES_MAX: usize = 100;
+/// An entry of the agenda of a kind that this build does not know is put off by this, in milliseconds (a day): a later
+/// build wrote it and will be back.
+const UNKNOWN_PUT_OFF_MS: i64 = 86_400_000;
+/// Most jobs fed in one sweep. They are fed at once.
+const JOBS_MAX: usize = 20;
 
 /// What a sweep needs.
 pub struct Sweep<'a> {
@@ -169,6 +176,7 @@ impl Report {
 struct Tally {
     report: Report,
     sent_by_book: BTreeMap<String, u32>,
+    jobs: Vec<DueKey>,
 }
 
 impl Sweep<'_> {
@@ -178,21 +186,25 @@ impl Sweep<'_> {
         let until = deadline.saturating_sub(SWEEP_MARGIN_MS);
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, until, &tally));
         // A slow provider keeps no run waiting.
-        let (results, kept) =
-            futures::future::join(futures::future::join_all(shards), self.keep_grants_alive(deadline, &tally)).await;
+        let (results, agenda) =
+            futures::future::join(futures::future::join_all(shards), self.keep_agenda(deadline, &tally)).await;
         for result in results {
             self.part(&tally, result);
         }
-        self.part(&tally, kept);
-        // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
-        self.part(&tally, self.ask_after_shops(&tally).await);
-        self.part(&tally, self.review_silences(&tally).await);
-        self.part(&tally, self.release_supported(until, &tally).await);
-        self.part(&tally, self.review_held(until, &tally).await);
-        self.part(&tally, self.count_dead_letters(until, &tally).await);
-        self.part(&tally, self.tend_bells(until, &tally).await);
-        self.part(&tally, self.measure(&tally).await);
+        self.part(&tally, agenda);
+        // Nor does a shop that a job has to ask keep anything else.
+        futures::future::join(self.feed_jobs(until, &tally), self.look_around(until, &tally)).await;
         tally.into_inner().unwrap_or_else(PoisonError::into_inner).report
+    }
+
+    async fn look_around(&self, until: i64, tally: &Mutex<Tally>) {
+        // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
+        self.part(tally, self.ask_after_shops(tally).await);
+        self.part(tally, self.release_supported(until, tally).await);
+        self.part(tally, self.review_held(until, tally).await);
+        self.part(tally, self.count_dead_letters(until, tally).await);
+        self.part(tally, self.tend_bells(until, tally).await);
+        self.part(tally, self.measure(tally).await);
     }
 
     fn part(&self, tally: &Mutex<Tally>, result: PortResult<()>) {
@@ -215,7 +227,10 @@ impl Sweep<'_> {
             let result = match key.sk.as_str() {
                 keys::PUSH => self.due_push(&key, tally).await,
                 keys::RUN => self.due_run(&key, tally).await,
-                job if job.starts_with(keys::JOB) => self.due_job(&key).await,
+                job if job.starts_with(keys::JOB) => {
+                    with(tally, |tally| tally.jobs.push(key.clone()));
+                    Ok(())
+                }
                 _ => Ok(()),
             };
             self.part(tally, result);
@@ -239,9 +254,25 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    async fn due_job(&self, key: &DueKey) -> PortResult<()> {
-        let (store, queue, clock, chance, timers) = (self.store, self.queue, self.clock, self.chance, self.timers);
-        Feed { store, queue, clock, chance, timers }.feed(&key.pk, &key.sk).await
+    /// Feeds jobs that are due, those first that have been waiting longest.
+    async fn feed_jobs(&self, until: i64, tally: &Mutex<Tally>) {
+        let mut jobs = with(tally, |tally| std::mem::take(&mut tally.jobs));
+        jobs.sort_by_key(|key| key.due_at);
+        jobs.truncate(JOBS_MAX);
+        let feed = Feed {
+            store: self.store,
+            queue: self.queue,
+            vault: self.vault,
+            shop: self.shop,
+            clock: self.clock,
+            chance: self.chance,
+            memory: self.memory,
+            timers: self.timers,
+            until,
+        };
+        for result in futures::future::join_all(jobs.iter().map(|key| feed.feed(&key.pk, &key.sk))).await {
+            self.part(tally, result);
+        }
     }
 
     async fn due_run(&self, key: &DueKey, tally: &Mutex<Tally>) -> PortResult<()> {
@@ -325,9 +356,42 @@ impl Sweep<'_> {
         Ok(true)
     }
 
-    /// Renews grants that nobody used for long.
-    async fn keep_grants_alive(&self, deadline: i64, tally: &Mutex<Tally>) -> PortResult<()> {
+    /// Does what the agenda says is due, by kind: an entry that has to stay hides none behind it, and grants, which take
+    /// long to renew, keep no silence waiting.
+    async fn keep_agenda(&self, deadline: i64, tally: &Mutex<Tally>) -> PortResult<()> {
         let began_at = self.clock.now_ms();
+        let (mut grants, mut silences): (Vec<AgendaRow>, Vec<AgendaRow>) = (Vec::new(), Vec::new());
+        let mut after: Option<AgendaRow> = None;
+        for _ in 0..AGENDA_PAGES_MAX {
+            let page = self.store.agenda_due(began_at, after.as_ref(), AGENDA_PAGE).await?;
+            let full = page.len() == AGENDA_PAGE;
+            after = page.last().cloned();
+            for entry in page {
+                match entry.kind.as_str() {
+                    KEEP_ALIVE => grants.push(entry),
+                    silence::KIND => silences.push(entry),
+                    _ => self.part(tally, self.put_off(&entry, began_at).await),
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        let grants = self.keep_grants_alive(&grants, began_at, deadline, tally);
+        futures::future::join(grants, self.review_silences(&silences, began_at, tally)).await;
+        Ok(())
+    }
+
+    /// Puts off an entry of a kind that this build does not know.
+    async fn put_off(&self, entry: &AgendaRow, now: i64) -> PortResult<()> {
+        tracing::warn!(kind = %entry.kind, "an entry of the agenda is of an unknown kind; put off by a day");
+        let next = AgendaRow::new(&entry.kind, &entry.owner, now.saturating_add(UNKNOWN_PUT_OFF_MS));
+        self.store.agenda_put(&next).await?;
+        self.store.agenda_remove(entry).await
+    }
+
+    /// Renews grants that nobody used for long, one after another.
+    async fn keep_grants_alive(&self, due: &[AgendaRow], began_at: i64, deadline: i64, tally: &Mutex<Tally>) {
         let keep_alive = KeepAlive {
             agenda: self.store,
             grants: Grants {
@@ -339,11 +403,8 @@ impl Sweep<'_> {
                 own_hosts: self.timers.allow_private_addresses,
             },
         };
-        for entry in self.store.agenda_due(began_at, AGENDA_MAX).await? {
-            if entry.kind != KEEP_ALIVE {
-                continue;
-            }
-            match keep_alive.due(&entry, began_at, deadline).await {
+        for entry in due {
+            match keep_alive.due(entry, began_at, deadline).await {
                 Ok(Kept::Renewed) => {
                     with(tally, |tally| tally.report.grants_renewed = tally.report.grants_renewed.saturating_add(1));
                 }
@@ -352,7 +413,6 @@ impl Sweep<'_> {
                 Err(fault) => self.part(tally, Err(fault)),
             }
         }
-        Ok(())
     }
 
     /// Asks each shop that refused us, or that nobody could reach, whether it still is so; all at once: a shop that hangs
@@ -432,19 +492,14 @@ impl Sweep<'_> {
     }
 
     /// Looks at shops from which something should have come by now.
-    async fn review_silences(&self, tally: &Mutex<Tally>) -> PortResult<()> {
-        let now = self.clock.now_ms();
-        for entry in self.store.agenda_due(now, SILENCES_MAX).await? {
-            if entry.kind != silence::KIND {
-                continue;
-            }
-            match silence::review(self.store, &entry, now).await {
+    async fn review_silences(&self, due: &[AgendaRow], now: i64, tally: &Mutex<Tally>) {
+        for entry in due.iter().take(SILENCES_MAX) {
+            match silence::review(self.store, entry, now).await {
                 Ok(true) => tracing::warn!(tenant = %entry.owner, "shop silent"),
                 Ok(false) => {}
                 Err(fault) => self.part(tally, Err(fault)),
             }
         }
-        Ok(())
     }
 
     /// Releases runs whose event has a worker by now.

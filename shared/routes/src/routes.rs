@@ -98,6 +98,7 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(work::settle))
         .routes(routes!(work::start_job, work::jobs))
         .routes(routes!(work::stop_job))
+        .routes(routes!(work::export_xrefs))
         .routes(routes!(work::xrefs))
         .routes(routes!(work::reset_xrefs))
         .routes(routes!(work::import_xrefs))

@@ -25,8 +25,8 @@ pub use settings::{
 };
 pub use tenants::{Binding, Bindings, Me, Tenant, Tenants};
 pub use work::{
-    CrossReference, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs, ModeRequest,
-    NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
+    CrossReference, CrossReferencePage, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs,
+    ModeRequest, NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
 };
 
 /// A moment of a row, in milliseconds since 1970, as text.

@@ -838,6 +838,18 @@ pub mod keys {
         format!("{book}#{kind}#{tenant}#{magento_id}")
     }
 
+    /// What the partition keys of a shop's documents of a kind begin with.
+    #[must_use]
+    pub fn documents(book: &str, kind: &str, tenant: &str) -> String {
+        format!("{book}#{kind}#{tenant}#")
+    }
+
+    /// What the partition keys of a shop's contacts by customer id begin with.
+    #[must_use]
+    pub fn contacts_by_customer(book: &str, tenant: &str) -> String {
+        format!("{book}#contact#customer#{tenant}#")
+    }
+
     /// Partition key of a contact by its e-mail address: one person is one contact of a book, or one of each currency
     /// where the book wants that.
     #[must_use]

@@ -59,7 +59,7 @@ forwarded!(KeyUse {
     fn promote(promotion: &Promotion) -> bool;
 });
 forwarded!(Agenda {
-    fn agenda_due(now: i64, limit: usize) -> Vec<AgendaRow>;
+    fn agenda_due(now: i64, after: Option<&AgendaRow>, limit: usize) -> Vec<AgendaRow>;
     fn agenda_put(row: &AgendaRow) -> ();
     fn agenda_remove(row: &AgendaRow) -> ();
 });
@@ -168,6 +168,7 @@ forwarded!(Jobs {
 });
 forwarded!(Xrefs {
     fn xrefs(keys: &[String]) -> BTreeMap<String, XrefRow>;
+    fn xrefs_below(book: &str, prefix: &str, after: Option<&str>, limit: usize) -> XrefPage;
     fn write_xrefs(writes: &[XrefWrite]) -> Option<String>;
     fn settle(settled: &Settled) -> Written;
 });

@@ -686,7 +686,7 @@ impl World {
         Ok(())
     }
 
-    /// Makes the shop's address known as this tenant's, as pairing by code would have.
+    /// Makes the shop's address known as this tenant's, whatever was said of it before.
     ///
     /// # Errors
     /// Where it can't be written.

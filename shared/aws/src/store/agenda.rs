@@ -11,7 +11,7 @@ use ledger_wire::rows::{AgendaRow, keys};
 #[async_trait]
 impl Agenda for DynamoStore {
     /// One Query.
-    async fn agenda_due(&self, now: i64, limit: usize) -> PortResult<Vec<AgendaRow>> {
+    async fn agenda_due(&self, now: i64, after: Option<&AgendaRow>, limit: usize) -> PortResult<Vec<AgendaRow>> {
         let page = self
             .find(Find {
                 table: Table::Tenants,
@@ -20,7 +20,7 @@ impl Agenda for DynamoStore {
                 values: vec![("pk", text(keys::AGENDA)), ("end", text(keys::agenda(now.saturating_add(1), "", "")))],
                 newest_first: false,
                 limit: Some(limit),
-                after: None,
+                after: after.map(|row| key(&row.pk, Some(&row.sk))),
             })
             .await?;
         page.items.into_iter().map(from_item).collect()

@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
 use ledger_wire::rows::{
-    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, TenantRow, TokenRow,
-    keys,
+    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
+    TenantRow, TokenRow, keys,
 };
 
 /// Runs of one page.
@@ -43,14 +43,18 @@ pub(super) async fn runs_of(store: &DynamoStore, entries: &[Item]) -> PortResult
 
 #[async_trait]
 impl Operations for DynamoStore {
-    /// One PutItem.
+    /// One TransactWriteItems.
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool> {
         let item = to_item(tenant)?;
-        let put = Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)");
-        Ok(match self.one(put).await? {
-            One::Done => true,
+        let address = ShopAddressRow::new(&tenant.shop_url, &tenant.tenant);
+        let writes = vec![
+            Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
+            Write::put(&self.tables.tenants, to_item(&address)?),
+        ];
+        Ok(match self.transact(writes, None, true).await? {
+            Transacted::Done => true,
             // The very row: an earlier try was applied and its reply lost.
-            One::Refused(there) => there == Some(item),
+            Transacted::Refused(refusals) => refusals.into_iter().next().flatten().flatten() == Some(item),
         })
     }
 

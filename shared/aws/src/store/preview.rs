@@ -2,16 +2,18 @@
 
 use super::DynamoStore;
 use super::operations::{after, mark, runs_of};
-use super::table::{Find, One, Place, Table, Transacted};
-use crate::item::{from_item, number, text, to_item};
+use super::table::{Find, One, Place, Table, Transacted, key};
+use crate::item::{from_item, number, text, text_of, to_item};
 use crate::write::{Action, Write};
 use async_trait::async_trait;
-use ledger_engine::ports::{Jobs, PortResult, RunPage, Settled, Written, XrefWrite, Xrefs};
+use ledger_engine::ports::{Jobs, PortResult, RunPage, Settled, Written, XrefPage, XrefWrite, Xrefs};
 use ledger_wire::rows::{JobRow, RunRow, XrefRow, keys};
 use std::collections::BTreeMap;
 
 /// Runs of one page.
 const PAGE_RUNS_MAX: usize = 100;
+/// Cross-references of one page.
+const PAGE_XREFS_MAX: usize = 100;
 
 #[async_trait]
 impl Jobs for DynamoStore {
@@ -103,6 +105,30 @@ impl Xrefs for DynamoStore {
     async fn xrefs(&self, keys: &[String]) -> PortResult<BTreeMap<String, XrefRow>> {
         let found = self.batch(keys.iter().map(|pk| Place::xref(pk))).await?;
         found.into_iter().map(|(place, item)| Ok((place.pk, from_item(item)?))).collect()
+    }
+
+    /// One Query of the index, then one BatchGetItem.
+    async fn xrefs_below(&self, book: &str, prefix: &str, after: Option<&str>, limit: usize) -> PortResult<XrefPage> {
+        let after = after.map(|pk| {
+            let mut after = key(pk, None);
+            after.insert("book".to_owned(), text(book));
+            after
+        });
+        let page = self
+            .find(Find {
+                table: Table::EntityXref,
+                index: Some("by_book"),
+                condition: "#book = :book AND begins_with(#pk, :prefix)",
+                values: vec![("book", text(book)), ("prefix", text(prefix))],
+                newest_first: false,
+                limit: Some(limit.min(PAGE_XREFS_MAX)),
+                after,
+            })
+            .await?;
+        let next = page.last.map(|last| text_of(&last, "pk"));
+        let keys: Vec<String> = page.items.iter().map(|item| text_of(item, "pk")).collect();
+        let rows = if keys.is_empty() { BTreeMap::new() } else { self.xrefs(&keys).await? };
+        Ok(XrefPage { rows: rows.into_values().collect(), next })
     }
 
     /// One TransactWriteItems.

@@ -11,10 +11,12 @@ async fn what_is_due_comes_in_the_order_of_its_time() {
     for row in [&late, &now, &early, &next, &early] {
         stack.store.agenda_put(row).await.unwrap();
     }
-    assert_eq!(stack.store.agenda_due(NOW, 10).await, Ok(vec![early.clone(), late.clone(), now.clone()]));
-    assert_eq!(stack.store.agenda_due(NOW, 1).await, Ok(vec![early.clone()]));
+    assert_eq!(stack.store.agenda_due(NOW, None, 10).await, Ok(vec![early.clone(), late.clone(), now.clone()]));
+    assert_eq!(stack.store.agenda_due(NOW, None, 1).await, Ok(vec![early.clone()]));
+    assert_eq!(stack.store.agenda_due(NOW, Some(&early), 1).await, Ok(vec![late.clone()]));
+    assert_eq!(stack.store.agenda_due(NOW, Some(&now), 10).await, Ok(Vec::new()));
     stack.store.agenda_remove(&early).await.unwrap();
     stack.store.agenda_remove(&early).await.unwrap();
-    assert_eq!(stack.store.agenda_due(NOW, 10).await, Ok(vec![late, now]));
+    assert_eq!(stack.store.agenda_due(NOW, None, 10).await, Ok(vec![late, now]));
     stack.end().await;
 }

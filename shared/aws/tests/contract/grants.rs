@@ -244,7 +244,7 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
     assert_eq!(store.pending("b").await, Ok(None));
     assert_eq!(store.book_bindings("xero:1").await, Ok(vec![good.book_binding.clone()]));
     assert_eq!(store.user_bindings("xero", "user-1").await, Ok(good.user.clone().into_iter().collect()));
-    assert_eq!(store.agenda_due(NOW, 10).await, Ok(good.keep_alive.clone().into_iter().collect()));
+    assert_eq!(store.agenda_due(NOW, None, 10).await, Ok(good.keep_alive.clone().into_iter().collect()));
     let renamed = BookBindingRow { prefix: "B-".to_owned(), ..good.book_binding.clone() };
     store.put_book_binding(&renamed).await.unwrap();
     assert_eq!(store.book_bindings("xero:1").await, Ok(vec![renamed]));

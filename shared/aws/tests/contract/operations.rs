@@ -1,6 +1,6 @@
 use crate::stack::{NOW, Stack, binding, run, tenant};
 use aws_sdk_dynamodb::types::AttributeValue;
-use ledger_engine::ports::{Operations, PortFault, Tenants};
+use ledger_engine::ports::{Operations, Pairings, PortFault, Tenants};
 use ledger_wire::rows::{
     AttemptRow, BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys,
 };
@@ -33,6 +33,13 @@ async fn a_tenant_is_read_with_its_bindings_in_order() {
     assert_eq!(store.add_tenant(&tenant("t")).await, Ok(true), "the very same: its reply was lost");
     let other = TenantRow { shop_url: "https://other.example".to_owned(), ..tenant("t") };
     assert_eq!(store.add_tenant(&other).await, Ok(false));
+    let address = store.shop_address("https://t.example").await.unwrap().map(|row| row.tenant);
+    assert_eq!(address.as_deref(), Some("t"), "whoever pairs the shop finds the tenant");
+    assert_eq!(store.shop_address("https://other.example").await, Ok(None), "what is refused leaves nothing behind");
+    let same_shop = TenantRow { shop_url: "https://t.example".to_owned(), ..tenant("t-2") };
+    assert_eq!(store.add_tenant(&same_shop).await, Ok(true));
+    let address = store.shop_address("https://t.example").await.unwrap().map(|row| row.tenant);
+    assert_eq!(address.as_deref(), Some("t-2"), "the last word counts");
     for id in ["b-2", "b-1", "b-3"] {
         let (settings, token) = settings_and_token(id);
         assert_eq!(store.add_binding(&binding("t", id), &settings, &token).await, Ok(true));

@@ -22,7 +22,14 @@ fn job(id: &str, created_at: i64) -> JobRow {
 }
 
 fn xref(key: &str, revision: u32) -> XrefRow {
-    XrefRow { pk: key.to_owned(), v: ROW_VERSION, state: "linked".to_owned(), revision, ..XrefRow::default() }
+    XrefRow {
+        pk: key.to_owned(),
+        v: ROW_VERSION,
+        state: "linked".to_owned(),
+        book: "xero:1".to_owned(),
+        revision,
+        ..XrefRow::default()
+    }
 }
 
 #[tokio::test]
@@ -79,6 +86,30 @@ async fn cross_references_are_written_all_or_none() {
     let keys = ["x#1", "x#2", "x#3"].map(str::to_owned);
     let found = store.xrefs(&keys).await.unwrap();
     assert_eq!(found.keys().collect::<Vec<_>>(), ["x#1", "x#2"]);
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn cross_references_of_a_book_come_in_pages() {
+    let Some(stack) = Stack::new().await else { return };
+    let store = &stack.store;
+    for key in
+        ["xero:1#invoice#t#1", "xero:1#invoice#t#2", "xero:1#invoice#t#3", "xero:1#invoice#u#1", "xero:1#number#t"]
+    {
+        let write = XrefWrite { row: xref(key, 1), expect: Expect::Absent };
+        assert_eq!(store.write_xrefs(&[write]).await, Ok(None));
+    }
+    let other = XrefRow { book: "xero:2".to_owned(), ..xref("xero:2#invoice#t#1", 1) };
+    assert_eq!(store.write_xrefs(&[XrefWrite { row: other, expect: Expect::Absent }]).await, Ok(None));
+    let page = async |prefix: &str, after: Option<&str>, limit: usize| {
+        let page = store.xrefs_below("xero:1", prefix, after, limit).await.unwrap();
+        (page.rows.into_iter().map(|row| row.pk).collect::<Vec<_>>(), page.next)
+    };
+    let (first, next) = page("xero:1#invoice#t#", None, 2).await;
+    assert_eq!(first, ["xero:1#invoice#t#1", "xero:1#invoice#t#2"]);
+    assert_eq!(next.as_deref(), Some("xero:1#invoice#t#2"));
+    assert_eq!(page("xero:1#invoice#t#", next.as_deref(), 2).await, (vec!["xero:1#invoice#t#3".to_owned()], None));
+    assert_eq!(page("xero:1#product#t#", None, 2).await, (Vec::new(), None));
     stack.end().await;
 }
 

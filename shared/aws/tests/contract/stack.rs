@@ -255,6 +255,7 @@ pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {
         v: ROW_VERSION,
         state: "reserved".to_owned(),
         kind: "invoice".to_owned(),
+        book: "xero:1".to_owned(),
         revision,
         run_id: "r".to_owned(),
         ..XrefRow::default()
@@ -294,7 +295,7 @@ pub(crate) fn tenant(id: &str) -> TenantRow {
         sk: keys::TENANT.to_owned(),
         v: ROW_VERSION,
         tenant: id.to_owned(),
-        shop_url: "https://shop.example".to_owned(),
+        shop_url: format!("https://{id}.example"),
         status: "connected".to_owned(),
         ..TenantRow::default()
     }

@@ -40,11 +40,24 @@ pub struct Settled {
     pub push: PushWant,
 }
 
+/// A page of cross-references.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct XrefPage {
+    /// The rows, in the order of their keys.
+    pub rows: Vec<XrefRow>,
+    /// The key behind which the next page begins; none where this was the last.
+    pub next: Option<String>,
+}
+
 /// Cross-references as operators read and write them.
 #[async_trait]
 pub trait Xrefs: Send + Sync {
     /// Those of these keys that are there, by key.
     async fn xrefs(&self, keys: &[String]) -> PortResult<BTreeMap<String, XrefRow>>;
+
+    /// Those of a book whose keys begin with `prefix`, behind the key `after`, at most `limit` (1 to 100). Eventually
+    /// consistent as to which.
+    async fn xrefs_below(&self, book: &str, prefix: &str, after: Option<&str>, limit: usize) -> PortResult<XrefPage>;
 
     /// Writes all or none, each as its expectation says. `None`: written; else the key of one that was not as expected.
     async fn write_xrefs(&self, writes: &[XrefWrite]) -> PortResult<Option<String>>;

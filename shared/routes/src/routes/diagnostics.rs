@@ -79,6 +79,9 @@ pub(super) async fn resync(
         reason: None,
         events: request.sync_types.iter().map(|what| event_of(*what)).collect(),
         since: Some(super::moment_of(&request.since)?),
+        entity: None,
+        from_id: None,
+        to_id: None,
     };
     let job = api.operate().start_job(&job).await?;
     Ok(Json(ResyncResponse { job: job.job, state: job.state }))

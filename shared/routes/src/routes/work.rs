@@ -6,16 +6,20 @@ use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use ledger_engine::domain::document::Kind;
-use ledger_engine::domain::identity::Event;
+use ledger_engine::domain::identity::{Entity, Event};
+use ledger_engine::exports::{ExportPage, Exported, MIRROR_HEADER, mirror};
 use ledger_engine::jobs::{JobKind, NewJob};
 use ledger_engine::preview::{SettleRequest as Settling, Shown};
 use ledger_engine::tenants::Mode;
 use ledger_wire::api::{
-    Binding, CrossReference, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs, ModeRequest,
-    NamedValue, ProvenTotal, ReasonRequest, Run, RunRequest, RunRequests, Runs, SettleRequest, Settled, moment,
+    Binding, CrossReference, CrossReferencePage, CrossReferences, ImportClash, ImportRequest, Imported, Job,
+    JobRequest, Jobs, ModeRequest, NamedValue, ProvenTotal, ReasonRequest, Run, RunRequest, RunRequests, Runs,
+    SettleRequest, Settled, moment,
 };
-use ledger_wire::rows::{JobRow, XrefRow};
+use ledger_wire::rows::{BindingRow, JobRow, XrefRow};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -163,6 +167,15 @@ fn job_shown(row: &JobRow) -> Job {
         state: row.state.clone(),
         done: row.done,
         passed: row.passed,
+        entity_type: row.entity_type.clone(),
+        from_id: row.from_id,
+        to_id: row.to_id,
+        next_id: row
+            .cursor
+            .as_deref()
+            .filter(|_| row.from_id.is_some() && row.state == "open")
+            .and_then(|it| it.parse().ok()),
+        waits_for: row.waits_for.clone(),
         created_at: moment(row.created_at),
         updated_at: moment(row.updated_at),
     }
@@ -183,6 +196,11 @@ pub(super) async fn start_job(
     let event = |name: &String| Event::parse(name).ok_or_else(|| Refusal::field("events", "invalid", "not an event"));
     let events = request.events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
     let since = request.since.as_deref().map(super::moment_of).transpose()?;
+    let entity = |name: &str| {
+        Entity::parse(name)
+            .ok_or_else(|| Refusal::field("entity_type", "invalid", "one of invoice, creditmemo, customer, product"))
+    };
+    let entity = request.entity_type.as_deref().map(entity).transpose()?;
     let job = NewJob {
         tenant: row.tenant.clone(),
         binding: row.binding.clone(),
@@ -191,7 +209,11 @@ pub(super) async fn start_job(
         reason: request.reason,
         events,
         since,
+        entity,
+        from_id: request.from_id,
+        to_id: request.to_id,
     };
+    job.check().map_err(|fault| Refusal::field(fault.field, fault.code, fault.reason))?;
     Ok(Json(job_shown(&api.operate().start_job(&job).await?)))
 }
 
@@ -221,9 +243,11 @@ pub(super) async fn stop_job(
     Ok(Json(job_shown(&api.operate().stop_job(&row.tenant, &row.binding, &job).await?)))
 }
 
-fn rows_shown(rows: &[XrefRow]) -> CrossReferences {
-    let row = |row: &XrefRow| CrossReference {
+fn row_shown(row: &XrefRow) -> CrossReference {
+    CrossReference {
         kind: row.kind.clone(),
+        magento_id: None,
+        currency: None,
         state: row.state.clone(),
         doubtful: row.doubtful,
         adopted: row.adopted,
@@ -233,8 +257,67 @@ fn rows_shown(rows: &[XrefRow]) -> CrossReferences {
         total: row.total.clone(),
         run: row.run_id.clone(),
         updated_at: moment(row.updated_at),
+    }
+}
+
+fn rows_shown(rows: &[XrefRow]) -> CrossReferences {
+    CrossReferences { rows: rows.iter().map(row_shown).collect() }
+}
+
+/// Which page, and as what.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Exporting {
+    /// The `next` of the page before.
+    after: Option<String>,
+    /// `json` or `csv`; where it is missing, `Accept: text/csv` asks for CSV.
+    format: Option<String>,
+}
+
+/// A binding's cross-references, a page of at most a hundred: contacts by customer id, products, invoices, payments, credit
+/// notes, allocations, refunds. As CSV, what the book has in the columns of the module's own table, with a header in every
+/// page; the next page's address is in the header `Link`.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/xrefs", tag = "work", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding"), Exporting),
+    responses((status = 200, description = "A page", content(
+        (CrossReferencePage = "application/json"), (String = "text/csv"))), Refusal))]
+pub(super) async fn export_xrefs(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(binding): Path<String>,
+    Query(which): Query<Exporting>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let csv = match which.format.as_deref() {
+        Some("csv") => true,
+        Some("json") => false,
+        Some(_) => return Err(Refusal::field("format", "invalid", "one of json, csv")),
+        None => accepted.split(',').any(|kind| kind.trim().split(';').next() == Some("text/csv")),
     };
-    CrossReferences { rows: rows.iter().map(row).collect() }
+    let page = api.operate().export_xrefs(&row.tenant, &row.binding, which.after.as_deref()).await?;
+    if csv {
+        return Ok(mirrored(&row, &page));
+    }
+    let shown = |it: &Exported| CrossReference {
+        magento_id: Some(it.magento_id),
+        currency: it.currency.clone(),
+        ..row_shown(&it.row)
+    };
+    Ok(Json(CrossReferencePage { rows: page.rows.iter().map(shown).collect(), next: page.next }).into_response())
+}
+
+fn mirrored(binding: &BindingRow, page: &ExportPage) -> Response {
+    let body = format!("{MIRROR_HEADER}\r\n{}", mirror(&binding.provider, page));
+    let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], body).into_response();
+    // RFC 8288. A mark has letters, digits, `-` and `_` only, so it needs no escaping.
+    let next = page.next.as_ref().map(|next| format!("<?format=csv&after={next}>; rel=\"next\""));
+    if let Some(link) = next.and_then(|link| HeaderValue::from_str(&link).ok()) {
+        response.headers_mut().insert(header::LINK, link);
+    }
+    response
 }
 
 fn kind_of(kind: &str) -> Result<Kind, Refusal> {

@@ -110,8 +110,8 @@ pub struct ProvenTotal {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// `release_previews`, `discard_previews`, `resync` or `chips`.
-    #[schema(pattern = "^(release_previews|discard_previews|resync|chips)$")]
+    /// `release_previews`, `discard_previews`, `resync`, `chips` or `backfill`.
+    #[schema(pattern = "^(release_previews|discard_previews|resync|chips|backfill)$")]
     pub kind: String,
     /// Discarding: why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -125,6 +125,15 @@ pub struct JobRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     pub since: Option<String>,
+    /// Backfill: `invoice`, `creditmemo`, `customer` or `product`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+    /// Backfill: the first id of the shop's, 1 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_id: Option<u64>,
+    /// Backfill: the last one, itself included; at most a million ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_id: Option<u64>,
 }
 
 /// A job; the sweeper does it bit by bit.
@@ -144,6 +153,21 @@ pub struct Job {
     pub done: u64,
     /// How many there was nothing to do for.
     pub passed: u64,
+    /// Backfill: what is walked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+    /// Backfill: the first id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_id: Option<u64>,
+    /// Backfill: the last id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_id: Option<u64>,
+    /// Backfill: the id that is next, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_id: Option<u64>,
+    /// Code of what it waits for, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// When it was started.
     #[schema(format = DateTime)]
     pub created_at: String,
@@ -164,6 +188,13 @@ pub struct Jobs {
 pub struct CrossReference {
     /// Kind of document.
     pub kind: String,
+    /// Id of the thing in the shop, where pages are asked for: payments have their invoice's, allocations and refunds their
+    /// memo's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub magento_id: Option<u64>,
+    /// Contacts of a book that has one for each currency: the currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
     /// `reserved`, `created`, `linked` or `find_first`; empty for a row that guards a number or an id.
     pub state: String,
     /// True while a create may have been applied without our knowing.
@@ -190,6 +221,15 @@ pub struct CrossReference {
 pub struct CrossReferences {
     /// The rows.
     pub rows: Vec<CrossReference>,
+}
+
+/// A page of a binding's cross-references.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CrossReferencePage {
+    /// The rows; none is possible where others follow.
+    pub rows: Vec<CrossReference>,
+    /// What to put into `after` for the next page; none where this was the last.
+    pub next: Option<String>,
 }
 
 /// Takes over another service's links.

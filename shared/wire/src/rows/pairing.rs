@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Finds the tenant of a shop by its address: one shop, one tenant. Table `tenants`, `pk = shop#<address>`,
-/// `sk = tenant`; never changed.
+/// `sk = tenant`; changed only where an operator makes another tenant of the shop's.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShopAddressRow {
     /// Partition key.

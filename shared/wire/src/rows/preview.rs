@@ -37,7 +37,7 @@ pub struct JobRow {
     pub v: u8,
     /// The job's id.
     pub job: String,
-    /// `release_previews`, `discard_previews`, `resync` or `chips`.
+    /// `release_previews`, `discard_previews`, `resync`, `chips` or `backfill`.
     pub kind: String,
     /// The tenant.
     pub tenant: String,
@@ -54,9 +54,25 @@ pub struct JobRow {
     /// Runs received from this moment on are meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    /// Backfills: `invoice`, `creditmemo`, `customer` or `product`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity_type: Option<String>,
+    /// Backfills: the first id of the shop's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_id: Option<u64>,
+    /// Backfills: the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_id: Option<u64>,
+    /// Backfills: the runs that it made, or met, and that were under way when it was last looked at. Few: they bound how
+    /// much of a backfill is before the shop's own events.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open_runs: Vec<String>,
+    /// Code of what it waits for, while it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// `open`, `finished`, `stopped`.
     pub state: String,
-    /// How far it has come.
+    /// How far it has come; backfills: the next id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
     /// Counts writes of the row; every write is conditional on it.

@@ -23,6 +23,9 @@ pub const INDEXES: [Index; 3] = [
     Index { name: "by_tenant", hash: "tenant", sort: ("received_at", "N"), projected: &[] },
 ];
 
+/// The index of `entity_xref`.
+pub const XREF_INDEXES: [Index; 1] = [Index { name: "by_book", hash: "book", sort: ("pk", "S"), projected: &[] }];
+
 /// A global secondary index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Index {
@@ -127,7 +130,7 @@ impl Default for Dynamo {
         let table = |sorted, indexes| Table { sorted, indexes, items: BTreeMap::new() };
         let tables = BTreeMap::from([
             (SYNC_RUNS, table(true, &INDEXES[..])),
-            (ENTITY_XREF, table(false, &[])),
+            (ENTITY_XREF, table(false, &XREF_INDEXES[..])),
             (TENANTS, table(true, &[])),
         ]);
         Self { inside: Mutex::new(Inside { tables, tokens: HashMap::new() }) }
@@ -503,8 +506,8 @@ mod tests {
     #[test]
     fn the_indexes_are_those_of_the_template() {
         let template = std::fs::read_to_string(crate::ambient::workspace().join("template.yaml")).unwrap();
-        assert_eq!(template.matches("IndexName:").count(), INDEXES.len());
-        for index in INDEXES {
+        assert_eq!(template.matches("IndexName:").count(), INDEXES.len() + XREF_INDEXES.len());
+        for index in INDEXES.into_iter().chain(XREF_INDEXES) {
             let after = template.split(&format!("IndexName: {}\n", index.name)).nth(1).unwrap();
             let words: Vec<&str> = after.lines().take(4).collect();
             let text = words.join(" ");

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails; clippy exempts test functions, not their helpers"
 )]
 
+mod backfill;
 mod contract;
 mod crashes;
 mod deployed;

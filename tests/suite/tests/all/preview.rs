@@ -488,6 +488,9 @@ async fn previews_of_a_binding_are_released_by_a_job() -> anyhow::Result<()> {
         reason: None,
         events: Vec::new(),
         since: None,
+        entity: None,
+        from_id: None,
+        to_id: None,
     };
     assert_eq!(code_of(operate.start_job(&new).await), "binding_not_live");
     operate.set_mode(TENANT, &scene.binding.binding, Mode::Live).await?;

@@ -244,8 +244,10 @@ impl ConnectStore for Store {
 
 #[async_trait]
 impl Agenda for Store {
-    async fn agenda_due(&self, now: i64, limit: usize) -> PortResult<Vec<AgendaRow>> {
-        Ok(self.agenda.lock().unwrap().values().filter(|row| row.at <= now).take(limit).cloned().collect())
+    async fn agenda_due(&self, now: i64, after: Option<&AgendaRow>, limit: usize) -> PortResult<Vec<AgendaRow>> {
+        let after = after.map(|row| row.sk.as_str()).unwrap_or_default();
+        let due = |row: &&AgendaRow| row.at <= now && row.sk.as_str() > after;
+        Ok(self.agenda.lock().unwrap().values().filter(due).take(limit).cloned().collect())
     }
 
     async fn agenda_put(&self, row: &AgendaRow) -> PortResult<()> {

@@ -247,7 +247,7 @@ async fn an_idle_grant_is_kept_alive() {
         scene.store.agenda_put(&keep_alive::entry(provider, "t", "b", NOW)).await.unwrap();
         let due = async || {
             let keep = KeepAlive { agenda: &scene.store, grants: scene.grants() };
-            let rows = scene.store.agenda_due(scene.clock.now_ms(), 10).await.unwrap();
+            let rows = scene.store.agenda_due(scene.clock.now_ms(), None, 10).await.unwrap();
             let row = rows.first().cloned()?;
             Some(keep.due(&row, scene.clock.now_ms(), scene.deadline()).await.unwrap())
         };
