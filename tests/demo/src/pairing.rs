@@ -132,12 +132,13 @@ async fn pair(api: &Api, place: Place) -> anyhow::Result<Paired> {
     told.typed(&format!("shop connect {} --provider {}", shop.url, speech.provider()));
     let paired = api.pairs(speech.provider(), &shop.url, code).await?;
     ensure!(paired.answers, "the shop does not answer under its new key");
+    let with = paired.binding.book.map_or_else(|| "without a book".to_owned(), |book| format!("with book {book}"));
     let (tenant, binding) = (paired.tenant.tenant, paired.binding.binding);
     let how = if paired.made_tenant { "a new tenant" } else { "the tenant that it had" };
     let status = &paired.tenant.status;
     told.answered(&[
         format!("tenant {tenant}: {status}, {how}; the shop answers under its key"),
-        format!("binding {binding}: {}, without a book", paired.binding.status),
+        format!("binding {binding}: {}, {with}", paired.binding.status),
     ]);
 
     connects(api, &place, &tenant, &binding, &mut told).await?;
