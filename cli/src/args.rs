@@ -102,6 +102,23 @@ pub(crate) enum Command {
         #[arg(long)]
         follow: bool,
     },
+    /// Fetch what the shop raised before it told this stack of it, by ids in the shop. An invoice brings its payment along.
+    Backfill {
+        /// The binding.
+        binding: String,
+        /// What.
+        #[arg(long, value_parser = ["invoice", "creditmemo", "customer", "product"])]
+        entity: String,
+        /// The first id.
+        #[arg(long = "from", value_name = "ID")]
+        from_id: u64,
+        /// The last id.
+        #[arg(long = "to", value_name = "ID")]
+        to_id: u64,
+        /// Wait until it is done.
+        #[arg(long)]
+        follow: bool,
+    },
     /// The states that the shop shows.
     #[command(subcommand)]
     SyncState(SyncStateCommand),
@@ -578,6 +595,11 @@ pub(crate) enum XrefCommand {
         /// Only say what would be taken.
         #[arg(long)]
         dry_run: bool,
+    },
+    /// Print all that is remembered of a binding: one JSON object a line.
+    Export {
+        /// The binding.
+        binding: String,
     },
     /// Forget what is remembered of an entity, but not that it has to be looked for first.
     Reset {

@@ -12,7 +12,8 @@ use crate::shown::{
 };
 use indicatif::{ProgressBar, ProgressStyle};
 use ledger_wire::api::{
-    CrossReferences, ImportRequest, Imported, IntegrationStatus, Job, JobRequest, Jobs, ReasonRequest, Run, Runs,
+    CrossReferencePage, CrossReferences, ImportRequest, Imported, IntegrationStatus, Job, JobRequest, Jobs,
+    ReasonRequest, Run, Runs,
 };
 
 /// Lines of an import that one request carries.
@@ -76,6 +77,25 @@ pub(super) async fn resync(
     follow: bool,
 ) -> Result<Shown, Failure> {
     let job = JobRequest { since: Some(since.to_owned()), events: events.to_vec(), ..request("resync") };
+    begin(session, &session.api().await?, binding, &job, follow).await
+}
+
+pub(super) async fn backfill(
+    session: &Session<'_>,
+    binding: &str,
+    entity: &str,
+    (from_id, to_id): (u64, u64),
+    follow: bool,
+) -> Result<Shown, Failure> {
+    if from_id > to_id {
+        return Err(Failure::usage("--from is behind --to.", "Name the first id, then the last."));
+    }
+    let job = JobRequest {
+        entity_type: Some(entity.to_owned()),
+        from_id: Some(from_id),
+        to_id: Some(to_id),
+        ..request("backfill")
+    };
     begin(session, &session.api().await?, binding, &job, follow).await
 }
 
@@ -157,6 +177,7 @@ pub(super) async fn xref(session: &Session<'_>, command: &XrefCommand) -> Result
             let left: CrossReferences = api.ask(&entity_path(entity, "/reset")).await?;
             Ok(xrefs_shown(&left))
         }
+        XrefCommand::Export { binding } => export(&session.api().await?, binding).await,
         XrefCommand::Import { binding, file, dry_run } => {
             let csv = secrets::text(file)?;
             import(&session.api().await?, binding, &csv, *dry_run).await
@@ -190,6 +211,22 @@ pub(crate) fn pieces(csv: &str, lines_max: usize) -> Vec<(usize, String)> {
         before = before.saturating_add(piece.iter().map(height).sum());
     }
     pieces
+}
+
+async fn export(api: &Api, binding: &str) -> Result<Shown, Failure> {
+    let mut rows = Vec::new();
+    let mut after = None;
+    loop {
+        let which = query(&[("format", Some("json".to_owned())), ("after", after)]);
+        let page: CrossReferencePage = api.get(&binding_path(binding, "/xrefs"), &which).await?;
+        rows.extend(page.rows);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let lines: Vec<String> = rows.iter().filter_map(|row| serde_json::to_string(row).ok()).collect();
+    Ok(Shown::new(&CrossReferences { rows }, lines.join("\n")))
 }
 
 async fn import(api: &Api, binding: &str, csv: &str, dry_run: bool) -> Result<Shown, Failure> {

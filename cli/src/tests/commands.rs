@@ -509,6 +509,22 @@ async fn jobs_are_started_followed_and_stopped() {
             says: &["finished", "9"],
         },
         Case {
+            words: "ledger backfill b-1 --entity creditmemo --from 5 --to 9",
+            api: &[(begin, 200, job("open", 0))],
+            answers: &[],
+            asked: &[(begin, r#"{"kind":"backfill","entity_type":"creditmemo","from_id":5,"to_id":9}"#)],
+            exit: 0,
+            says: &["ledger jobs follow b-1 j-1"],
+        },
+        Case {
+            words: "ledger backfill b-1 --entity creditmemo --from 9 --to 5",
+            api: &[],
+            answers: &[],
+            asked: &[],
+            exit: 2,
+            says: &["--from is behind --to"],
+        },
+        Case {
             words: "ledger sync-state backfill --tenant t-1 --provider xero",
             api: &[("GET /v1/tenants/t-1", 200, tenant("connected")), (begin, 200, job("open", 0))],
             answers: &[],

@@ -41,7 +41,13 @@ pub struct ExportPage {
 fn prefix_of(binding: &BindingRow, kind: Kind) -> String {
     match kind {
         Kind::Contact => keys::contacts_by_customer(&binding.book, &binding.tenant),
-        _ => keys::documents(&binding.book, kind.as_str(), &binding.tenant),
+        Kind::Product
+        | Kind::Invoice
+        | Kind::Payment
+        | Kind::CreditNote
+        | Kind::Allocation
+        | Kind::Refund
+        | Kind::StockMovement => keys::documents(&binding.book, kind.as_str(), &binding.tenant),
     }
 }
 

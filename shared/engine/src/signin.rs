@@ -153,6 +153,12 @@ struct Claims {
     client_id: Option<String>,
     #[serde(default)]
     token_use: Option<String>,
+    #[serde(default)]
+    nonce: Option<serde_json::Value>,
+    #[serde(default)]
+    at_hash: Option<serde_json::Value>,
+    #[serde(default)]
+    c_hash: Option<serde_json::Value>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -242,7 +248,9 @@ impl SignIn {
             (_, Some(serde_json::Value::Array(all))) => all.iter().filter_map(serde_json::Value::as_str).any(ours),
             _ => false,
         };
-        let access = claims.token_use.as_deref().is_none_or(|it| it == "access");
+        // Issuers that name no use mark an identity token by what binds it to its sign-in (OpenID Connect Core, 2 and 3.3.2.11).
+        let is_identity = claims.nonce.is_some() || claims.at_hash.is_some() || claims.c_hash.is_some();
+        let access = claims.token_use.as_deref().map_or(!is_identity, |it| it == "access");
         let lives = claims.exp.saturating_add(SKEW_SECONDS) > now_seconds
             && claims.exp <= now_seconds.saturating_add(LIFE_MAX_SECONDS).saturating_add(SKEW_SECONDS);
         let begun = [claims.iat, claims.nbf]

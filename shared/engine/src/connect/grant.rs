@@ -305,7 +305,8 @@ impl Grants<'_> {
             if deadline.saturating_sub(now) < LEAST_LEFT_MS {
                 return Err(Fault::later(Code::OutOfTime, Some(0), "too little time is left to renew the grant"));
             }
-            let until = now.saturating_add(LEASE_MS);
+            // Whoever may write until the deadline meets no rival before it.
+            let until = now.saturating_add(LEASE_MS).max(deadline.saturating_add(SAVE_MARGIN_MS));
             match self.store.lease_grant(of.binding, row.version, &owner, now, until).await.map_err(port)? {
                 GrantLeased::Ours => return self.rotate(of, &client, &row, &owner, deadline).await,
                 GrantLeased::Moved(None) => return Err(needs_reconnect()),

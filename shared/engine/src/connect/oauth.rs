@@ -372,6 +372,9 @@ pub enum AtProvider {
     ByHand,
     /// The connection to the organisation is removed; the user's token stays, because other bindings use it.
     ConnectionOnly,
+    /// Nothing is removed: another binding posts to the same book, and Xero gives an organisation one connection per
+    /// user and app.
+    Shared,
     /// Connection and token are removed.
     Revoked,
     /// The provider did not answer so; disconnecting again tries again.
@@ -808,8 +811,7 @@ impl Connect<'_> {
             let reply = self.asked(&format!("{api}/connections"), access).await;
             let status = reply.as_ref().map(|reply| reply.status);
             if let Some(list) = reply.as_ref().and_then(good).as_ref().and_then(Value::as_array) {
-                let organisations = list.iter().filter_map(connection).collect();
-                return Discovered::decided("accounting", organisations);
+                return Discovered::decided("accounting", of_this_time(list, access));
             }
             if forced.is_some() || status != Some(404) {
                 return Ok(Discovered::undecided());
@@ -886,6 +888,22 @@ impl Connect<'_> {
         operator: &str,
         organisation: &str,
     ) -> Result<BindingRow, ConnectError> {
+        self.confirm_among(tenant, binding, operator, organisation, &|_| true).await
+    }
+
+    /// [`confirm`](Self::confirm) by an operator who may not see every tenant: a book that a tenant out of their sight
+    /// posts to is none that they may choose.
+    ///
+    /// # Errors
+    /// As [`confirm`](Self::confirm), and `not_your_connection` for such a book.
+    pub async fn confirm_among(
+        &self,
+        tenant: &str,
+        binding: &str,
+        operator: &str,
+        organisation: &str,
+        sees: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<BindingRow, ConnectError> {
         let (tenancy, seen, provider) = self.bound(tenant, binding).await?;
         let pending = self.own_pending(&seen, operator).await?;
         let dialect = pending
@@ -906,7 +924,11 @@ impl Connect<'_> {
             return Err(not_now(PROVIDER_BOUND, "the tenant has another connected binding of this provider"));
         }
         let prefix = seen.settings.invoice_number_prefix.clone().unwrap_or_default();
-        if shares_numbers(&self.store.book_bindings(&book).await?, tenant, &prefix) {
+        let posting = self.store.book_bindings(&book).await?;
+        if posting.iter().any(|row| row.tenant != tenant && !sees(&row.tenant)) {
+            return Err(forbidden(NOT_YOUR_CONNECTION, "a tenant that you may not see posts to this book"));
+        }
+        if shares_numbers(&posting, tenant, &prefix) {
             return Err(not_now(PREFIX_NEEDED, "another shop posts to this book under the same invoice_number_prefix"));
         }
         let before = self.store.grant(binding).await?;
@@ -1026,10 +1048,29 @@ impl Connect<'_> {
             (None, _) => AtProvider::Nothing,
             (Some(grant), _) if grant.refresh.is_none() => AtProvider::Nothing,
             (Some(_), Provider::Freeagent) => AtProvider::ByHand,
+            (Some(_), Provider::Xero) if self.is_shared(&row).await? => AtProvider::Shared,
             (Some(_), Provider::Xero) if others_of_user > 0 => AtProvider::ConnectionOnly,
             (Some(_), Provider::Xero | Provider::SageAccounting) => AtProvider::Revoked,
         };
         Ok(Disconnection { binding: row, at_provider, others_of_user })
+    }
+
+    /// True where another connected binding posts to the same book.
+    async fn is_shared(&self, row: &BindingRow) -> Result<bool, ConnectError> {
+        if row.book.is_empty() {
+            return Ok(false);
+        }
+        for other in self.store.book_bindings(&row.book).await? {
+            if other.tenant == row.tenant && other.binding == row.binding {
+                continue;
+            }
+            let Some(tenancy) = self.store.tenancy(&other.tenant).await? else { continue };
+            let posts = |it: &BindingRow| it.binding == other.binding && it.status != "disconnected";
+            if tenancy.bindings.iter().any(posts) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn others_of_user(
@@ -1060,7 +1101,7 @@ impl Connect<'_> {
         let Some(grant) = self.store.grant(binding).await? else { return Ok(plan) };
         let of = GrantOf { tenant, binding, provider };
         let done = match plan.at_provider {
-            AtProvider::Nothing | AtProvider::ByHand | AtProvider::Failed => true,
+            AtProvider::Nothing | AtProvider::ByHand | AtProvider::Shared | AtProvider::Failed => true,
             AtProvider::ConnectionOnly => self.remove_connection(of, &grant, deadline).await,
             AtProvider::Revoked => {
                 // A token that is revoked takes all of the user's connections along, this one included; removing it
@@ -1301,11 +1342,25 @@ fn user_of(provider: Provider, access: &SecretString) -> Option<String> {
     if provider != Provider::Xero {
         return None;
     }
+    // It becomes part of a key.
+    TenantId::parse(&claim_of(access, "xero_userid")?).map(|user| user.as_str().to_owned())
+}
+
+fn claim_of(access: &SecretString, name: &str) -> Option<String> {
     let payload = access.expose_secret().split('.').nth(1)?;
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
-    let user = claims.get("xero_userid")?.as_str()?;
-    // It becomes part of a key.
-    TenantId::parse(user).map(|user| user.as_str().to_owned())
+    Some(claims.get(name)?.as_str()?.to_owned())
+}
+
+/// The organisations that the user chose this time: a token also opens those of the same user's earlier consents, which
+/// may be other customers' (`authEventId` is the token's `authentication_event_id`; Xero, "Managing connections"). Where
+/// nothing was chosen anew, all that the token opens.
+fn of_this_time(list: &[Value], access: &SecretString) -> Vec<OrganisationRow> {
+    let event = claim_of(access, "authentication_event_id");
+    let is_new =
+        |value: &&Value| event.is_some() && value.get("authEventId").and_then(Value::as_str) == event.as_deref();
+    let chosen: Vec<_> = list.iter().filter(is_new).filter_map(connection).collect();
+    if chosen.is_empty() { list.iter().filter_map(connection).collect() } else { chosen }
 }
 
 /// The fingerprint by which rows know a secret.

@@ -137,6 +137,9 @@ fn whoever_is_not_who_they_say_is_refused() {
     check("another issuer", good(&with(claims(), "iss", json!("https://issuer.example/pool2"))));
     check("another client", good(&with(claims(), "client_id", json!("theirs"))));
     check("an identity token", good(&with(claims(), "token_use", json!("id"))));
+    for mark in ["nonce", "at_hash", "c_hash"] {
+        check("another issuer's identity token", good(&without(with(claims(), mark, json!("x")), "token_use")));
+    }
     check(
         "an identity token by its audience",
         good(&without(with(with(claims(), "aud", json!("ours")), "token_use", json!("id")), "client_id")),

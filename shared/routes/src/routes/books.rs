@@ -188,8 +188,11 @@ pub(super) async fn confirm(
     Body(request): Body<ConfirmRequest>,
 ) -> Result<Json<Binding>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
-    let confirmed =
-        api.connecting().confirm(&row.tenant, &row.binding, &caller.0.subject, &request.organisation).await?;
+    let sees = |tenant: &str| caller.0.sees(tenant);
+    let confirmed = api
+        .connecting()
+        .confirm_among(&row.tenant, &row.binding, &caller.0.subject, &request.organisation, &sees)
+        .await?;
     api.reads_everything(&confirmed).await;
     Ok(Json(Binding::of(&confirmed)))
 }
@@ -233,6 +236,7 @@ fn at_provider(what: &AtProvider) -> &'static str {
         AtProvider::Nothing => "nothing",
         AtProvider::ByHand => "by_hand",
         AtProvider::ConnectionOnly => "connection_only",
+        AtProvider::Shared => "shared",
         AtProvider::Revoked => "revoked",
         AtProvider::Failed => "failed",
     }

@@ -193,6 +193,9 @@ pub(super) async fn start_job(
 ) -> Result<Json<Job>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
     let kind = JobKind::parse(&request.kind).ok_or_else(|| Refusal::field("kind", "invalid", "not a kind of job"))?;
+    if request.events.len() > Event::ALL.len() {
+        return Err(Refusal::field("events", "OUT_OF_RANGE", "more events than there are"));
+    }
     let event = |name: &String| Event::parse(name).ok_or_else(|| Refusal::field("events", "invalid", "not an event"));
     let events = request.events.iter().map(event).collect::<Result<Vec<_>, _>>()?;
     let since = request.since.as_deref().map(super::moment_of).transpose()?;

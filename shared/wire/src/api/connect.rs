@@ -192,7 +192,8 @@ pub struct GrantStatus {
 pub struct Disconnection {
     /// The binding, as it is after the call.
     pub binding: Binding,
-    /// What becomes of the grant at the provider: `nothing`, `by_hand`, `connection_only`, `revoked` or `failed`.
+    /// What becomes of the grant at the provider: `nothing`, `by_hand`, `connection_only`, `shared` (another
+    /// binding posts over the same connection: it stays), `revoked` or `failed`.
     pub at_provider: String,
     /// Other bindings whose grants are of the same user there.
     pub others_of_user: u64,

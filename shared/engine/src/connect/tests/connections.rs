@@ -316,6 +316,40 @@ async fn a_second_shop_of_a_book_needs_a_prefix_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_book_of_a_tenant_out_of_sight_is_none_to_choose() {
+    let scene = ready(Provider::Xero, &["1", "2"]).await;
+    connected(&scene, "t", "b", "1").await;
+    scene.store.change("u", "c", |row| row.settings.invoice_number_prefix = Some("U-".to_owned()));
+    pended(&scene, "u", "c").await;
+    let connect = scene.connect();
+    let sees = |tenant: &str| tenant == "u";
+    assert_eq!(code(connect.confirm_among("u", "c", ANNA, "1", &sees).await), NOT_YOUR_CONNECTION);
+    assert_eq!(connect.confirm_among("u", "c", ANNA, "1", &|_| true).await.unwrap().book, "xero:1");
+    // One connection, two bindings: it stays until the last one goes.
+    assert_eq!(connect.disconnect("u", "c", scene.deadline()).await.unwrap().at_provider, AtProvider::Shared);
+    assert_eq!(scene.authority.asked("DELETE /connections"), 0);
+    assert!(!scene.store.grants.lock().unwrap().contains_key("c"), "our copy goes all the same");
+    assert_eq!(connect.disconnect("t", "b", scene.deadline()).await.unwrap().at_provider, AtProvider::Revoked);
+    assert_eq!(scene.authority.asked("DELETE /connections/connection-1"), 1);
+}
+
+#[tokio::test]
+async fn only_the_organisations_of_this_consent_are_offered() {
+    let scene = ready(Provider::Xero, &[]).await;
+    let one = |id: &str, event: &str| {
+        json!({"id": format!("connection-{id}"), "authEventId": event, "tenantId": id, "tenantType": "ORGANISATION",
+            "tenantName": id})
+    };
+    let offered = async |list: serde_json::Value| {
+        scene.authority.page("/connections", 200, list);
+        let view = pended(&scene, "t", "b").await;
+        view.organisations.iter().map(|it| it.id.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(offered(json!([one("1", "earlier"), one("2", "event-1")])).await, ["2"]);
+    assert_eq!(offered(json!([one("1", "earlier"), one("2", "earlier")])).await, ["1", "2"], "nothing chosen anew");
+}
+
+#[tokio::test]
 async fn freeagents_users_need_a_level_that_reaches() {
     let scene = ready(Provider::Freeagent, &["7"]).await;
     for level in [json!(0), json!(5), json!("5"), json!(null)] {

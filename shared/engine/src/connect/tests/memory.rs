@@ -379,7 +379,9 @@ impl FakeProvider {
         desk.good.insert(refresh.clone());
         let access = match self.provider {
             Provider::Xero => {
-                let claims = URL_SAFE_NO_PAD.encode(json!({"xero_userid": "user-1", "n": number}).to_string());
+                let claims = URL_SAFE_NO_PAD.encode(
+                    json!({"xero_userid": "user-1", "authentication_event_id": "event-1", "n": number}).to_string(),
+                );
                 format!("e30.{claims}.sig")
             }
             Provider::SageAccounting | Provider::Freeagent => format!("access-{number}"),

@@ -93,10 +93,11 @@ async fn who_disconnects_and_connects_the_same_book_again_doubles_nothing() -> a
     let invoices = [shop.raises("b2b-on-terms")?, shop.raises("guest-two-rates")?, shop.raises("b2b-on-terms")?];
     let memo = shop.refunds_invoice(invoices[1])?;
     scene.settles(&invoices).await?;
-    scene.works_until("the memo is there", || async {
-        Ok(scene.chip("creditmemo", memo).is_some_and(|chip| chip.sync_status == "synced"))
-    })
-    .await?;
+    scene
+        .works_until("the memo is there", || async {
+            Ok(scene.chip("creditmemo", memo).is_some_and(|chip| chip.sync_status == "synced"))
+        })
+        .await?;
     let before = scene.counted();
     let binding = scene.deployed.binding.clone();
     let preview = scene.admin.get(&scene.of_binding("/disconnection")).await?.good()?;

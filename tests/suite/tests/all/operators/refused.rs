@@ -296,7 +296,11 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
         (Method::POST, scene.of_binding("/jobs"), json!({"kind": "resync", "since": "2026-01-01T00:00:00Z"})),
         (Method::POST, scene.of_binding("/xrefs/import"), json!({"csv": ""})),
         (Method::POST, scene.of_binding("/xrefs/invoice/1/reset"), none.clone()),
-        (Method::POST, format!("/api/admin/integrations/xero/{}/retry", scene.deployed.binding), json!({"sync_type": "invoices"})),
+        (
+            Method::POST,
+            format!("/api/admin/integrations/xero/{}/retry", scene.deployed.binding),
+            json!({"sync_type": "invoices"}),
+        ),
         (
             Method::POST,
             format!("/api/admin/integrations/xero/{}/resync", scene.deployed.binding),
@@ -329,12 +333,12 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
     }
     // A run of the tenant is nobody's elsewhere.
     let invoice = scene.deployed.shop.raises("b2b-on-terms")?;
-    scene
-        .works_until("a run", || async { Ok(scene.run_of("invoice.created", invoice).await?.is_some()) })
-        .await?;
+    scene.works_until("a run", || async { Ok(scene.run_of("invoice.created", invoice).await?.is_some()) }).await?;
     let run = scene.run_of("invoice.created", invoice).await?.context("no run")?;
     let id = run["run"].as_str().context("no id")?;
-    for (method, rest) in [(Method::GET, ""), (Method::GET, "/request"), (Method::POST, "/retry"), (Method::POST, "/release")] {
+    for (method, rest) in
+        [(Method::GET, ""), (Method::GET, "/request"), (Method::POST, "/retry"), (Method::POST, "/release")]
+    {
         let refused = elsewhere.asks(method.clone(), &format!("/v1/runs/{id}{rest}"), Some(&none)).await?;
         ensure!(refused.refusal() == (404, "not_found"), "{method} {rest}: {refused:?}");
     }

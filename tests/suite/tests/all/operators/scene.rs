@@ -245,12 +245,7 @@ impl Scene {
         let answer = request.send().await?;
         let header = |name: &str| answer.headers().get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
         let cookie = header("set-cookie").and_then(|it| it.split(';').next().map(str::to_owned));
-        Ok(Page {
-            status: answer.status().as_u16(),
-            location: header("location"),
-            cookie,
-            text: answer.text().await?,
-        })
+        Ok(Page { status: answer.status().as_u16(), location: header("location"), cookie, text: answer.text().await? })
     }
 
     pub(super) async fn confirms(&self, operator: &Operator) -> anyhow::Result<Answer> {
@@ -341,7 +336,8 @@ impl Scene {
             Ok(()) => Ok(()),
             Err(error) => {
                 let runs = self.runs().await.unwrap_or_default();
-                let stand = |run: &Value| format!("{} {} {} {}", run["event"], run["magento_id"], run["state"], run["code"]);
+                let stand =
+                    |run: &Value| format!("{} {} {} {}", run["event"], run["magento_id"], run["state"], run["code"]);
                 bail!("{error}; runs: {:?}", runs.iter().map(stand).collect::<Vec<_>>())
             }
         }
