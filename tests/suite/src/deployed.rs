@@ -16,6 +16,7 @@ use ledger_world::statement::Statement;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -106,7 +107,8 @@ impl Deployed {
     pub async fn open(name: &str, spoken: Spoken) -> anyhow::Result<Option<Self>> {
         let Some(environment) = stack::settings() else { return Ok(None) };
         let providers = vec![spoken.provider().to_owned()];
-        let shop = Shop::start(ShopOptions { providers, ..ShopOptions::default() }).await?;
+        let listen = own_address(name);
+        let shop = Shop::start(ShopOptions { listen, providers, ..ShopOptions::default() }).await?;
         let house = if spoken == Spoken::Freeagent { House::Freeagent } else { House::V2 };
         // Organisations that no other test's books have: the tables are everybody's.
         let own = seed(name);
@@ -254,6 +256,16 @@ impl Deployed {
     pub async fn run(&self, run_id: &str) -> anyhow::Result<RunDetail> {
         Ok(self.operator().run(run_id).await?)
     }
+}
+
+/// An address that no earlier test's shop had: a port may come twice, and a stack knows a shop by its address. Only Linux
+/// listens on all of 127.0.0.0/8.
+fn own_address(name: &str) -> SocketAddr {
+    let host = match seed(name).to_be_bytes() {
+        [.., a, b, c] if cfg!(target_os = "linux") => Ipv4Addr::new(127, a.max(1), b, c.clamp(1, 254)),
+        _ => Ipv4Addr::LOCALHOST,
+    };
+    (host, 0).into()
 }
 
 fn seed(name: &str) -> u64 {

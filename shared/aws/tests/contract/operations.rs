@@ -105,7 +105,9 @@ async fn a_binding_is_added_once_and_replaced_as_seen() {
 async fn runs_are_listed_newest_first_page_by_page() {
     let Some(stack) = Stack::new().await else { return };
     for number in 0..25_i64 {
-        stack.put_run(&RunRow { received_at: NOW + number / 2, ..run(&format!("r-{number}")) }).await;
+        stack
+            .put_run(&RunRow { received_at: NOW + number / 2, ..run(&format!("00000000-0000-4000-8000-{number:012}")) })
+            .await;
     }
     stack.put_run(&RunRow { tenant: "u".to_owned(), ..run("of-u") }).await;
     let mut seen = Vec::new();

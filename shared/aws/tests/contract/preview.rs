@@ -56,7 +56,8 @@ async fn a_job_is_written_once_and_replaced_as_seen() {
 async fn runs_since_a_moment_come_oldest_first() {
     let Some(stack) = Stack::new().await else { return };
     let store = &stack.store;
-    for (id, at) in [("r-1", NOW), ("r-2", NOW + 1), ("r-3", NOW + 2)] {
+    let id = |number: u32| format!("00000000-0000-4000-8000-{number:012}");
+    for (id, at) in [(&id(1), NOW), (&id(2), NOW + 1), (&id(3), NOW + 2)] {
         let row = RunRow { tenant: "since".to_owned(), received_at: at, ..run(id) };
         assert_eq!(store.add_run(&row).await, Ok(true));
         assert_eq!(store.add_run(&RunRow { dispatch: 9, ..row }).await, Ok(false));
@@ -71,7 +72,7 @@ async fn runs_since_a_moment_come_oldest_first() {
             break;
         }
     }
-    assert_eq!(seen, ["r-2", "r-3"]);
+    assert_eq!(seen, [id(2), id(3)]);
     stack.end().await;
 }
 
