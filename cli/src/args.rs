@@ -108,7 +108,7 @@ pub(crate) enum Command {
         binding: String,
         /// What.
         #[arg(long, value_parser = ["invoice", "creditmemo", "customer", "product"])]
-        entity: String,
+        kind: String,
         /// The first id.
         #[arg(long = "from", value_name = "ID")]
         from_id: u64,

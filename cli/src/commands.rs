@@ -45,8 +45,8 @@ pub(crate) async fn done(session: &Session<'_>, command: &Command) -> Result<Sho
         Command::Resync { binding, since, events, follow } => {
             work::resync(session, binding, since, events, *follow).await
         }
-        Command::Backfill { binding, entity, from_id, to_id, follow } => {
-            work::backfill(session, binding, entity, (*from_id, *to_id), *follow).await
+        Command::Backfill { binding, kind, from_id, to_id, follow } => {
+            work::backfill(session, binding, kind, (*from_id, *to_id), *follow).await
         }
         Command::SyncState(command) => work::sync_state(session, command).await,
         Command::Jobs(command) => work::jobs(session, command).await,

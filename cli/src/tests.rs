@@ -247,7 +247,7 @@ fn arguments_are_read_and_wrong_ones_refused() {
         "ledger previews release r --all-of b",
         "ledger previews discard r",
         "ledger resync b",
-        "ledger backfill b --entity orders --from 1 --to 2",
+        "ledger backfill b --kind orders --from 1 --to 2",
         "ledger xref show b payment 1",
         "ledger local tenant add --shop-url u --api-key-file f --api-key-stdin",
         add,

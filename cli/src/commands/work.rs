@@ -83,7 +83,7 @@ pub(super) async fn resync(
 pub(super) async fn backfill(
     session: &Session<'_>,
     binding: &str,
-    entity: &str,
+    kind: &str,
     (from_id, to_id): (u64, u64),
     follow: bool,
 ) -> Result<Shown, Failure> {
@@ -91,7 +91,7 @@ pub(super) async fn backfill(
         return Err(Failure::usage("--from is behind --to.", "Name the first id, then the last."));
     }
     let job = JobRequest {
-        entity_type: Some(entity.to_owned()),
+        entity_type: Some(kind.to_owned()),
         from_id: Some(from_id),
         to_id: Some(to_id),
         ..request("backfill")

@@ -509,7 +509,7 @@ async fn jobs_are_started_followed_and_stopped() {
             says: &["finished", "9"],
         },
         Case {
-            words: "ledger backfill b-1 --entity creditmemo --from 5 --to 9",
+            words: "ledger backfill b-1 --kind creditmemo --from 5 --to 9",
             api: &[(begin, 200, job("open", 0))],
             answers: &[],
             asked: &[(begin, r#"{"kind":"backfill","entity_type":"creditmemo","from_id":5,"to_id":9}"#)],
@@ -517,7 +517,7 @@ async fn jobs_are_started_followed_and_stopped() {
             says: &["ledger jobs follow b-1 j-1"],
         },
         Case {
-            words: "ledger backfill b-1 --entity creditmemo --from 9 --to 5",
+            words: "ledger backfill b-1 --kind creditmemo --from 9 --to 5",
             api: &[],
             answers: &[],
             asked: &[],
