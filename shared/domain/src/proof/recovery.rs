@@ -283,12 +283,7 @@ fn share_of(ground: &Ground<'_>, invoice: &Invoice) -> Option<Decimal> {
 /// is missing with the compensation of the rows. Whether shipping's own price contains tax makes no difference to what is
 /// left of it. Only where a row of the memo or of its invoice is discounted too, or the memo has none: no rule of the shop
 /// discounts shipping alone.
-fn supposed(
-    sums: &Sums,
-    ground: &Ground<'_>,
-    invoice: Option<&Invoice>,
-    rates: &[Decimal],
-) -> Option<Vec<Supposed>> {
+fn supposed(sums: &Sums, ground: &Ground<'_>, invoice: Option<&Invoice>, rates: &[Decimal]) -> Option<Vec<Supposed>> {
     let mut supposed = vec![(Decimal::ZERO, MODES.as_slice())];
     let discounts = |sums: &Sums| sums.parts.iter().any(|part| part.discount > sums.tolerance);
     let discounted = discounts(sums)
