@@ -58,6 +58,14 @@ openapi: ## Write docs/openapi.json anew from the routes
 api-cases: ## Hold the API to its document with generated requests; `make api-cases CASES=5000`
 	@LEDGER_API_CASES=$(API_CASES) $(python) infra/local/suite.py build stack api
 
+.PHONY: moved
+moved: ## Move a shop with 300 documents over from another service, on a stack of its own
+	@$(python) infra/local/suite.py build stack moved
+
+.PHONY: previewed
+previewed: ## Preview 200 orders and compare with what is sent, on a stack of its own
+	@$(python) infra/local/suite.py build stack previewed
+
 .PHONY: bench
 bench: ship ## Measure what ships, next to a program that does nothing
 	@cargo run --release --package ledger-bench

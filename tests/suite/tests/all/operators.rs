@@ -8,3 +8,4 @@ mod life;
 mod moved;
 mod refused;
 mod scene;
+mod shown;

@@ -2,6 +2,7 @@
 
 use crate::deployed::client;
 use anyhow::{Context, bail, ensure};
+use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_engine::wire::settings::SettingsV1;
 use ledger_suite::deployed::{Deployed, until};
 use ledger_suite::world::{Bound, Other, Spoken, bound};
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// What an attempt, a push or a sweep brings about is there within this.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
+/// Deliveries on the way at once when everything is sent again.
+const REDELIVERED_AT_ONCE: usize = 4;
 /// The app's client id at every stand-in.
 const CLIENT: &str = "ledger-of-the-tests";
 
@@ -99,6 +102,8 @@ pub(super) struct Scene {
     pub(super) admin: Operator,
     /// What nobody may find anywhere, by what it is.
     secrets: Mutex<BTreeMap<String, String>>,
+    /// How long what it waits for may take.
+    limit: Duration,
 }
 
 impl Scene {
@@ -108,7 +113,7 @@ impl Scene {
         deployed.tenant.clear();
         let token = deployed.setting("OPERATOR_TOKEN")?;
         let admin = Operator::with(&deployed.setting("LEDGER_URL")?, Some(&token))?;
-        let scene = Self { deployed, spoken, admin, secrets: Mutex::default() };
+        let scene = Self { deployed, spoken, admin, secrets: Mutex::default(), limit: LIMIT };
         scene.keeps("the operator's token", &token);
         Ok(Some(scene))
     }
@@ -120,6 +125,11 @@ impl Scene {
         scene.connects().await?;
         scene.configures(|_| ()).await?;
         Ok(Some(scene))
+    }
+
+    /// What it does takes so long, or [`LIMIT`] where that is longer.
+    pub(super) fn takes_as_long_as(&mut self, limit: Duration) {
+        self.limit = limit.max(LIMIT);
     }
 
     pub(super) fn keeps(&self, what: &str, secret: &str) {
@@ -290,9 +300,17 @@ impl Scene {
 
     /// All runs of the tenant.
     pub(super) async fn runs(&self) -> anyhow::Result<Vec<Value>> {
-        let page = self.admin.get(&self.of_tenant("/runs?limit=1000")).await?.good()?;
-        ensure!(page["next"].is_null(), "more than a page of runs");
-        Ok(page["runs"].as_array().cloned().unwrap_or_default())
+        let (mut runs, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut page = self.admin.get(&self.of_tenant(&format!("/runs?limit=200{after}"))).await?.good()?;
+            if let Some(found) = page["runs"].as_array_mut() {
+                runs.append(found);
+            }
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(runs),
+            }
+        }
     }
 
     /// State and code of the run of an event.
@@ -332,7 +350,7 @@ impl Scene {
                 Ok(false)
             }
         };
-        match until(what, LIMIT, &mut looks).await {
+        match until(what, self.limit, &mut looks).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 let runs = self.runs().await.unwrap_or_default();
@@ -347,20 +365,21 @@ impl Scene {
     pub(super) async fn settles(&self, invoices: &[i64]) -> anyhow::Result<()> {
         self.works_until("everything is done", || async {
             let synced = |id: &i64| self.chip("invoice", *id).is_some_and(|chip| chip.sync_status == "synced");
-            let runs = self.runs().await?;
+            if !invoices.iter().all(synced) {
+                return Ok(false);
+            }
             let over = |run: &Value| ["succeeded", "skipped"].iter().any(|state| run["state"] == *state);
-            Ok(invoices.iter().all(synced) && runs.iter().all(over))
+            Ok(self.runs().await?.iter().all(over))
         })
         .await
     }
 
     /// The shop sends everything again that it ever sent; statuses of the answers.
     pub(super) async fn redelivers(&self) -> anyhow::Result<Vec<Option<u16>>> {
-        let mut statuses = Vec::new();
-        for row in self.deployed.shop.outbox() {
-            statuses.push(self.deployed.shop.delivers(row.entity_id).await?.status);
-        }
-        Ok(statuses)
+        let shop = &self.deployed.shop;
+        let sent = shop.outbox().into_iter().map(|row| async move { shop.delivers(row.entity_id).await });
+        let sent: Vec<_> = futures::stream::iter(sent).buffered(REDELIVERED_AT_ONCE).try_collect().await?;
+        Ok(sent.into_iter().map(|sent| sent.status).collect())
     }
 
     /// How many documents the book holds of each kind: contacts, invoices, credit notes, payments, allocations, refunds.
