@@ -28,7 +28,7 @@ pub(super) struct Store {
     apps: Mutex<BTreeMap<String, AppRow>>,
     states: Mutex<BTreeMap<String, OAuthStateRow>>,
     links: Mutex<BTreeMap<String, ConnectLinkRow>>,
-    pendings: Mutex<BTreeMap<String, PendingConnectionRow>>,
+    pub(super) pendings: Mutex<BTreeMap<String, PendingConnectionRow>>,
     books: Mutex<BTreeMap<(String, String), BookBindingRow>>,
     users: Mutex<BTreeMap<(String, String), AuthorityUserRow>>,
     pub(super) agenda: Mutex<BTreeMap<String, AgendaRow>>,

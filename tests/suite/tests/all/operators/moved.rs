@@ -77,7 +77,7 @@ async fn a_shop_moves_over_from_another_service_without_a_double() -> anyhow::Re
     scene.is_in_mode("live").await?;
     scene.settles(&invoices).await?;
     ensure!(scene.counted() == before, "moving over changed the book: {before:?} became {:?}", scene.counted());
-    let sent = scene.redelivers().await?;
+    let sent = scene.redelivers(4).await?;
     ensure!(sent.iter().all(|status| *status == Some(202)), "{sent:?}");
     scene.settles(&invoices).await?;
     ensure!(scene.counted() == before, "telling it again changed the book: {before:?} became {:?}", scene.counted());

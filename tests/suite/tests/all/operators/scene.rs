@@ -5,6 +5,7 @@ use anyhow::{Context, bail, ensure};
 use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_engine::wire::settings::SettingsV1;
 use ledger_suite::deployed::{Deployed, until};
+use ledger_suite::stack::workspace;
 use ledger_suite::world::{Bound, Other, Spoken, bound};
 use ledger_world::browser::{Location, Person, visits};
 use ledger_world::identity::{AppSpec, Authority};
@@ -12,13 +13,14 @@ use ledger_world::shop::Chip;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 /// What an attempt, a push or a sweep brings about is there within this.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
-/// Deliveries on the way at once when everything is sent again.
-const REDELIVERED_AT_ONCE: usize = 4;
 /// The app's client id at every stand-in.
 const CLIENT: &str = "ledger-of-the-tests";
 
@@ -95,6 +97,22 @@ pub(super) struct Page {
     pub(super) cookie: Option<String>,
 }
 
+/// What `ledger` said.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) exit: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Said {
+    /// The output of a command that was done.
+    pub(super) fn good(self) -> anyhow::Result<String> {
+        ensure!(self.exit == 0, "{self:?}");
+        Ok(self.out)
+    }
+}
+
 /// A shop and a book that know nothing of each other, and an administrator who is about to change that.
 pub(super) struct Scene {
     pub(super) deployed: Deployed,
@@ -147,6 +165,32 @@ impl Scene {
         secrets.extend(given.into_iter().map(|secret| (secret, "what the provider gave out".to_owned())));
         secrets.extend(self.deployed.shop.key().map(|key| (key, "the shop's key".to_owned())));
         secrets.into_iter().map(|(secret, what)| (what, secret)).collect()
+    }
+
+    /// Runs the built `ledger` as the administrator of the stack, with this on its standard input.
+    pub(super) async fn ledger(&self, words: &[&str], input: &str) -> anyhow::Result<Said> {
+        let log = PathBuf::from(self.deployed.setting("ENGINE_LOG")?);
+        let folder = log.ancestors().nth(2).context("the stack has no folder")?;
+        let program = workspace().join("target/debug/ledger");
+        let mut child = tokio::process::Command::new(&program)
+            .arg("--stack-env")
+            .arg(folder.join("stack.env"))
+            .args(words)
+            .current_dir(workspace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} does not start: `make build-local` builds it", program.display()))?;
+        let mut stdin = child.stdin.take().context("no standard input")?;
+        // Who wants no input may be gone before all of it is written.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = child.wait_with_output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let exit = output.status.code().unwrap_or(-1);
+        Ok(Said { exit, out: text(&output.stdout), err: text(&output.stderr) })
     }
 
     /// Another operator, in these groups.
@@ -374,11 +418,12 @@ impl Scene {
         .await
     }
 
-    /// The shop sends everything again that it ever sent; statuses of the answers.
-    pub(super) async fn redelivers(&self) -> anyhow::Result<Vec<Option<u16>>> {
+    /// The shop sends everything again that it ever sent, so many at once; statuses of the answers. Where something is refused,
+    /// the stack puts others of the same moment off: it reads a tenant again for one of them only.
+    pub(super) async fn redelivers(&self, at_once: usize) -> anyhow::Result<Vec<Option<u16>>> {
         let shop = &self.deployed.shop;
         let sent = shop.outbox().into_iter().map(|row| async move { shop.delivers(row.entity_id).await });
-        let sent: Vec<_> = futures::stream::iter(sent).buffered(REDELIVERED_AT_ONCE).try_collect().await?;
+        let sent: Vec<_> = futures::stream::iter(sent).buffered(at_once).try_collect().await?;
         Ok(sent.into_iter().map(|sent| sent.status).collect())
     }
 
