@@ -64,6 +64,14 @@ api-cases: ## Hold the API to its document with generated requests; `make api-ca
 fuzz: ## Let libFuzzer look for bytes that break what takes strangers' bytes apart; `make fuzz SECONDS_EACH=600`
 	@$(python) infra/local/fuzz.py --seconds $(SECONDS_EACH)
 
+.PHONY: moved
+moved: ## Move a shop with 300 documents over from another service, on a stack of its own
+	@$(python) infra/local/suite.py build stack moved
+
+.PHONY: previewed
+previewed: ## Preview 200 orders and compare with what is sent, on a stack of its own
+	@$(python) infra/local/suite.py build stack previewed
+
 .PHONY: bench
 bench: ship ## Measure what ships, next to a program that does nothing
 	@cargo run --release --package ledger-bench

@@ -596,10 +596,13 @@ pub(crate) enum XrefCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print all that is remembered of a binding: one JSON object a line.
+    /// Print what is remembered of a binding: what the book has, as the CSV that `import` takes, or everything as JSON.
     Export {
         /// The binding.
         binding: String,
+        /// `csv`: the module's table of states, with its header. `json`: one object a line, payments and what is in doubt too.
+        #[arg(long, value_parser = ["csv", "json"], default_value = "csv")]
+        format: String,
     },
     /// Forget what is remembered of an entity, but not that it has to be looked for first.
     Reset {

@@ -354,6 +354,8 @@ fn job_text(job: &Job) -> String {
         ("State", Some(job.state.clone())),
         ("Done", Some(job.done.to_string())),
         ("Nothing to do", Some(job.passed.to_string())),
+        ("Waits for", job.waits_for.clone()),
+        ("Goes on", job.due_at.clone()),
         ("Begun", Some(job.created_at.clone())),
         ("Changed", Some(job.updated_at.clone())),
     ])

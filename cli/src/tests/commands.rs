@@ -335,6 +335,12 @@ async fn secrets_and_settings_come_from_files() {
         let csv = format!("entity_type,magento_id\n{}", "invoice,1\n".repeat(lines));
         json!({"csv": csv, "dry_run": false}).to_string()
     };
+    let exported = "GET /v1/bindings/b-1/xrefs";
+    let reference = |id: u64| {
+        json!({"kind": "invoice", "magento_id": id, "state": "linked", "doubtful": false, "adopted": false,
+            "number": null, "provider_id": "i", "reference": null, "total": null, "run": "r-1",
+            "updated_at": "2026-11-01T00:00:00Z"})
+    };
     for case in [
         Case {
             words: &format!("ledger app set xero --client-id c-1 --secret-file {secret}"),
@@ -370,6 +376,20 @@ async fn secrets_and_settings_come_from_files() {
             asked: &[("POST /v1/bindings/b-1/settings/validate", r#"{"settings":{"book_currency":"GBP"}}"#)],
             exit: 1,
             says: &["time_zone (required): is missing", "can't be saved", "accounts"],
+        },
+        Case {
+            words: "ledger xref export b-1 --format json",
+            api: &[
+                (exported, 200, json!({"rows": [reference(1)], "next": "n1"})),
+                (exported, 200, json!({"rows": [reference(2)], "next": null})),
+            ],
+            answers: &[],
+            asked: &[
+                ("GET /v1/bindings/b-1/xrefs?format=json", ""),
+                ("GET /v1/bindings/b-1/xrefs?format=json&after=n1", ""),
+            ],
+            exit: 0,
+            says: &[r#""magento_id":1"#, r#""magento_id":2"#],
         },
         Case {
             words: &format!("ledger xref import b-1 {csv}"),
@@ -643,4 +663,14 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         assert_eq!(exit, 1, "{route}: {text}");
         assert!(says.split(' ').all(|word| flat.contains(word)), "{route}: no {says:?} in {text}");
     }
+}
+
+#[test]
+fn the_next_page_is_named_by_its_link() {
+    let check = |link: &str, after: Option<&str>| assert_eq!(crate::api::next_of(link).as_deref(), after, "{link}");
+    check(r#"<?format=csv&after=eGVy-_1>; rel="next""#, Some("eGVy-_1"));
+    check(r#"<?after=a&format=csv>; rel="next""#, Some("a"));
+    check(r#"<?format=csv&after=a>; rel="prev""#, None);
+    check(r#"<?format=csv>; rel="next""#, None);
+    check("after=a", None);
 }

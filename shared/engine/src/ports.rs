@@ -15,7 +15,7 @@ pub use issuer::IssuerKeys;
 pub use pairing::{
     Counted, Heard, KeyUse, ModuleStore, NewShop, Pairings, Promotion, ShopStates, ShopWatch, SpentToken,
 };
-pub use reference::{Configurations, PrefixOwner, References};
+pub use reference::{Configurations, NotedWith, PrefixOwner, References};
 
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};

@@ -104,6 +104,8 @@ pub struct Report {
     pub grants_renewed: u32,
     /// Age of the oldest due mark, in seconds.
     pub oldest_due_age_seconds: i64,
+    /// Jobs whose part failed: counted among the failures, and their rows say so.
+    pub jobs_failed: u32,
     /// Parts that failed; the next sweep tries them again.
     pub failures: u32,
 }
@@ -123,6 +125,7 @@ impl Report {
             "dead_letters": self.dead_letters,
             "grants_renewed": self.grants_renewed,
             "oldest_due_age_seconds": self.oldest_due_age_seconds,
+            "jobs_failed": self.jobs_failed,
             "failures": self.failures,
         })
     }
@@ -271,6 +274,9 @@ impl Sweep<'_> {
             until,
         };
         for result in futures::future::join_all(jobs.iter().map(|key| feed.feed(&key.pk, &key.sk))).await {
+            if result.is_err() {
+                with(tally, |tally| tally.report.jobs_failed = tally.report.jobs_failed.saturating_add(1));
+            }
             self.part(tally, result);
         }
     }

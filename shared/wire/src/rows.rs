@@ -792,6 +792,12 @@ pub mod keys {
         format!("book#{book}")
     }
 
+    /// Sort key of a number prefix of a book, below the book's partition key.
+    #[must_use]
+    pub fn prefix(prefix: &str) -> String {
+        format!("prefix#{prefix}")
+    }
+
     /// Sort key of a shop that the sweeper asks after.
     #[must_use]
     pub fn shop(tenant: &str) -> String {

@@ -116,7 +116,7 @@ impl Configurations for MemoryStore {
         seen: u32,
         row: &SettingsRow,
         binding: &str,
-        noted: Option<&str>,
+        noted: Option<NotedWith<'_>>,
     ) -> PortResult<bool> {
         Ok(self.with(|rows| {
             if rows.binding.settings_version != seen || rows.settings.contains_key(&row.version) {

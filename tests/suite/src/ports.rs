@@ -48,7 +48,7 @@ forwarded!(References {
 forwarded!(Configurations {
     fn settings_version(binding: &str, version: u32) -> Option<SettingsRow>;
     fn settings_versions(binding: &str, before: Option<u32>, limit: usize) -> Vec<SettingsRow>;
-    fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<&str>) -> bool;
+    fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<NotedWith<'_>>) -> bool;
     fn prefixes_of(book: &str) -> Vec<PrefixOwner>;
 });
 forwarded!(ShopStates {
@@ -118,7 +118,8 @@ forwarded!(ConnectStore {
     fn put_link(link: &ConnectLinkRow) -> ();
     fn link(pk: &str) -> Option<ConnectLinkRow>;
     fn take_link(pk: &str, by: &str) -> bool;
-    fn put_pending(pending: &PendingConnectionRow) -> ();
+    fn put_pending(pending: &PendingConnectionRow) -> bool;
+    fn complete_pending(pending: &PendingConnectionRow) -> bool;
     fn pending(binding: &str) -> Option<PendingConnectionRow>;
     fn remove_pending(binding: &str, id: &str) -> ();
     fn book_bindings(book: &str) -> Vec<BookBindingRow>;

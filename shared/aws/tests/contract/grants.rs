@@ -46,6 +46,7 @@ fn pending(id: &str) -> PendingConnectionRow {
         provider: "xero".to_owned(),
         operator: "anna".to_owned(),
         access: sealed(),
+        made_at: NOW,
         organisations: vec![OrganisationRow {
             id: "1".to_owned(),
             name: "One".to_owned(),
@@ -232,8 +233,15 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
         assert_eq!(store.grant("b").await, Ok(None));
         assert_eq!(store.book_bindings("xero:1").await, Ok(Vec::new()));
     }
-    // What others write beside it stays.
+    // The number prefix became another shop's at the same instant.
     let table = stack.config.tables.tenants.clone();
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let (pk, sk) = (keys::book("xero:1"), keys::prefix("A-"));
+    stack.put_raw(&table, &[("pk", text(&pk)), ("sk", text(&sk)), ("tenant", text("u"))]).await;
+    assert_eq!(store.confirm(&good).await, Ok(false));
+    assert_eq!(store.grant("b").await, Ok(None));
+    stack.set_raw(&table, &pk, Some(&sk), "tenant", text("t")).await;
+    // What others write beside it stays.
     let beside = aws_sdk_dynamodb::types::AttributeValue::S("beside".to_owned());
     stack.set_raw(&table, &seen.pk, Some(&seen.sk), "web_name", beside).await;
     assert_eq!(store.confirm(&good).await, Ok(true));
@@ -266,8 +274,23 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
 async fn a_pending_connection_is_removed_only_as_the_one_it_is() {
     let Some(stack) = Stack::new().await else { return };
     let store = &stack.store;
-    store.put_pending(&pending("p-1")).await.unwrap();
-    store.put_pending(&pending("p-2")).await.unwrap();
+    let later = |id: &str| PendingConnectionRow { made_at: NOW + 1, ..pending(id) };
+    let found_out = |it: PendingConnectionRow| PendingConnectionRow { dialect: Some("v2".to_owned()), ..it };
+    assert_eq!(store.put_pending(&pending("p-1")).await, Ok(true));
+    assert_eq!(store.put_pending(&pending("p-1")).await, Ok(true), "its reply was lost");
+    assert_eq!(store.put_pending(&later("p-3")).await, Ok(true), "a later one takes its place");
+    assert_eq!(store.put_pending(&pending("p-2")).await, Ok(false), "an earlier one does not");
+    assert_eq!(
+        store.complete_pending(&found_out(pending("p-1"))).await,
+        Ok(false),
+        "nor does what was found out of it"
+    );
+    assert_eq!(store.pending("b").await, Ok(Some(later("p-3"))));
+    assert_eq!(store.complete_pending(&found_out(later("p-3"))).await, Ok(true));
+    assert_eq!(store.pending("b").await, Ok(Some(found_out(later("p-3")))));
+    store.remove_pending("b", "p-3").await.unwrap();
+    assert_eq!(store.complete_pending(&later("p-3")).await, Ok(false), "what is gone stays gone");
+    assert_eq!(store.put_pending(&pending("p-2")).await, Ok(true));
     store.remove_pending("b", "p-1").await.unwrap();
     assert_eq!(store.pending("b").await, Ok(Some(pending("p-2"))));
     store.remove_pending("b", "p-2").await.unwrap();

@@ -681,6 +681,7 @@ impl Connect<'_> {
     }
 
     async fn exchange(&self, state: &OAuthStateRow, hash: &str, code: &str) -> Result<PendingView, ConnectError> {
+        let began = self.clock.now_ms();
         let (_, row, provider) = self.bound(&state.tenant, &state.binding).await?;
         let (client, hosts) = self.client(GrantOf { tenant: &state.tenant, binding: &state.binding, provider }).await?;
         let mut form = vec![
@@ -704,7 +705,14 @@ impl Connect<'_> {
         };
         let discovered = self.discover(&client, &hosts, &tokens.access).await?;
         let pending = self.pending_of(state, &client, &hosts, provider, tokens, discovered).await?;
-        self.store.put_pending(&pending).await?;
+        // Of two that were under way at once, the one that came back later is meant.
+        let pending = PendingConnectionRow { made_at: began, ..pending };
+        if !self.store.put_pending(&pending).await? {
+            return Err(not_now(
+                BINDING_CHANGED,
+                "another connection of this binding was begun meanwhile; look at that one",
+            ));
+        }
         Ok(view_of_pending(&pending, &row))
     }
 
@@ -848,7 +856,9 @@ impl Connect<'_> {
                 pending.dialect = discovered.dialect.map(str::to_owned);
                 pending.organisations = discovered.organisations;
                 pending.access_level = discovered.access_level;
-                self.store.put_pending(&pending).await?;
+                if !self.store.complete_pending(&pending).await? {
+                    return Err(not_now(BINDING_CHANGED, "the connection is another by now; look again"));
+                }
             }
         }
         Ok(view_of_pending(&pending, &row))

@@ -174,7 +174,7 @@ impl Pairing<'_> {
         let public_url = ShopAddress::parse(new.public_url)
             .map_err(|reason| invalid("public_url", "invalid_format", format!("this stack's own address {reason}")))?;
         let (tenant, made_tenant) = self.tenant(&address, new.allowed_tenants).await?;
-        let binding = self.binding(&tenant, provider).await?;
+        self.binding(&tenant, provider).await?;
         let result = self.pair(&tenant, provider, &code, &public_url.to_string(), new.operator).await;
         let outcome = match &result {
             Ok(_) => "paired",
@@ -190,7 +190,7 @@ impl Pairing<'_> {
             duration_ms = self.clock.now_ms().saturating_sub(began),
             "pairing"
         );
-        let (tenant, made_key, answers) = result?;
+        let (tenant, binding, made_key, answers) = result?;
         Ok(Paired { tenant, binding, made_tenant, made_key, answers })
     }
 
@@ -232,8 +232,8 @@ impl Pairing<'_> {
         Err(contended())
     }
 
-    /// The provider's binding: the one that there is, a disconnected one revived, or a new one without a book. What a revived
-    /// one remembers is why connecting its book again doubles nothing; it is `pending` until that is done.
+    /// The provider's binding: the one that there is, the last one that was disconnected, or a new one without a book. A
+    /// disconnected one stays so until the shop has accepted the code: a wrong code must not open what somebody has closed.
     async fn binding(&self, tenant: &TenantId, provider: Provider) -> Result<BindingRow, PairingError> {
         for _ in 0..DECISIONS_MAX {
             let tenancy = self.store.tenancy(tenant.as_str()).await?.ok_or(PairingError::NotFound("tenant"))?;
@@ -245,10 +245,7 @@ impl Pairing<'_> {
             }
             let nth = over.len();
             if let Some(last) = over.into_iter().max_by_key(|row| (row.disconnected_at, row.connected_at)) {
-                if self.store.binding_becomes(&last, "pending", None).await? {
-                    return Ok(BindingRow { status: "pending".to_owned(), disconnected_at: None, ..last });
-                }
-                continue;
+                return Ok(last);
             }
             let binding = BindingId::derive(tenant, provider, nth).to_string();
             let row = BindingRow {
@@ -268,7 +265,22 @@ impl Pairing<'_> {
         Err(contended())
     }
 
-    /// Offers a key to the module; the tenant as it is afterwards, whether its key is new, and whether the shop answers
+    /// The provider's binding, a disconnected one revived. What it remembers is why connecting its book again doubles nothing;
+    /// it is `pending` until that is done.
+    async fn revived(&self, tenant: &TenantId, provider: Provider) -> Result<BindingRow, PairingError> {
+        for _ in 0..DECISIONS_MAX {
+            let row = self.binding(tenant, provider).await?;
+            if row.status != "disconnected" {
+                return Ok(row);
+            }
+            if self.store.binding_becomes(&row, "pending", None).await? {
+                return Ok(BindingRow { status: "pending".to_owned(), disconnected_at: None, ..row });
+            }
+        }
+        Err(contended())
+    }
+
+    /// Offers a key to the module, and revives the provider's binding once it has taken it; the tenant as it is afterwards, whether its key is new, and whether the shop answers
     /// under it.
     async fn pair(
         &self,
@@ -277,7 +289,7 @@ impl Pairing<'_> {
         code: &str,
         public_url: &str,
         operator: &str,
-    ) -> Result<(TenantRow, bool, bool), PairingError> {
+    ) -> Result<(TenantRow, BindingRow, bool, bool), PairingError> {
         let (seen, offer) = self.offer(tenant, provider).await?;
         let api_key = match &offer {
             Offer::Current(key) | Offer::Candidate(_, key) => key,
@@ -313,6 +325,8 @@ impl Pairing<'_> {
                 }
             }
         }
+        // Before the key is promoted: from now on the shop sends, and what it sends is not to be refused.
+        let binding = self.revived(tenant, provider).await?;
         let made_key = matches!(offer, Offer::Candidate(..));
         let done = match &offer {
             Offer::Candidate(..) => self.store.promote(&promotion(&seen, now)).await?,
@@ -332,7 +346,7 @@ impl Pairing<'_> {
         if !answers {
             self.store.shop_unreached(&seen.tenant, self.clock.now_ms()).await?;
         }
-        Ok((TenantRow { paired_by: Some(operator.to_owned()), ..known }, made_key, answers))
+        Ok((TenantRow { paired_by: Some(operator.to_owned()), ..known }, binding, made_key, answers))
     }
 
     /// Decides which key the module is sent. A new one is stored before anybody hears of it.

@@ -143,8 +143,12 @@ pub trait ConnectStore: GrantStore {
     /// Uses a link up; false where somebody else did, or it is gone.
     async fn take_link(&self, pk: &str, by: &str) -> PortResult<bool>;
 
-    /// Writes a grant that waits for its confirmation; the one before is forgotten.
-    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<()>;
+    /// Writes a grant that waits for its confirmation; the one before is forgotten. False, and nothing is written, where
+    /// the one that is there was made later.
+    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool>;
+
+    /// Writes a grant that waits again, with what was found out about it; false where it is not there any more.
+    async fn complete_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool>;
 
     /// The grant that waits for its confirmation.
     async fn pending(&self, binding: &str) -> PortResult<Option<PendingConnectionRow>>;

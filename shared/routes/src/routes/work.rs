@@ -176,6 +176,7 @@ fn job_shown(row: &JobRow) -> Job {
             .filter(|_| row.from_id.is_some() && row.state == "open")
             .and_then(|it| it.parse().ok()),
         waits_for: row.waits_for.clone(),
+        due_at: row.due_at.map(moment),
         created_at: moment(row.created_at),
         updated_at: moment(row.updated_at),
     }

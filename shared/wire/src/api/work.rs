@@ -168,6 +168,10 @@ pub struct Job {
     /// Code of what it waits for, while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// When it goes on, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub due_at: Option<String>,
     /// When it was started.
     #[schema(format = DateTime)]
     pub created_at: String,

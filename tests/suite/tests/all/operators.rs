@@ -2,9 +2,11 @@
 //! provider's own pages, put settings, preview, disconnect, move over from another service. Nothing here writes a row behind
 //! the stack's back, except where a case says that time has passed.
 
+mod command_line;
 mod diagnosed;
 mod hidden;
 mod life;
 mod moved;
 mod refused;
 mod scene;
+mod shown;

@@ -351,6 +351,14 @@ async fn an_operator_disconnects_one_provider_and_connects_it_again() -> anyhow:
     world.stands(invoice, "skipped", Some("binding_disconnected"), "skipped").await?;
     let refused = world.tells("invoice.created", invoice).await.err().map(|error| error.to_string());
     ensure!(refused.as_deref().is_some_and(|it| it.contains("no_active_binding")), "{refused:?}");
+    // Whoever has no good code opens nothing: not with a wrong one, nor with one that the shop never answered.
+    let wrong = pairs(&world, &world.shop, "xero", "00000000000000000000000000000000").await;
+    ensure!(code_of(&wrong) == "pairing_code_refused", "{wrong:?}");
+    world.shop.faults("pair", 1, ShopFault::HangUp);
+    let unknown = pairs(&world, &world.shop, "xero", &world.shop.shows_pairing_code("xero")).await;
+    ensure!(code_of(&unknown) == "shop_no_answer", "{unknown:?}");
+    let there = tenancy(&world, &world.tenant).await?.bindings[0].clone();
+    ensure!(there.status == "disconnected" && there.disconnected_at.is_some(), "{there:?}");
     let paired = pairs(&world, &world.shop, "xero", &world.shop.shows_pairing_code("xero")).await?;
     ensure!(paired.binding.binding == world.binding && paired.binding.status == "pending", "{paired:?}");
     // Its book is connected again.

@@ -521,3 +521,23 @@ fn every_code_has_a_remedy() {
     assert_eq!(codes.len(), all);
     assert!(CONNECT_CODES.iter().all(|(_, remedy)| remedy.ends_with('.')));
 }
+
+#[tokio::test]
+async fn a_connection_that_came_back_later_is_not_overwritten() {
+    let scene = ready(Provider::Xero, &["1"]).await;
+    pended(&scene, "t", "b").await;
+    let later = {
+        let mut pendings = scene.store.pendings.lock().unwrap();
+        let row = pendings.get_mut("b").unwrap();
+        (row.id, row.made_at) = ("later".to_owned(), NOW + MINUTE);
+        row.clone()
+    };
+    // The slower one of two that were under way.
+    let started = scene.connect().start("t", "b", ANNA, false, PUBLIC_URL).await.unwrap();
+    assert_eq!(code(scene.connect().callback(&good(&started)).await), BINDING_CHANGED);
+    assert_eq!(scene.store.pendings.lock().unwrap().get("b"), Some(&later));
+    // Whoever comes back after it takes its place.
+    scene.advance(2 * MINUTE);
+    pended(&scene, "t", "b").await;
+    assert_ne!(scene.store.pendings.lock().unwrap().get("b").unwrap().id, "later");
+}

@@ -44,6 +44,24 @@ async fn an_integration_is_diagnosed_retried_and_resynced() -> anyhow::Result<()
             Ok(run.is_some_and(|run| run["state"] == "dead_lettered"))
         })
         .await?;
+    // Whoever sees this tenant only is told of it, whoever sees another only is not.
+    let tenant = scene.deployed.tenant.clone();
+    let own = scene.operator("sees-this", &["viewer", &format!("tenant:{tenant}")]).await?;
+    let other = scene.operator("sees-another", &["viewer", "tenant:somebody-else"]).await?;
+    let of_tenant = format!("/v1/dead-letters?tenant={tenant}");
+    for (who, path, told) in [
+        (&own, "/v1/dead-letters", true),
+        (&own, &*of_tenant, true),
+        (&scene.admin, &*of_tenant, true),
+        (&own, "/v1/held", false),
+        (&other, "/v1/dead-letters", false),
+    ] {
+        let causes = who.get(path).await?.good()?["causes"].clone();
+        let expected: &[&str] = if told { &["tax_rate_unmapped"] } else { &[] };
+        let codes: Vec<&str> = causes.as_array().into_iter().flatten().filter_map(|it| it["code"].as_str()).collect();
+        ensure!(codes == expected, "{path}: {causes}");
+    }
+    ensure!(other.get(&of_tenant).await?.refusal().0 == 403);
     let status = scene.admin.get(&of("status")).await?.good()?;
     ensure!(status["failed_syncs"] == 1 && is_moment(&status["last_sync"]), "{status}");
     let error = &status["errors"][0];

@@ -83,7 +83,7 @@ async fn events_before_the_book_and_under_a_drifted_key_are_held_and_posted_once
     }
     scene.settles(&[early, during]).await?;
     scene.has_each_once(&[early, during], "MAG-")?;
-    scene.redelivers().await?;
+    scene.redelivers(1).await?;
     scene.settles(&[early, during]).await?;
     scene.has_each_once(&[early, during], "MAG-")
 }
@@ -110,13 +110,13 @@ async fn who_disconnects_and_connects_the_same_book_again_doubles_nothing() -> a
     let taken_back = ["revoked", "connection_only"].iter().any(|what| done["at_provider"] == *what);
     ensure!(taken_back, "{preview} {done}");
     // A function that remembers the binding takes them for half a minute yet; whatever comes of it, nothing is posted.
-    let refused = scene.redelivers().await?;
+    let refused = scene.redelivers(1).await?;
     ensure!(refused.iter().flatten().all(|status| [202, 400, 401, 404].contains(status)), "{refused:?}");
 
     let paired = scene.pairs().await?;
     ensure!(paired["binding"]["binding"] == binding.as_str() && paired["made_tenant"] == false, "{paired}");
     scene.connects().await?;
-    let taken = scene.redelivers().await?;
+    let taken = scene.redelivers(1).await?;
     ensure!(taken.iter().all(|status| *status == Some(202)), "{taken:?}");
     scene.settles(&invoices).await?;
     let later = shop.raises("guest-two-rates")?;
