@@ -186,6 +186,14 @@ pub(crate) enum BookCommand {
         #[arg(long)]
         no_browser: bool,
     },
+    /// Make another binding of a provider, for another organisation; those that there are have to be disconnected.
+    New {
+        /// The tenant.
+        tenant: String,
+        /// The accounting package.
+        #[arg(long, value_parser = PROVIDERS)]
+        provider: String,
+    },
     /// Make a link for whoever may sign in to the book and has no account here.
     Link {
         /// The binding.

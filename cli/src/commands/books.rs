@@ -17,7 +17,7 @@ use ledger_aws::engine::ports::{Operations, Vault};
 use ledger_aws::engine::tenants::access_token_context;
 use ledger_http::address_with;
 use ledger_wire::api::{
-    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, PendingConnection,
+    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, NewBindingRequest, PendingConnection,
     RefreshRequest, Refreshed, Started,
 };
 use secrecy::ExposeSecret;
@@ -38,6 +38,14 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
     let api = session.api().await?;
     match command {
         BookCommand::Connect { binding, no_browser } => connect(session, &api, binding, !no_browser).await,
+        BookCommand::New { tenant, provider } => {
+            let request = NewBindingRequest { provider: provider.clone() };
+            let path = format!("/v1/tenants/{}/bindings", part(tenant));
+            let row: Binding = api.post(&path, &[], Some(&request)).await?;
+            let mut shown = binding_shown(&row);
+            shown.text.push_str(&format!("\nNext: `ledger book connect {}`.\n", row.binding));
+            Ok(shown)
+        }
         BookCommand::Link { binding } => {
             let link: ConnectLink = api.ask(&binding_path(binding, "/link")).await?;
             Ok(link_shown(&link))

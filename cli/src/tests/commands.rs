@@ -197,6 +197,14 @@ async fn shops_are_paired_shown_and_disconnected() {
             says: &["Everything that is in the book.", "Nothing was done."],
         },
         Case {
+            words: "ledger book new t-1 --provider xero",
+            api: &[("POST /v1/tenants/t-1/bindings", 200, binding("pending"))],
+            answers: &[],
+            asked: &[("POST /v1/tenants/t-1/bindings", r#"{"provider":"xero"}"#)],
+            exit: 0,
+            says: &["pending", "ledger book connect b-1"],
+        },
+        Case {
             words: "ledger book disconnect b-1 --yes",
             api: &[
                 ("GET /v1/bindings/b-1/disconnection", 200, disconnection("active")),

@@ -69,7 +69,7 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
     let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
         .routes(routes!(tenants::me))
         .routes(routes!(tenants::tenant))
-        .routes(routes!(tenants::bindings))
+        .routes(routes!(tenants::bindings, tenants::new_binding))
         .routes(routes!(tenants::binding))
         .routes(routes!(runs::list))
         .routes(routes!(runs::show))

@@ -124,10 +124,16 @@ pub const CONNECT_CODES: &[(&str, &str)] = &[
     ),
     (
         ANOTHER_ORGANISATION,
-        "The binding belongs to another organisation. Another organisation is a new binding with empty cross-references.",
+        "The binding belongs to another organisation. Disconnect it and make a new one (`ledger book new`).",
     ),
-    (ANOTHER_DIALECT, "The binding's documents are known by another API. Make a new binding."),
-    (ANOTHER_ENVIRONMENT, "The binding's documents live on another host. Make a new binding."),
+    (
+        ANOTHER_DIALECT,
+        "The binding's documents are known by another API. Disconnect it and make a new one (`ledger book new`).",
+    ),
+    (
+        ANOTHER_ENVIRONMENT,
+        "The binding's documents live on another host. Disconnect it and make a new one (`ledger book new`).",
+    ),
     (
         PREFIX_NEEDED,
         "Another shop posts to this book: give this binding an invoice_number_prefix of its own, then confirm again.",

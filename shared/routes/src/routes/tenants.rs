@@ -1,12 +1,12 @@
 //! Shops and their bindings.
 
 use crate::access::{Need, SignedIn};
-use crate::extract::Path;
+use crate::extract::{Body, Path};
 use crate::failure::{Looking, Refusal};
 use crate::state::Api;
 use axum::Json;
 use axum::extract::State;
-use ledger_wire::api::{Binding, Bindings, Me, Tenant};
+use ledger_wire::api::{Binding, Bindings, Me, NewBindingRequest, Tenant};
 use std::sync::Arc;
 
 /// Who is signed in, and what they may.
@@ -41,6 +41,22 @@ pub(super) async fn bindings(
 ) -> Result<Json<Bindings>, Refusal> {
     let tenancy = api.tenancy_for(&caller, Need::Look, &tenant).await?;
     Ok(Json(Bindings { bindings: tenancy.bindings.iter().map(Binding::of).collect() }))
+}
+
+/// Makes another binding of a provider, for another organisation: without a book, settings or cross-references. Every
+/// binding of that provider has to be disconnected.
+#[utoipa::path(post, path = "/v1/tenants/{tenant}/bindings", tag = "tenants", security(("operator" = [])),
+    params(("tenant" = String, Path, description = "The tenant")), request_body = NewBindingRequest,
+    responses((status = 200, body = Binding), Refusal))]
+pub(super) async fn new_binding(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    Path(tenant): Path<String>,
+    Body(request): Body<NewBindingRequest>,
+) -> Result<Json<Binding>, Refusal> {
+    api.tenancy_for(&caller, Need::Act, &tenant).await?;
+    let made = api.pairing().new_binding(&tenant, &request.provider, &caller.0.subject, None).await?;
+    Ok(Json(Binding::of(&made)))
 }
 
 /// A binding.

@@ -118,6 +118,15 @@ impl Binding {
     }
 }
 
+/// Makes another binding: `POST /v1/tenants/{tenant}/bindings`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBindingRequest {
+    /// `xero`, `sage_accounting` or `freeagent`.
+    #[schema(pattern = "^(xero|sage_accounting|freeagent)$")]
+    pub provider: String,
+}
+
 /// Bindings.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bindings {

@@ -57,16 +57,22 @@ async fn pairs_for(
     pairing.connect(&new).await
 }
 
-async fn disconnects(world: &World, binding: &str) -> Result<BindingRow, PairingError> {
-    let ledger = &world.ledger;
-    let pairing = Pairing {
-        store: &ledger.store,
-        vault: &ledger.vault,
-        shop: &ledger.to_shop,
-        clock: &ledger.clock,
-        chance: &ledger.chance,
-        memory: &ledger.memory(),
+macro_rules! pairing {
+    ($world:expr, $pairing:ident) => {
+        let memory = $world.ledger.memory();
+        let $pairing = Pairing {
+            store: &$world.ledger.store,
+            vault: &$world.ledger.vault,
+            shop: &$world.ledger.to_shop,
+            clock: &$world.ledger.clock,
+            chance: &$world.ledger.chance,
+            memory: &memory,
+        };
     };
+}
+
+async fn disconnects(world: &World, binding: &str) -> Result<BindingRow, PairingError> {
+    pairing!(world, pairing);
     pairing.disconnect_binding(&world.tenant, binding, "operator-1", None).await
 }
 
@@ -360,6 +366,45 @@ async fn an_operator_disconnects_one_provider_and_connects_it_again() -> anyhow:
     world.settles().await?;
     world.shows_once(invoice).await?;
     world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_organisation_is_a_binding_of_its_own() -> anyhow::Result<()> {
+    let world = world!();
+    let shop = shop(&world).await?;
+    let paired = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await?;
+    let (tenant, first) = (paired.tenant.tenant, paired.binding.binding);
+    pairing!(world, pairing);
+    let makes = async |provider: &str, allowed: Option<&[String]>| {
+        match pairing.new_binding(&tenant, provider, "operator-1", allowed).await {
+            Ok(row) => Ok(row),
+            Err(PairingError::Invalid { code, .. } | PairingError::NotNow { code, .. }) => Err(code),
+            Err(PairingError::Forbidden) => Err("forbidden"),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    ensure!(makes("xero", None).await == Err("provider_bound"), "the first is open");
+    ensure!(makes("sage_accounting", None).await == Err("provider_not_paired"));
+    ensure!(makes("quickbooks", None).await == Err("unknown_provider"));
+    ensure!(makes("xero", Some(&["another".to_owned()])).await == Err("forbidden"));
+    pairing.disconnect_binding(&tenant, &first, "operator-1", None).await?;
+    // Two at once make one; whoever is late is told so.
+    let (one, other) = tokio::join!(makes("xero", None), makes("xero", None));
+    let made = one.clone().or(other.clone()).map_err(anyhow::Error::msg)?;
+    ensure!([&one, &other].iter().any(|it| **it == Err("provider_bound")) || one == other, "{one:?} {other:?}");
+    ensure!(made.binding != first && made.status == "pending" && made.book.is_empty(), "{made:?}");
+    let bindings = tenancy(&world, &tenant).await?.bindings;
+    ensure!(bindings.len() == 2, "{bindings:?}");
+    // Pairing again finds the new one, and leaves the first as it is.
+    let again = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await?;
+    ensure!(again.binding.binding == made.binding, "{again:?}");
+    let stands = tenancy(&world, &tenant).await?.bindings.into_iter().find(|row| row.binding == first);
+    ensure!(stands.is_some_and(|row| row.status == "disconnected"));
+    // A third after the second.
+    pairing.disconnect_binding(&tenant, &made.binding, "operator-1", None).await?;
+    let third = makes("xero", None).await.map_err(anyhow::Error::msg)?;
+    ensure!(![&first, &made.binding].contains(&&third.binding), "{third:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

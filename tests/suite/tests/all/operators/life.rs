@@ -3,7 +3,8 @@
 use super::scene::{LIMIT, Scene};
 use anyhow::{Context, ensure};
 use ledger_suite::deployed::until;
-use ledger_suite::world::Spoken;
+use ledger_suite::world::{Other, Spoken};
+use ledger_world::accounting::{AccountingBook, AccountingOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -124,6 +125,56 @@ async fn who_disconnects_and_connects_the_same_book_again_doubles_nothing() -> a
     let after = scene.counted();
     ensure!(after[1] == before[1] + 1 && after[2..] == before[2..], "{before:?} became {after:?}");
     scene.has_each_once(&[invoices[0], invoices[1], invoices[2], later], "MAG-")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_organisation_gets_a_binding_of_its_own_and_the_old_book_is_left_alone() -> anyhow::Result<()> {
+    let mut scene = scene!(ready, "moves", Spoken::Accounting);
+    let shop = scene.deployed.shop.clone();
+    let invoice = shop.raises("b2b-on-terms")?;
+    scene.settles(&[invoice]).await?;
+    scene.has_each_once(&[invoice], "MAG-")?;
+    let (first, before) = (scene.deployed.binding.clone(), scene.counted());
+    // The merchant moves: the bookkeeper's next login is of another organisation.
+    let tenant = "1a2b3c4d-0000-4000-8000-00000000abcd".to_owned();
+    let next = AccountingBook::start(AccountingOptions { tenant, ..AccountingOptions::default() }).await?;
+    let old = scene.deployed.other.replace(Other::Accounting(next));
+    scene.registers_app().await?;
+    let back = scene.agrees(&scene.starts(&scene.admin).await?).await?;
+    ensure!(scene.browses(Method::GET, back.url(), None).await?.status == 200);
+    let refused = scene.confirms(&scene.admin).await?;
+    ensure!(refused.refusal() == (409, "another_organisation"), "{refused:?}");
+    // The way that the remedy names.
+    let (path, xero) = (scene.of_tenant("/bindings"), json!({"provider": "xero"}));
+    let refused = scene.admin.post(&path, &xero).await?;
+    ensure!(refused.refusal() == (409, "provider_bound"), "{refused:?}");
+    scene.admin.post(&scene.of_binding("/disconnection"), &json!({})).await?.good()?;
+    let viewer = scene.operator("moves-viewer", &["viewer", &format!("tenant:{}", scene.deployed.tenant)]).await?;
+    let elsewhere = scene.operator("moves-elsewhere", &["operator", "tenant:another"]).await?;
+    for operator in [&viewer, &elsewhere] {
+        let refused = operator.post(&path, &xero).await?;
+        ensure!(refused.refusal() == (403, "forbidden"), "{refused:?}");
+    }
+    let made = scene.admin.post(&path, &xero).await?.good()?;
+    scene.deployed.binding = made["binding"].as_str().context("no binding")?.to_owned();
+    ensure!(scene.deployed.binding != first && made["status"] == "pending" && made["book"].is_null(), "{made}");
+    scene.connects().await?;
+    scene.configures(|_| ()).await?;
+    let xrefs = scene.admin.get(&scene.of_binding("/xrefs")).await?.good()?;
+    ensure!(xrefs["rows"] == json!([]), "{xrefs}");
+    // Meanwhile the old organisation can't be connected again: a shop's events go to one book of a provider.
+    let later = shop.raises("guest-two-rates")?;
+    scene.redelivers().await?;
+    scene.settles(&[invoice, later]).await?;
+    scene.has_each_once(&[invoice, later], "MAG-")?;
+    scene.deployed.other = old;
+    ensure!(scene.counted() == before, "the old book was written to: {before:?} became {:?}", scene.counted());
+    scene.deployed.binding = first;
+    let back = scene.agrees(&scene.starts(&scene.admin).await?).await?;
+    ensure!(scene.browses(Method::GET, back.url(), None).await?.status == 200);
+    let refused = scene.confirms(&scene.admin).await?;
+    ensure!(refused.refusal() == (409, "provider_bound"), "{refused:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
