@@ -221,12 +221,12 @@ pub(crate) enum BookCommand {
         /// The binding.
         binding: String,
     },
-    /// Hold a binding's runs from now on.
+    /// Hold a binding's runs from now on. One in preview sends nothing anyway, and can't be paused.
     Pause {
         /// The binding.
         binding: String,
     },
-    /// Let a paused binding go on; the next sweep releases its held runs.
+    /// Let a paused binding go on; the next sweep releases its held runs. One in preview is left alone.
     Resume {
         /// The binding.
         binding: String,

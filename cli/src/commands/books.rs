@@ -60,9 +60,11 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
         }
         BookCommand::Status { binding } => Ok(binding_shown(&binding_of(&api, binding).await?)),
         BookCommand::Refresh { binding } => refresh(&api, binding, &[]).await,
-        BookCommand::Pause { binding } => mode(&api, binding, "paused").await,
-        BookCommand::Resume { binding } | BookCommand::Live { binding } => mode(&api, binding, "live").await,
-        BookCommand::Preview { binding } => mode(&api, binding, "preview").await,
+        BookCommand::Pause { binding } => mode(&api, binding, None, "paused").await,
+        // What is in preview does not go live by the way.
+        BookCommand::Resume { binding } => mode(&api, binding, Some("paused"), "live").await,
+        BookCommand::Live { binding } => mode(&api, binding, None, "live").await,
+        BookCommand::Preview { binding } => mode(&api, binding, None, "preview").await,
         BookCommand::Disconnect { binding, yes } => {
             let done = disconnect(session, &api, &[binding], *yes).await?;
             let one = done.first().ok_or_else(|| Failure::not_found("binding"))?;
@@ -71,8 +73,8 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
     }
 }
 
-async fn mode(api: &Api, binding: &str, mode: &str) -> Result<Shown, Failure> {
-    let request = ModeRequest { mode: mode.to_owned() };
+async fn mode(api: &Api, binding: &str, from: Option<&str>, mode: &str) -> Result<Shown, Failure> {
+    let request = ModeRequest { mode: mode.to_owned(), from: from.map(str::to_owned) };
     let row: Binding = api.put(&binding_path(binding, "/mode"), &request).await?;
     Ok(binding_shown(&row))
 }

@@ -304,11 +304,19 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
         },
         Case {
             words: "ledger book resume b-1",
-            api: &[("PUT /v1/bindings/b-1/mode", 409, refusal("not_now", "the binding has no book"))],
+            api: &[("PUT /v1/bindings/b-1/mode", 409, refusal("mode_is_another", "the binding is preview"))],
+            answers: &[],
+            asked: &[("PUT /v1/bindings/b-1/mode", r#"{"mode":"live","from":"paused"}"#)],
+            exit: 1,
+            says: &["mode_is_another: The binding is preview.", "f (invalid_format): no"],
+        },
+        Case {
+            words: "ledger book live b-1",
+            api: &[("PUT /v1/bindings/b-1/mode", 200, binding("active"))],
             answers: &[],
             asked: &[("PUT /v1/bindings/b-1/mode", r#"{"mode":"live"}"#)],
-            exit: 1,
-            says: &["not_now: The binding has no book.", "f (invalid_format): no"],
+            exit: 0,
+            says: &["b-1"],
         },
         Case {
             words: "ledger oauth status b-1 --reveal-token",
