@@ -452,6 +452,14 @@ impl Sweep<'_> {
             }
         }
         let accepted = matches!(answer, ShopAnswer::Good(_));
+        // A shop that was never paired before is asked under the candidate: its answer says that it took that key.
+        if accepted
+            && tenant.current_key.is_none()
+            && tenant.candidate_key.is_some()
+            && !self.store.promote(&promotion(tenant, now)).await?
+        {
+            return Ok(());
+        }
         if accepted {
             self.store.shop_accepts(&tenant.tenant).await?;
             tracing::info!(tenant = %tenant.tenant, "the shop accepts our tokens again");

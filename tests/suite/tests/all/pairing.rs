@@ -274,6 +274,28 @@ async fn a_lost_reply_loses_no_key() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nobody heard that the shop took its first key, and nobody could ask it then: the sweeper finds out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_pairing_whose_every_reply_was_lost_is_found_out_by_the_sweeper() -> anyhow::Result<()> {
+    let world = world!();
+    let shop = shop(&world).await?;
+    shop.faults("pair", 1, ShopFault::HangUpAfterwards);
+    shop.faults("ping", 1, ShopFault::HangUp);
+    let lost = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await;
+    ensure!(code_of(&lost) == "shop_no_answer", "{lost:?}");
+    let address = world.ledger.store.inner.shop_address(&shop.url()).await?.context("no tenant was made")?;
+    let before = tenancy(&world, &address.tenant).await?.tenant;
+    ensure!(before.status == "pending" && before.current_key.is_none(), "{before:?}");
+    ensure!(before.candidate_key.is_some() && shop.key().is_some(), "{before:?}");
+    world.ledger.forgets();
+    world.passes(1).await?;
+    let after = tenancy(&world, &address.tenant).await?.tenant;
+    ensure!(after.status == "connected" && after.current_key == before.candidate_key, "{after:?}");
+    ensure!(after.candidate_key.is_none() && after.unreached_since.is_none(), "{after:?}");
+    ensure!(after.paired_providers == ["xero"], "{after:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drifted_key_is_mended_by_pairing_again() -> anyhow::Result<()> {
     let world = world!();
