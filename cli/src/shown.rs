@@ -181,11 +181,13 @@ pub(crate) fn disconnection_text(preview: &Disconnection) -> String {
         other => other,
     };
     format!(
-        "{}\nGoes\n{}\nStays\n{}\n{at_provider}\nRuns that end as skipped: {}\n",
+        "{}\nGoes\n{}\nStays\n{}\n{at_provider}\nHeld runs that end as skipped: {}\nDead letters that stay: {}\nPreviews that stay: {}\n",
         binding_text(&preview.binding),
         items(&preview.removed),
         items(&preview.kept),
-        preview.open_runs
+        preview.held_runs,
+        preview.dead_letters,
+        preview.previews
     )
 }
 

@@ -52,7 +52,8 @@ fn pending(expires_at: &str) -> Value {
 
 fn disconnection(status: &str) -> Value {
     json!({"binding": binding(status), "at_provider": "revoked", "others_of_user": 0, "removed": ["The grant."],
-        "kept": ["Everything that is in the book."], "open_runs": 2})
+        "kept": ["Everything that is in the book."], "held_runs": 2, "dead_letters": 3,
+        "previews": 4})
 }
 
 fn settings_view() -> Value {
@@ -194,7 +195,13 @@ async fn shops_are_paired_shown_and_disconnected() {
             answers: &["no"],
             asked: &[("GET /v1/tenants/t-1", ""), ("GET /v1/bindings/b-1/disconnection", "")],
             exit: 2,
-            says: &["Everything that is in the book.", "Nothing was done."],
+            says: &[
+                "Everything that is in the book.",
+                "Held runs that end as skipped: 2",
+                "Dead letters that stay: 3",
+                "Previews that stay: 4",
+                "Nothing was done.",
+            ],
         },
         Case {
             words: "ledger book new t-1 --provider xero",

@@ -10,6 +10,7 @@
 //! Source: the published modules, `Model/Setup/Pair` and `etc/webapi.xml` of each provider's.
 
 use crate::connect::oauth::PROVIDER_BOUND;
+use crate::edges::preview_key;
 use crate::ports::{Chance, Clock, NewShop, PairCall, Pairings, PortFault, Shop, TransportFault, Vault};
 use crate::shop::{ShopAnswer, ShopPorts, says_no_route};
 use crate::tenants::{TenantMemory, api_key_context, promotion, speaking_key};
@@ -125,6 +126,8 @@ pub struct DisconnectPreview {
     pub held: u32,
     /// Dead letters, which stay; counted up to [`COUNT_MAX`].
     pub dead_lettered: u32,
+    /// Runs that are held for a preview, which stay; counted up to [`COUNT_MAX`].
+    pub previewed: u32,
 }
 
 /// What pairing needs.
@@ -469,8 +472,8 @@ impl Pairing<'_> {
     }
 
     /// Disconnects one provider of a shop on our side; the others stay. Its open runs end as `skipped` with
-    /// `binding_disconnected`, its events are refused from now on, its settings and cross-references stay: pairing it again
-    /// revives it. Repeating it changes nothing.
+    /// `binding_disconnected`, but dead letters and previews stay until a person decides; its events are refused from now on,
+    /// its settings and cross-references stay: pairing it again revives it. Repeating it changes nothing.
     ///
     /// # Errors
     /// That there is none, or that the operator may not.
@@ -508,7 +511,8 @@ impl Pairing<'_> {
         let binding = self.binding_row(tenant, binding, allowed_tenants).await?;
         let held = self.store.count_of_binding(RunState::Held.as_str(), &binding.binding, COUNT_MAX).await?;
         let dead = self.store.count_of_binding(RunState::DeadLettered.as_str(), &binding.binding, COUNT_MAX).await?;
-        Ok(DisconnectPreview { binding, held, dead_lettered: dead })
+        let previewed = self.store.count_of_binding(&preview_key(), &binding.binding, COUNT_MAX).await?;
+        Ok(DisconnectPreview { binding, held, dead_lettered: dead, previewed })
     }
 
     async fn binding_row(

@@ -201,6 +201,10 @@ pub struct Disconnection {
     pub removed: Vec<String>,
     /// What stays.
     pub kept: Vec<String>,
-    /// Held runs and dead letters of the binding that end as skipped; counted to a thousand.
-    pub open_runs: u64,
+    /// Held runs of the binding, which end as skipped; counted to a thousand.
+    pub held_runs: u64,
+    /// Its dead letters, which stay until somebody requeues or discards them; counted to a thousand.
+    pub dead_letters: u64,
+    /// Its previews, which stay until somebody releases or discards them; counted to a thousand.
+    pub previews: u64,
 }

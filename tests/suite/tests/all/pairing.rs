@@ -4,10 +4,13 @@ use anyhow::{Context, ensure};
 use ledger_engine::connect::pairing::{NewPairing, Paired, Pairing, PairingError};
 use ledger_engine::module::{Module, ModuleError};
 use ledger_engine::ports::{Chance, Clock, Pairings, Tenancy, Tenants};
+use ledger_engine::operate::OperateError;
 use ledger_engine::silence::HEARD_EVERY_MS;
+use ledger_engine::tenants::Mode;
 use ledger_engine::wire::rows::BindingRow;
 use ledger_suite::trip::Side;
 use ledger_suite::world::{API_KEY, World, WorldOptions};
+use ledger_world::book::{BookFault, FaultSpec};
 use ledger_world::shop::{Shop, ShopFault, ShopOptions, jwt};
 use secrecy::SecretString;
 
@@ -388,6 +391,52 @@ async fn an_operator_disconnects_one_provider_and_connects_it_again() -> anyhow:
     world.settles().await?;
     world.shows_once(invoice).await?;
     world.is_clean()
+}
+
+/// What a preview of disconnecting says of runs is what the sweeper does with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disconnecting_ends_held_runs_and_leaves_dead_letters_and_previews() -> anyhow::Result<()> {
+    let world = world!();
+    let (operate, tenant, binding) = (world.operator(), &world.tenant, &world.binding);
+    let refused = BookFault::Refused { field: "category".to_owned(), message: "is not known".to_owned() };
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, refused));
+    let dead = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.stands(dead, "dead_lettered", Some("category_unknown"), "failed").await?;
+    operate.set_mode(tenant, binding, Mode::Preview).await?;
+    world.ledger.forgets();
+    let previewed = world.shop.raises("guest-two-rates")?;
+    world.ticks().await;
+    world.works().await?;
+    // What is in preview is not paused, and no end of a pause makes it live.
+    let paused = operate.pause(tenant, binding, true).await;
+    ensure!(matches!(paused, Err(OperateError::Refused { code: "in_preview", .. })), "{paused:?}");
+    let resumed = operate.pause(tenant, binding, false).await;
+    ensure!(matches!(resumed, Err(OperateError::Refused { code: "mode_is_another", .. })), "{resumed:?}");
+    operate.set_mode(tenant, binding, Mode::Live).await?;
+    operate.pause(tenant, binding, true).await?;
+    world.ledger.forgets();
+    let held = world.shop.raises("guest-two-rates")?;
+    world.ticks().await;
+    world.works().await?;
+    let stand = async || {
+        let of = async |id| {
+            let run = world.run_of(id).await?;
+            Ok::<_, anyhow::Error>(format!("{} {}", run.state, run.code.unwrap_or_default()))
+        };
+        Ok::<_, anyhow::Error>([of(dead).await?, of(previewed).await?, of(held).await?])
+    };
+    ensure!(stand().await? == ["dead_lettered category_unknown", "held preview", "held binding_paused"]);
+    pairing!(world, pairing);
+    let seen = pairing.disconnect_preview(tenant, binding, None).await?;
+    let counted = (seen.held, seen.dead_lettered, seen.previewed);
+    ensure!(counted == (1, 1, 1), "{counted:?}");
+    disconnects(&world, binding).await?;
+    world.passes(1).await?;
+    ensure!(stand().await? == ["dead_lettered category_unknown", "held preview", "skipped binding_disconnected"]);
+    let seen = pairing.disconnect_preview(tenant, binding, None).await?;
+    ensure!((seen.held, seen.dead_lettered, seen.previewed) == (0, 1, 1), "{seen:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
