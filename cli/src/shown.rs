@@ -270,10 +270,15 @@ pub(crate) fn reference_shown(data: &ReferenceData) -> Shown {
             it.name.clone(),
             it.rate.clone().or_else(|| it.currency.clone()).unwrap_or_default(),
             it.group.clone().unwrap_or_default(),
-            if it.active { String::new() } else { "not active".to_owned() },
+            it.country.clone().unwrap_or_default(),
+            match &it.locked_until {
+                _ if !it.active => "not active".to_owned(),
+                Some(day) => format!("locked until {day}"),
+                None => String::new(),
+            },
         ]
     };
-    let header = ["LIST", "ID", "NAME", "RATE OR CURRENCY", "KIND", ""];
+    let header = ["LIST", "ID", "NAME", "RATE OR CURRENCY", "KIND", "COUNTRY", ""];
     let entries = table(&header, data.entries.iter().map(row).collect(), &[], &[2]);
     Shown::new(data, format!("{}\n\n{entries}", ages(&data.lists)))
 }

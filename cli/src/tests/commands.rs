@@ -235,6 +235,10 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
     let connection = "GET /v1/bindings/b-1/connection";
     let confirm = ("POST /v1/bindings/b-1/connection/confirm", r#"{"organisation":"o-1"}"#);
     let begin = ("POST /v1/bindings/b-1/connection", "");
+    let organisation = json!({"lists": [{"list": "organisation", "read_at": MOMENT, "age_seconds": 7_200, "count": 1,
+        "cut_off": false, "reading": false, "fault": null}], "entries": [{"list": "organisation", "id": "o-1",
+        "name": "Demo Company", "active": true, "rate": null, "currency": "GBP", "group": null, "country": "GB",
+        "locked_until": "2026-03-31"}]});
     for case in [
         // An earlier connection is not the one that is waited for; a wrong name is asked for again.
         Case {
@@ -308,6 +312,14 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
             asked: &[("PUT /v1/bindings/b-1/mode", r#"{"mode":"paused"}"#)],
             exit: 0,
             says: &["b-1"],
+        },
+        Case {
+            words: "ledger reference show b-1 --list organisation",
+            api: &[("GET /v1/bindings/b-1/reference", 200, organisation)],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/reference?list=organisation", "")],
+            exit: 0,
+            says: &["Demo Company", "GBP", "GB", "locked until 2026-03-31", "2 h 00 min"],
         },
         Case {
             words: "ledger book resume b-1",

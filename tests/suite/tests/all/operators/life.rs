@@ -25,6 +25,23 @@ async fn connects_and_posts(name: &str, spoken: Spoken) -> anyhow::Result<()> {
     let grant = scene.admin.get(&scene.of_binding("/grant")).await?.good()?;
     ensure!(grant["status"] == "active" && grant["access_until"].is_string(), "{grant}");
     let reference = scene.admin.get(&scene.of_binding("/reference")).await?.good()?;
+    // The days that the bookkeeper closed are shown, with the age of that word.
+    let locked = match &scene.deployed.other {
+        Some(Other::Accounting(book)) => {
+            book.locks(Some("2026-03-31"), Some("2025-12-31"));
+            Some("2026-03-31")
+        }
+        Some(Other::Sage(book)) => {
+            book.sets_up(|options| options.year_end_lockdown_date = Some("2026-03-31".to_owned()));
+            Some("2026-03-31")
+        }
+        None => None,
+    };
+    scene.admin.post(&scene.of_binding("/reference/refresh"), &json!({"lists": ["organisation"]})).await?.good()?;
+    let known = scene.admin.get(&scene.of_binding("/reference?list=organisation")).await?.good()?;
+    let organisation = &known["entries"][0];
+    ensure!(organisation["locked_until"] == json!(locked) && organisation["currency"] == "GBP", "{known}");
+    ensure!(known["lists"][0]["age_seconds"].as_i64().is_some_and(|age| age < 60), "{known}");
     // Not every book has a list of currencies.
     let read = |list: &Value| list["read_at"].is_string() || list["list"] == "currencies";
     ensure!(reference["lists"].as_array().is_some_and(|lists| lists.iter().all(read)), "{}", reference["lists"]);
