@@ -135,7 +135,7 @@ pub(crate) enum Command {
     },
     /// Check a deployed stack end to end, and say what to do.
     Doctor {
-        /// A tenant to look at; may be repeated. By default those that you are confined to.
+        /// A tenant to look at; may be repeated. By default all that you may see.
         #[arg(long = "tenant", value_name = "ID")]
         tenants: Vec<String>,
     },

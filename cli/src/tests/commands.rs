@@ -629,6 +629,10 @@ async fn jobs_are_started_followed_and_stopped() {
     }
 }
 
+fn swept(age: i64, oldest_due: i64) -> Value {
+    json!({"last_sweep": MOMENT, "last_sweep_age_seconds": age, "oldest_due_age_seconds": oldest_due, "failures": 0})
+}
+
 /// A stack as the doctor finds it; `spoil` changes what it answers.
 async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
     let fake = Fake::start().await;
@@ -639,6 +643,9 @@ async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
         ("GET /openapi.json", 200, json!({"paths": {"/v1/me": {}, "/v1/bindings/{binding}/connection": {}}})),
         ("GET /v1/me", 200, json!({"subject": "s", "role": "operator", "tenants": ["t-1"]})),
         ("GET /v1/apps/xero", 200, app(&callback)),
+        ("POST /webhooks/magento/doctor/invoice.created", 401, refusal("unauthorised", "no token")),
+        ("GET /v1/stack", 200, swept(30, 5)),
+        ("GET /v1/tenants", 200, json!({"tenants": [tenant("connected")], "next": null})),
         ("GET /v1/tenants/t-1", 200, tenant("connected")),
         ("GET /api/admin/integrations/xero/b-1/status", 200, integration("healthy")),
         ("GET /v1/bindings/b-1/reference", 200, reference),
@@ -654,8 +661,15 @@ async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
 
 #[tokio::test]
 async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
-    let (exit, text) = examined(&[]).await;
-    assert_eq!((exit, text.contains("Nothing is wrong.")), (0, true), "{text}");
+    // An administrator, who is confined to no tenant, sees every one.
+    for tenants in [json!(["t-1"]), Value::Null] {
+        let me = json!({"subject": "s", "role": "admin", "tenants": tenants});
+        let (exit, text) = examined(&[("GET /v1/me", 200, me)]).await;
+        assert_eq!((exit, text.contains("Nothing is wrong.")), (0, true), "{text}");
+        for looked_at in ["tenant t-1", "binding b-1", "webhook", "sweeper", "queues"] {
+            assert!(text.contains(looked_at), "{looked_at} was not looked at: {text}");
+        }
+    }
     let of_tenant = |status: &str, binding: Value| {
         let mut tenant = tenant(status);
         tenant["bindings"] = json!([binding]);
@@ -665,6 +679,13 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         (("GET /openapi.json", 503, refusal("later", "not now")), "later: Not now."),
         (("GET /openapi.json", 200, json!({"paths": {}})), "lacks routes"),
         (("GET /v1/me", 401, refusal("unauthorised", "sign in")), "Sign in with `ledger login`."),
+        (("POST /webhooks/magento/doctor/invoice.created", 503, refusal("later", "not now")), "Shops can't deliver"),
+        (("POST /webhooks/magento/doctor/invoice.created", 200, json!({})), "takes what comes without a token"),
+        (("GET /v1/stack", 200, json!({"last_sweep": null, "last_sweep_age_seconds": null,
+            "oldest_due_age_seconds": null, "failures": null})), "has never run"),
+        (("GET /v1/stack", 200, swept(301, 5)), "SweeperScheduleState"),
+        (("GET /v1/stack", 200, swept(30, 901)), "the workers run"),
+        (("GET /v1/tenants", 403, refusal("no_role", "no group")), "no_role"),
         (("GET /v1/apps/xero", 200, app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
         (("GET /v1/tenants/t-1", 200, of_tenant("token_revoked", binding("active"))), "pair it again"),
         (("GET /v1/tenants/t-1", 200, of_tenant("connected", binding("pending"))), "`ledger book connect b-1`"),

@@ -20,7 +20,7 @@ use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, PushMessage, RunMessage};
-use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
+use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, SweepRow, keys};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -194,6 +194,9 @@ impl Sweep<'_> {
         self.part(&tally, agenda);
         // Nor does a shop that a job has to ask keep anything else.
         futures::future::join(self.feed_jobs(until, &tally), self.look_around(until, &tally)).await;
+        let found = with(&tally, |tally| tally.report.clone());
+        let note = SweepRow::new(self.clock.now_ms(), found.oldest_due_age_seconds, found.failures);
+        self.part(&tally, self.store.swept(&note).await);
         tally.into_inner().unwrap_or_else(PoisonError::into_inner).report
     }
 

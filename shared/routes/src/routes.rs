@@ -68,6 +68,8 @@ impl utoipa::Modify for Operator {
 pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
     let (router, mut document) = OpenApiRouter::with_openapi(Head::openapi())
         .routes(routes!(tenants::me))
+        .routes(routes!(tenants::stack))
+        .routes(routes!(tenants::tenants))
         .routes(routes!(tenants::tenant))
         .routes(routes!(tenants::bindings, tenants::new_binding))
         .routes(routes!(tenants::binding))

@@ -23,7 +23,7 @@ pub use settings::{
     ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal,
     SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,
 };
-pub use tenants::{Binding, Bindings, Me, NewBindingRequest, Tenant, Tenants};
+pub use tenants::{Binding, Bindings, Me, NewBindingRequest, Stack, Tenant, Tenants};
 pub use work::{
     CrossReference, CrossReferencePage, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs,
     ModeRequest, NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,

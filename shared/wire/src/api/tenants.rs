@@ -56,8 +56,24 @@ impl Tenant {
 /// Tenants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tenants {
-    /// The tenants.
+    /// The tenants, in the order of their ids.
     pub tenants: Vec<Tenant>,
+    /// Where the next page begins; null where this is the last.
+    pub next: Option<String>,
+}
+
+/// The stack as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stack {
+    /// When the sweeper last came to its end; null where it never did.
+    #[schema(format = DateTime)]
+    pub last_sweep: Option<String>,
+    /// Seconds since then.
+    pub last_sweep_age_seconds: Option<i64>,
+    /// How long what was due first had been due by then, in seconds.
+    pub oldest_due_age_seconds: Option<i64>,
+    /// Parts of that sweep that failed.
+    pub failures: Option<u32>,
 }
 
 /// A binding.
