@@ -1,6 +1,6 @@
 //! What is refused: codes, callbacks, links and tokens that are no good, people who may not, shops that send us elsewhere.
 
-use super::scene::{Operator, Scene};
+use super::scene::{Answer, Operator, Scene};
 use crate::deployed::now_seconds;
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -75,6 +75,60 @@ async fn a_shop_that_sends_us_elsewhere_is_not_followed() -> anyhow::Result<()> 
         ensure!(refused.refusal() == expected, "{url}: {refused:?}");
     }
     ensure!(scene.deployed.shop.key().is_none(), "the shop behind the redirect was paired");
+    Ok(())
+}
+
+/// What the API's function answers where it is deployed without `AllowPrivateAddresses`, as on AWS: the same package, role
+/// and tables.
+async fn as_on_aws(scene: &Scene, method: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    let told = scene.deployed.script(&["strict", method, path, &body.to_string()]).await?;
+    let told: Value = serde_json::from_str(told.lines().last().unwrap_or_default())?;
+    let status = told["status"].as_u64().and_then(|it| u16::try_from(it).ok()).context("no status")?;
+    Ok(Answer { status, body: told["body"].clone() })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_not_public_is_not_spoken_to() -> anyhow::Result<()> {
+    let Some(scene) = Scene::ready("private", Spoken::Accounting).await? else { return Ok(()) };
+    let me = as_on_aws(&scene, "GET", "/v1/me", &json!({})).await?.good()?;
+    ensure!(me["role"] == "admin", "{me}");
+    let (shop, key) = (scene.deployed.shop.url(), scene.deployed.shop.key());
+    let code = scene.deployed.shop.shows_pairing_code("xero");
+    scene.keeps("a pairing code", &code);
+    for url in [
+        shop.as_str(),
+        "https://127.0.0.1",
+        "https://10.0.0.7",
+        "https://172.16.0.7",
+        "https://192.168.0.7",
+        "https://169.254.169.254",
+        "https://0x7f.1",
+        "https://[::1]",
+        "https://[::ffff:10.0.0.7]",
+        "https://shop.example:8443",
+        // A name that leads to this machine. A name that changes its mind comes to the same: what is connected to is an
+        // address that was checked (`shared/http/src/tests/addresses.rs` plays the changing answers).
+        "https://localhost",
+    ] {
+        let body = json!({"magento_base_url": url, "pairing_code": code});
+        let refused = as_on_aws(&scene, "POST", "/v1/magento/connect?provider=xero", &body).await?;
+        ensure!(refused.refusal() == (400, "shop_address_refused"), "{url}: {refused:?}");
+    }
+    ensure!(scene.deployed.shop.key() == key && key.is_some(), "the shop was spoken to");
+    ensure!(scene.tenant_is("connected").await?, "a refusal says nothing of the shop");
+    // Nor is a provider at such an address: not for an app, not for signing in, not for reading.
+    let hosts = json!({"authorize": "https://10.0.0.7/a", "token": "https://10.0.0.7/t", "api": "https://10.0.0.7"});
+    let app = json!({"client_id": "ours", "client_secret": "hush", "hosts": hosts});
+    let refused = as_on_aws(&scene, "PUT", &scene.of_binding("/app"), &app).await?;
+    ensure!(refused.refusal() == (400, "not_allowed"), "{refused:?}");
+    let refused = as_on_aws(&scene, "POST", &scene.of_binding("/connection"), &json!({})).await?;
+    ensure!(refused.refusal() == (409, "own_hosts_not_allowed"), "{refused:?}");
+    let lists = json!({"lists": ["organisation"]});
+    let read = as_on_aws(&scene, "POST", &scene.of_binding("/reference/refresh"), &lists).await?.good()?;
+    ensure!(read["lists"][0]["outcome"] == "failed", "{read}");
+    // And where they are allowed, all of it goes through.
+    let read = scene.admin.post(&scene.of_binding("/reference/refresh"), &lists).await?.good()?;
+    ensure!(read["lists"][0]["outcome"] == "complete", "{read}");
     Ok(())
 }
 
