@@ -255,11 +255,15 @@ pub(crate) enum BookCommand {
 pub(crate) enum AppCommand {
     /// Set client id and secret of a provider's app, for the stack or for one binding.
     Set(AppSet),
-    /// Show the stack's app of a provider, and the callback address that has to be entered there.
+    /// Show the stack's app of a provider, or the one that speaks for a binding, and the callback address that has to be
+    /// entered there.
     Show {
         /// The provider.
-        #[arg(value_parser = PROVIDERS)]
-        provider: String,
+        #[arg(value_parser = PROVIDERS, required_unless_present = "binding")]
+        provider: Option<String>,
+        /// The app of this binding.
+        #[arg(long, value_name = "ID", conflicts_with = "provider")]
+        binding: Option<String>,
     },
 }
 

@@ -1,6 +1,6 @@
 //! Checks a deployed stack end to end, and says what to do about each finding.
 
-use crate::api::{Api, query};
+use crate::api::{Api, part, query};
 use crate::args::Whose;
 use crate::commands::{integration, standing_still, tenant_of};
 use crate::failure::{FAULT, Failure};
@@ -130,6 +130,19 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
             Ok(found) => {
                 shop(tenant, &found.status, &mut report);
                 for binding in found.bindings.iter().filter(|it| it.status != "disconnected") {
+                    let id = &binding.binding;
+                    match api.get::<App>(&format!("/v1/bindings/{}/app", part(id)), &[]).await {
+                        // The stack's is looked at already.
+                        Ok(own) if own.binding.is_some() => {
+                            app(session, &format!("app of {id}"), &own, &url, &mut report).await;
+                        }
+                        Ok(_) => {}
+                        Err(failure) if failure.is_not_found() => {
+                            let remedy = format!("`ledger app set {}` sets one.", binding.provider);
+                            report.wrong(&format!("app of {id}"), "none", remedy);
+                        }
+                        Err(failure) => report.failed(&format!("app of {id}"), &failure),
+                    }
                     self::binding(&api, binding, &mut report).await;
                 }
             }
@@ -219,22 +232,13 @@ async fn is_answered(session: &Session<'_>, callback: &str) -> bool {
 }
 
 async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) {
-    let expected = format!("{url}/oauth/callback");
     let mut set = 0_usize;
     for provider in PROVIDERS {
         let check = format!("app of {provider}");
         match api.get::<App>(&format!("/v1/apps/{provider}"), &[]).await {
-            Ok(app) if app.callback_url == expected || is_answered(session, &app.callback_url).await => {
-                set = set.saturating_add(1);
-                report.good(&check, format!("callback {}", app.callback_url));
-            }
             Ok(app) => {
                 set = set.saturating_add(1);
-                let remedy = format!(
-                    "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
-                     provider's page of the app."
-                );
-                report.wrong(&check, format!("callback {}", app.callback_url), remedy);
+                self::app(session, &check, &app, url, report).await;
             }
             Err(failure) if failure.is_not_found() => {}
             Err(failure) => report.failed(&check, &failure),
@@ -243,6 +247,19 @@ async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) 
     if set == 0 {
         report.note("apps", "the stack has none", "`ledger app set PROVIDER` sets one; bindings may have their own.");
     }
+}
+
+/// Whether the stack answers where the provider sends the browser back to.
+async fn app(session: &Session<'_>, check: &str, app: &App, url: &str, report: &mut Report) {
+    let found = format!("callback {}", app.callback_url);
+    if app.callback_url == format!("{url}/oauth/callback") || is_answered(session, &app.callback_url).await {
+        return report.good(check, found);
+    }
+    let remedy = format!(
+        "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
+         provider's page of the app."
+    );
+    report.wrong(check, found, remedy);
 }
 
 fn shop(tenant: &str, status: &str, report: &mut Report) {

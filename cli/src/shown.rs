@@ -165,6 +165,8 @@ pub(crate) fn grant_shown(grant: &GrantStatus) -> Shown {
         ("Lapses", grant.refresh_until.clone()),
         ("Refreshed", grant.refreshed_at.clone()),
         ("Scopes", list(&grant.scopes)),
+        ("Missing", list(&grant.missing_scopes)),
+        ("Renewed by itself", yes(grant.can_renew)),
         ("Version", Some(grant.version.to_string())),
     ]);
     Shown::new(grant, text)

@@ -188,8 +188,12 @@ pub(super) async fn disconnect(
 pub(super) async fn app(session: &Session<'_>, command: &AppCommand) -> Result<Shown, Failure> {
     match command {
         AppCommand::Set(set) => set_app(session, set).await,
-        AppCommand::Show { provider } => {
-            let app: App = session.api().await?.get(&format!("/v1/apps/{}", part(provider)), &[]).await?;
+        AppCommand::Show { provider, binding } => {
+            let path = match (binding, provider) {
+                (Some(binding), _) => binding_path(binding, "/app"),
+                (None, provider) => format!("/v1/apps/{}", part(provider.as_deref().unwrap_or_default())),
+            };
+            let app: App = session.api().await?.get(&path, &[]).await?;
             Ok(app_shown(&app))
         }
     }

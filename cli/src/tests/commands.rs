@@ -338,6 +338,20 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
             says: &["b-1"],
         },
         Case {
+            words: "ledger oauth status b-1",
+            api: &[(
+                "GET /v1/bindings/b-1/grant",
+                200,
+                json!({"binding": "b-1", "status": "active", "access_until": MOMENT, "refresh_until": null,
+                    "refreshed_at": MOMENT, "scopes": ["accounting.invoices"], "can_renew": true,
+                    "missing_scopes": ["accounting.payments"], "version": 2}),
+            )],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/grant", "")],
+            exit: 0,
+            says: &["accounting.invoices", "accounting.payments"],
+        },
+        Case {
             words: "ledger oauth status b-1 --reveal-token",
             api: &[],
             answers: &[],
@@ -376,6 +390,22 @@ async fn secrets_and_settings_come_from_files() {
             api: &[("PUT /v1/apps/xero", 200, app("https://ledger.example/oauth/callback"))],
             answers: &[],
             asked: &[("PUT /v1/apps/xero", r#"{"client_id":"c-1","client_secret":"the-client-secret"}"#)],
+            exit: 0,
+            says: &["https://ledger.example/oauth/callback"],
+        },
+        Case {
+            words: "ledger app show --binding b-1",
+            api: &[("GET /v1/bindings/b-1/app", 200, app("https://ledger.example/oauth/callback"))],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/app", "")],
+            exit: 0,
+            says: &["https://ledger.example/oauth/callback"],
+        },
+        Case {
+            words: "ledger app show xero",
+            api: &[("GET /v1/apps/xero", 200, app("https://ledger.example/oauth/callback"))],
+            answers: &[],
+            asked: &[("GET /v1/apps/xero", "")],
             exit: 0,
             says: &["https://ledger.example/oauth/callback"],
         },
@@ -629,6 +659,12 @@ async fn jobs_are_started_followed_and_stopped() {
     }
 }
 
+fn own_app(callback: &str) -> Value {
+    let mut own = app(callback);
+    own["binding"] = json!("b-1");
+    own
+}
+
 fn swept(age: i64, oldest_due: i64) -> Value {
     json!({"last_sweep": MOMENT, "last_sweep_age_seconds": age, "oldest_due_age_seconds": oldest_due, "failures": 0})
 }
@@ -643,6 +679,7 @@ async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
         ("GET /openapi.json", 200, json!({"paths": {"/v1/me": {}, "/v1/bindings/{binding}/connection": {}}})),
         ("GET /v1/me", 200, json!({"subject": "s", "role": "operator", "tenants": ["t-1"]})),
         ("GET /v1/apps/xero", 200, app(&callback)),
+        ("GET /v1/bindings/b-1/app", 200, own_app(&callback)),
         ("POST /webhooks/magento/doctor/invoice.created", 401, refusal("unauthorised", "no token")),
         ("GET /v1/stack", 200, swept(30, 5)),
         ("GET /v1/tenants", 200, json!({"tenants": [tenant("connected")], "next": null})),
@@ -687,6 +724,8 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         (("GET /v1/stack", 200, swept(30, 901)), "the workers run"),
         (("GET /v1/tenants", 403, refusal("no_role", "no group")), "no_role"),
         (("GET /v1/apps/xero", 200, app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
+        (("GET /v1/bindings/b-1/app", 200, own_app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
+        (("GET /v1/bindings/b-1/app", 404, refusal("not_found", "no app")), "`ledger app set xero`"),
         (("GET /v1/tenants/t-1", 200, of_tenant("token_revoked", binding("active"))), "pair it again"),
         (("GET /v1/tenants/t-1", 200, of_tenant("connected", binding("pending"))), "`ledger book connect b-1`"),
         (("GET /api/admin/integrations/xero/b-1/status", 200, integration("degraded")), "`ledger diagnose b-1`"),

@@ -80,7 +80,7 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(runs::held))
         .routes(routes!(shops::connect))
         .routes(routes!(books::app, books::set_app))
-        .routes(routes!(books::set_binding_app))
+        .routes(routes!(books::binding_app, books::set_binding_app))
         .routes(routes!(books::start, books::pending, books::discard))
         .routes(routes!(books::link))
         .routes(routes!(books::confirm))

@@ -120,6 +120,21 @@ pub(super) async fn app(
     Ok(Json(app_shown(&api.connecting().app(&provider, None, &public.0).await?)))
 }
 
+/// The app that speaks for a binding: its own, or the stack's.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/app", tag = "connect", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")),
+    responses((status = 200, body = App), Refusal))]
+pub(super) async fn binding_app(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    public: PublicUrl,
+    Path(binding): Path<String>,
+) -> Result<Json<App>, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let view = api.connecting().app(&row.provider, Some((&row.tenant, &row.binding)), &public.0).await?;
+    Ok(Json(app_shown(&view)))
+}
+
 /// Sets an app for one binding only.
 #[utoipa::path(put, path = "/v1/bindings/{binding}/app", tag = "connect", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding")),
@@ -220,15 +235,17 @@ pub(super) async fn grant(
     Path(binding): Path<String>,
 ) -> Result<Json<GrantStatus>, Refusal> {
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
-    let token = api.store.token(&row.binding).await?.ok_or_else(|| Refusal::not_found("grant"))?;
+    let grant = api.connecting().status(&row.tenant, &row.binding).await?;
     Ok(Json(GrantStatus {
         binding: row.binding.clone(),
         status: Binding::of(&row).status,
-        access_until: token.access_until.map(moment),
-        refresh_until: token.refresh_until.map(moment),
-        refreshed_at: token.refreshed_at.map(moment),
-        scopes: token.scopes,
-        version: token.version,
+        access_until: grant.access_until.map(moment),
+        refresh_until: grant.refresh_until.map(moment),
+        refreshed_at: grant.refreshed_at.map(moment),
+        scopes: grant.scopes,
+        missing_scopes: grant.missing_scopes,
+        can_renew: grant.can_renew,
+        version: grant.version,
     }))
 }
 

@@ -183,6 +183,10 @@ pub struct GrantStatus {
     pub refreshed_at: Option<String>,
     /// Scopes that were granted.
     pub scopes: Vec<String>,
+    /// Scopes that the app asks for and that were not granted: what they cover is refused.
+    pub missing_scopes: Vec<String>,
+    /// False where the token was set by hand: nobody can renew it.
+    pub can_renew: bool,
     /// Counts tokens.
     pub version: u32,
 }

@@ -24,6 +24,15 @@ async fn connects_and_posts(name: &str, spoken: Spoken) -> anyhow::Result<()> {
     scene.has_each_once(&[invoice], "MAG-")?;
     let grant = scene.admin.get(&scene.of_binding("/grant")).await?.good()?;
     ensure!(grant["status"] == "active" && grant["access_until"].is_string(), "{grant}");
+    ensure!(grant["missing_scopes"] == json!([]) && grant["can_renew"] == true, "{grant}");
+    if let Some(Other::Accounting(_)) = &scene.deployed.other {
+        // The app asks for more by now: the grant shows what it lacks, and a new connection would have it.
+        let granted = grant["scopes"].as_array().cloned().unwrap_or_default();
+        let wanted: Vec<Value> = granted.into_iter().chain([json!("accounting.attachments")]).collect();
+        scene.admin.put(&scene.of_binding("/app"), &scene.app("another-secret", &wanted)).await?.good()?;
+        let grant = scene.admin.get(&scene.of_binding("/grant")).await?.good()?;
+        ensure!(grant["missing_scopes"] == json!(["accounting.attachments"]), "{grant}");
+    }
     let reference = scene.admin.get(&scene.of_binding("/reference")).await?.good()?;
     // The days that the bookkeeper closed are shown, with the age of that word.
     let locked = match &scene.deployed.other {
