@@ -29,6 +29,13 @@ pub use work::{
     ModeRequest, NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
 };
 
+/// A moment of a row, in milliseconds since 1970, as text without fractions: `2025-01-20T15:00:00Z`.
+#[must_use]
+pub fn second(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |it| it.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
 /// A moment of a row, in milliseconds since 1970, as text.
 #[must_use]
 pub fn moment(milliseconds: i64) -> String {
