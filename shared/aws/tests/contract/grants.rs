@@ -87,6 +87,7 @@ fn confirmation(seen: &BindingRow, seen_grant: Option<u32>) -> Confirmation {
             tenant: "t".to_owned(),
             binding: "b".to_owned(),
         }),
+        former_user: None,
         keep_alive: Some(AgendaRow::new("keep_alive", "t/b", NOW)),
         pending: pending("p-1"),
     }
@@ -245,6 +246,27 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
     assert_eq!(store.book_bindings("xero:1").await, Ok(vec![good.book_binding.clone()]));
     assert_eq!(store.user_bindings("xero", "user-1").await, Ok(good.user.clone().into_iter().collect()));
     assert_eq!(store.agenda_due(NOW, None, 10).await, Ok(good.keep_alive.clone().into_iter().collect()));
+    // Connected again by another user: it is no binding of the former one's any more.
+    store.put_pending(&pending("p-3")).await.unwrap();
+    let other = AuthorityUserRow { pk: keys::authority_user("xero", "user-2"), ..good.user.clone().unwrap() };
+    let again = Confirmation {
+        seen: there.clone(),
+        next: there.clone(),
+        seen_grant: Some(good.grant.version),
+        grant: TokenRow {
+            version: good.grant.version + 1,
+            authority_user: Some("user-2".to_owned()),
+            ..good.grant.clone()
+        },
+        user: Some(other.clone()),
+        former_user: good.user.clone(),
+        pending: pending("p-3"),
+        ..good.clone()
+    };
+    assert_eq!(store.confirm(&again).await, Ok(true));
+    assert_eq!(store.confirm(&again).await, Ok(true), "its reply was lost");
+    assert_eq!(store.user_bindings("xero", "user-1").await, Ok(Vec::new()));
+    assert_eq!(store.user_bindings("xero", "user-2").await, Ok(vec![other]));
     let renamed = BookBindingRow { prefix: "B-".to_owned(), ..good.book_binding.clone() };
     store.put_book_binding(&renamed).await.unwrap();
     assert_eq!(store.book_bindings("xero:1").await, Ok(vec![renamed]));
@@ -254,10 +276,10 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
     assert_eq!(store.disconnect("t", "none").await, Ok(false));
     assert_eq!(store.disconnect("t", "b").await, Ok(true));
     assert_eq!(store.forget_grant("t", "xero", &grant("b", 9)).await, Ok(false));
-    assert_eq!(store.forget_grant("t", "xero", &good.grant).await, Ok(true));
-    assert_eq!(store.forget_grant("t", "xero", &good.grant).await, Ok(true), "again");
+    assert_eq!(store.forget_grant("t", "xero", &again.grant).await, Ok(true));
+    assert_eq!(store.forget_grant("t", "xero", &again.grant).await, Ok(true), "again");
     assert_eq!(store.grant("b").await, Ok(None));
-    assert_eq!(store.user_bindings("xero", "user-1").await, Ok(Vec::new()));
+    assert_eq!(store.user_bindings("xero", "user-2").await, Ok(Vec::new()));
     assert_eq!(store.book_bindings("xero:1").await.unwrap().len(), 1, "its numbers are in the book");
     stack.end().await;
 }

@@ -952,13 +952,16 @@ impl Connect<'_> {
             ..seen.clone()
         };
         let keep_alive = grant.refresh.is_some().then(|| keep_alive::entry(provider, tenant, binding, pending.made_at));
-        let user = pending.authority_user.as_ref().map(|user| AuthorityUserRow {
+        let row_of = |user: &String| AuthorityUserRow {
             pk: keys::authority_user(provider.as_str(), user),
             sk: keys::binding_of(tenant, binding),
             v: ROW_VERSION,
             tenant: tenant.to_owned(),
             binding: binding.to_owned(),
-        });
+        };
+        let user = pending.authority_user.as_ref().map(row_of);
+        let former_user = before.as_ref().and_then(|grant| grant.authority_user.as_ref()).map(row_of);
+        let former_user = former_user.filter(|row| user.as_ref() != Some(row));
         let confirmation = Confirmation {
             seen,
             next,
@@ -973,6 +976,7 @@ impl Connect<'_> {
                 prefix,
             },
             user,
+            former_user,
             keep_alive,
             pending,
         };
