@@ -627,10 +627,13 @@ impl Connect<'_> {
     /// `link_unknown`, `link_used`, `link_expired`; no usable app.
     pub async fn open_link(&self, token: &str, public_url: &str) -> Result<Started, ConnectError> {
         let link = self.good_link(token).await?;
+        // All that may fail comes first: a hiccup must not use up the only link that the accountant has. Of two who open it
+        // at once, one gets through; the other's authorisation is one that nobody has the state of.
+        let begun = self.begin(&link.tenant, &link.binding, &link.operator, true, true, public_url).await?;
         if !self.store.take_link(&link.pk, &self.chance.uuid()).await? {
             return Err(forbidden(LINK_USED, "the link was opened before"));
         }
-        self.begin(&link.tenant, &link.binding, &link.operator, true, true, public_url).await
+        Ok(begun)
     }
 
     async fn good_link(&self, token: &str) -> Result<ConnectLinkRow, ConnectError> {

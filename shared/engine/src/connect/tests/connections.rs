@@ -387,7 +387,17 @@ async fn a_connect_link_is_good_once_for_seven_days() {
         let view = connect.look_at_link(&token(&made)).await.unwrap();
         assert_eq!((view.provider.as_str(), view.shop_url.as_str()), ("xero", "https://t.example"));
     }
-    let started = connect.open_link(&token(&made), PUBLIC_URL).await.unwrap();
+    // What fails on our side does not use it up.
+    let strict = Connect { own_hosts: false, ..scene.connect() };
+    let opened = strict.open_link(&token(&made), PUBLIC_URL).await;
+    assert_eq!(code(opened.map(|it| it.expires_at)), OWN_HOSTS_NOT_ALLOWED);
+    let (one, other) = futures::future::join(
+        connect.open_link(&token(&made), PUBLIC_URL),
+        connect.open_link(&token(&made), PUBLIC_URL),
+    )
+    .await;
+    let (started, late) = if one.is_ok() { (one.unwrap(), other) } else { (other.unwrap(), one) };
+    assert_eq!(code(late.map(|it| it.expires_at)), LINK_USED, "one of two");
     assert_eq!(code(connect.look_at_link(&token(&made)).await), LINK_USED);
     assert_eq!(code(connect.open_link(&token(&made), PUBLIC_URL).await.map(|it| it.expires_at)), LINK_USED);
     let view = connect.callback(&good(&started)).await.unwrap();
