@@ -9,7 +9,7 @@ use crate::config::Timers;
 use crate::edges;
 use crate::ports::{Chance, Clock, Operations, PortFault, Queue, Vault};
 use crate::tenants::context_of;
-use crate::tenants::{Mode, access_token_context, api_key_context, mode_of};
+use crate::tenants::{Mode, access_token_context, api_key_context};
 use ledger_dialects::Profile;
 use ledger_domain::document::Kind;
 use ledger_domain::identity::{BindingId, BookId, Event, Provider, RunId, TenantId};
