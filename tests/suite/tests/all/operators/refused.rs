@@ -341,7 +341,9 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
         (Method::POST, scene.of_binding("/connection"), none.clone()),
         (Method::POST, scene.of_binding("/link"), none.clone()),
         (Method::POST, scene.of_binding("/connection/confirm"), json!({"organisation": "x"})),
+        (Method::DELETE, scene.of_binding("/connection"), none.clone()),
         (Method::POST, scene.of_binding("/disconnection"), none.clone()),
+        (Method::POST, scene.of_binding("/jobs/a-job/stop"), none.clone()),
         (Method::PUT, scene.of_binding("/mode"), json!({"mode": "paused"})),
         (Method::PUT, scene.of_binding("/app"), json!({"client_id": "x"})),
         (Method::PUT, scene.of_binding("/settings"), json!({"version": 0, "settings": {}})),
@@ -390,13 +392,63 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
     scene.works_until("a run", || async { Ok(scene.run_of("invoice.created", invoice).await?.is_some()) }).await?;
     let run = scene.run_of("invoice.created", invoice).await?.context("no run")?;
     let id = run["run"].as_str().context("no id")?;
-    for (method, rest) in
-        [(Method::GET, ""), (Method::GET, "/request"), (Method::POST, "/retry"), (Method::POST, "/release")]
-    {
-        let refused = elsewhere.asks(method.clone(), &format!("/v1/runs/{id}{rest}"), Some(&none)).await?;
-        ensure!(refused.refusal() == (404, "not_found"), "{method} {rest}: {refused:?}");
+    let acts = [
+        (Method::GET, "/request", none.clone()),
+        (Method::POST, "/retry", none.clone()),
+        (Method::POST, "/release", none.clone()),
+        (Method::POST, "/discard", json!({"reason": "not ours"})),
+        (Method::POST, "/settle", json!({"provider_id": "1"})),
+    ];
+    for (method, rest, body) in &acts {
+        let path = format!("/v1/runs/{id}{rest}");
+        let refused = viewer.asks(method.clone(), &path, Some(body)).await?;
+        ensure!(refused.refusal() == (403, "forbidden"), "viewer {method} {rest}: {refused:?}");
+        for operator in [&elsewhere, &viewer_of_none] {
+            let refused = operator.asks(method.clone(), &path, Some(body)).await?;
+            ensure!(refused.refusal() == (404, "not_found"), "elsewhere {method} {rest}: {refused:?}");
+        }
     }
-    let refused = viewer.post(&format!("/v1/runs/{id}/retry"), &none).await?;
-    ensure!(refused.refusal() == (403, "forbidden"), "{refused:?}");
+    let now = scene.admin.get(&format!("/v1/runs/{id}")).await?.good()?;
+    ensure!(now["run"]["state"] == run["state"] && now["run"]["generation"] == run["generation"], "{now}");
+    // Looking, a viewer may; nobody else sees anything of it.
+    for path in [
+        format!("/v1/runs/{id}"),
+        scene.of_binding("/previews"),
+        scene.of_binding("/xrefs"),
+        scene.of_binding("/xrefs?format=csv"),
+        scene.of_binding("/xrefs/invoice/1"),
+        scene.of_binding("/jobs"),
+        scene.of_binding("/disconnection"),
+        scene.of_binding("/settings"),
+        scene.of_binding("/reference"),
+    ] {
+        let seen = viewer.get(&path).await?;
+        ensure!(seen.status == 200, "viewer {path}: {seen:?}");
+        for operator in [&elsewhere, &viewer_of_none] {
+            let refused = operator.get(&path).await?;
+            ensure!(refused.refusal() == (404, "not_found"), "elsewhere {path}: {refused:?}");
+        }
+    }
+    // The list of shops has those that the caller may see, and no other.
+    let listed = async |operator: &Operator| {
+        let page = operator.get("/v1/tenants").await?.good()?;
+        let ids = page["tenants"].as_array().into_iter().flatten().filter_map(|it| it["tenant"].as_str());
+        Ok::<_, anyhow::Error>(ids.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (mut of_admin, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = scene.admin.get(&format!("/v1/tenants{after}")).await?.good()?;
+        let ids = page["tenants"].as_array().into_iter().flatten().filter_map(|it| it["tenant"].as_str());
+        of_admin.extend(ids.map(str::to_owned));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("?after={next}");
+    }
+    ensure!(of_admin.contains(&scene.deployed.tenant) && of_admin.is_sorted(), "{of_admin:?}");
+    for operator in [&viewer, &here] {
+        ensure!(listed(operator).await? == [scene.deployed.tenant.clone()]);
+    }
+    for operator in [&elsewhere, &viewer_of_none] {
+        ensure!(listed(operator).await?.is_empty());
+    }
     Ok(())
 }
