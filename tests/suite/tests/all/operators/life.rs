@@ -5,6 +5,7 @@ use anyhow::{Context, ensure};
 use ledger_suite::deployed::until;
 use ledger_suite::world::{Other, Spoken};
 use ledger_world::accounting::{AccountingBook, AccountingOptions};
+use ledger_world::identity::Whose;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -151,6 +152,58 @@ async fn who_disconnects_and_connects_the_same_book_again_doubles_nothing() -> a
     let after = scene.counted();
     ensure!(after[1] == before[1] + 1 && after[2..] == before[2..], "{before:?} became {after:?}");
     scene.has_each_once(&[invoices[0], invoices[1], invoices[2], later], "MAG-")
+}
+
+/// The bookkeeper removes the app at the provider: the work is held, and goes on once the book is connected again over its
+/// own pages.
+async fn is_connected_again(name: &str, spoken: Spoken) -> anyhow::Result<()> {
+    let scene = scene!(ready, name, spoken);
+    let shop = &scene.deployed.shop;
+    let before = shop.raises("b2b-on-terms")?;
+    scene.settles(&[before]).await?;
+    let bound = scene.admin.get(&scene.of_binding("")).await?.good()?;
+    let grant = scene.admin.get(&scene.of_binding("/grant")).await?.good()?;
+    let everybody = Whose::default();
+    let revoked = match &scene.deployed.other {
+        None => scene.deployed.book.revokes_grants(&everybody),
+        Some(Other::Accounting(book)) => book.revokes_grants(&everybody),
+        Some(Other::Sage(book)) => book.revokes_grants(&everybody),
+    };
+    ensure!(revoked > 0, "there was no grant to take back");
+    let held = [shop.raises("guest-two-rates")?, shop.raises("b2b-on-terms")?];
+    scene
+        .works_until("both are held", || async {
+            for id in held {
+                let run = scene.run_of("invoice.created", id).await?;
+                let waits = |run: &Value| run["state"] == "held" && run["code"] == "needs_reconnect";
+                if !run.is_some_and(|run| waits(&run)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+    let stands = scene.admin.get(&scene.of_binding("")).await?.good()?;
+    ensure!(stands["status"] == "needs_reconnect", "{stands}");
+    ensure!(scene.counted()[1] == 1, "posted without a grant: {:?}", scene.counted());
+    let again = scene.connects().await?;
+    ensure!(again["connected_at"] == bound["connected_at"] && again["book"] == bound["book"], "{again} {bound}");
+    ensure!(again["settings_version"] == bound["settings_version"], "{again} {bound}");
+    scene.settles(&[before, held[0], held[1]]).await?;
+    scene.has_each_once(&[before, held[0], held[1]], "MAG-")?;
+    let renewed = scene.admin.get(&scene.of_binding("/grant")).await?.good()?;
+    ensure!(renewed["version"].as_u64() > grant["version"].as_u64(), "{renewed} {grant}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_a_dead_grant_of_xero_holds_goes_on_after_connecting_again() -> anyhow::Result<()> {
+    is_connected_again("reconnect-xero", Spoken::Accounting).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_that_a_dead_grant_of_sage_holds_goes_on_after_connecting_again() -> anyhow::Result<()> {
+    is_connected_again("reconnect-sage", Spoken::Sage).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
