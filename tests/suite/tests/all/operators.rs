@@ -5,6 +5,7 @@
 mod diagnosed;
 mod hidden;
 mod life;
+mod looks;
 mod moved;
 mod refused;
 mod scene;
