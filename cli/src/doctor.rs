@@ -20,7 +20,7 @@ const DUE_AGE_MAX: i64 = 900;
 /// Most tenants that are looked at, give or take a page.
 const TENANTS_MAX: usize = 200;
 /// A delivery to nobody.
-const WEBHOOK_PROBE: &str = "/webhooks/magento/doctor/invoice.created?provider=xero";
+const WEBHOOK_PROBE: &str = "/webhooks/magento/doctor/invoice.created";
 /// The providers.
 const PROVIDERS: [&str; 3] = ["xero", "sage_accounting", "freeagent"];
 
@@ -129,7 +129,9 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
             Err(failure) => report.failed(&format!("tenant {tenant}"), &failure),
             Ok(found) => {
                 shop(tenant, &found.status, &mut report);
-                for binding in found.bindings.iter().filter(|it| it.status != "disconnected") {
+                // Nothing of a shop that was never paired can work yet.
+                let bindings = if found.status == "pending" { &[] } else { found.bindings.as_slice() };
+                for binding in bindings.iter().filter(|it| it.status != "disconnected") {
                     let id = &binding.binding;
                     match api.get::<App>(&format!("/v1/bindings/{}/app", part(id)), &[]).await {
                         // The stack's is looked at already.
@@ -185,7 +187,8 @@ async fn tenants(api: &Api, report: &mut Report) -> Vec<String> {
 /// Shops deliver to the same address: what comes without a token has to be turned away by the webhook itself.
 async fn webhook(open: &Api, report: &mut Report) {
     let body = serde_json::json!({});
-    match open.post::<serde_json::Value>(WEBHOOK_PROBE, &[], Some(&body)).await {
+    let provider = query(&[("provider", Some("xero".to_owned()))]);
+    match open.post::<serde_json::Value>(WEBHOOK_PROBE, &provider, Some(&body)).await {
         Err(failure) if failure.code() == "unauthorised" => {
             report.good("webhook", "refuses what comes without a token");
         }
@@ -269,7 +272,11 @@ fn shop(tenant: &str, status: &str, report: &mut Report) {
         "silent" => {
             report.note(&check, status, "Nothing came from the shop for longer than usual: see that its cron runs.")
         }
-        "pending" => report.wrong(&check, status, "Pair the shop: `ledger shop connect`."),
+        "pending" => report.note(
+            &check,
+            "never paired",
+            "Pair the shop: `ledger shop connect`. If its address was a slip, it may stay.",
+        ),
         "token_revoked" => {
             report.wrong(&check, status, "The shop refuses our key: pair it again with `ledger shop connect`.")
         }

@@ -1,8 +1,9 @@
 """The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
 
-    stack.py [--name NAME] up | down | restart | status | sweep | token | strict | dump | env | run -- COMMAND…
+    stack.py [--name NAME] up | down | restart | status | sweep | token | dump | env | run -- COMMAND…
 
-Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
+Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet. Also
+`strict METHOD PATH [BODY]`: what the API would answer where private addresses are not allowed, as on AWS.
 """
 
 from __future__ import annotations
@@ -346,54 +347,6 @@ class Stack:
         password = signin.make_user(cognito, pool, user, groups)
         return signin.sign_in(self.endpoint, client, user, password)["id_token" if kind == "id" else "access_token"]
 
-    def strict(self, method: str, path: str, body: str) -> int:
-        """Asks the API as it is deployed on AWS: the same package, role and tables, without AllowPrivateAddresses."""
-        functions = self.client("lambda")
-        usual = functions.get_function_configuration(FunctionName=self.outputs["ApiFunctionName"])
-        name = f"{usual['FunctionName']}-strict"
-        with tools.lock(f"stack-{self.name}-strict"):
-            known = json.loads((self.folder / "engine" / "code.json").read_text(encoding="utf-8"))
-            key = known["ApiFunction"]["key"]
-            try:
-                there = functions.get_function_configuration(FunctionName=name)
-                if there.get("Description") != key:
-                    functions.delete_function(FunctionName=name)
-            except functions.exceptions.ResourceNotFoundException:
-                there = {}
-            if there.get("Description") != key:
-                variables = usual["Environment"]["Variables"] | {"ALLOW_PRIVATE_ADDRESSES": "false"}
-                functions.create_function(
-                    FunctionName=name, Role=usual["Role"], Runtime=usual["Runtime"], Handler=usual["Handler"],
-                    Code={"S3Bucket": BUCKET, "S3Key": key}, Description=key, Timeout=usual["Timeout"],
-                    MemorySize=usual["MemorySize"], Environment={"Variables": variables},
-                )
-        headers = {
-            "Authorization": f"Bearer {read_env(self.env_file)['OPERATOR_TOKEN']}",
-            "Content-Type": "application/json",
-            "Host": "localhost",
-        }
-        address, _, query = path.partition("?")
-        asked = {name: value for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
-        event = {
-            "resource": "/{proxy+}", "path": address, "httpMethod": method, "headers": headers,
-            "multiValueHeaders": {name: [value] for name, value in headers.items()},
-            "queryStringParameters": asked or None,
-            "multiValueQueryStringParameters": {name: [value] for name, value in asked.items()} or None,
-            "pathParameters": {"proxy": address.lstrip("/")}, "stageVariables": None,
-            "requestContext": {
-                "resourceId": "strict", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/live{address}",
-                "accountId": ACCOUNT, "protocol": "HTTP/1.1", "stage": "live", "requestId": str(uuid.uuid4()),
-                "requestTimeEpoch": int(time.time() * 1000), "identity": {"sourceIp": "127.0.0.1"}, "apiId": "strict",
-            },
-            "body": body or None, "isBase64Encoded": False,
-        }
-        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
-        told = json.loads(answer["Payload"].read())
-        if answer.get("FunctionError"):
-            sys.exit(f"{name}: {told}")
-        print(json.dumps({"status": told["statusCode"], "body": json.loads(told["body"])}))
-        return 0
-
     def dump(self, since: int) -> None:
         """Prints every item of the tables, every dead letter's message and every log line since a moment (in ms)."""
         outputs = self.outputs
@@ -540,6 +493,54 @@ class Stack:
         print(answer["Payload"].read().decode())
         return 1 if answer.get("FunctionError") else 0
 
+    def strict(self, method: str, path: str, body: str) -> int:
+        """Asks the API as it is deployed on AWS: the same package, role and tables, without AllowPrivateAddresses."""
+        functions = self.client("lambda")
+        usual = functions.get_function_configuration(FunctionName=self.outputs["ApiFunctionName"])
+        name = f"{usual['FunctionName']}-strict"
+        with tools.lock(f"stack-{self.name}-strict"):
+            known = json.loads((self.folder / "engine" / "code.json").read_text(encoding="utf-8"))
+            key = known["ApiFunction"]["key"]
+            try:
+                there = functions.get_function_configuration(FunctionName=name)
+                if there.get("Description") != key:
+                    functions.delete_function(FunctionName=name)
+            except functions.exceptions.ResourceNotFoundException:
+                there = {}
+            if there.get("Description") != key:
+                variables = usual["Environment"]["Variables"] | {"ALLOW_PRIVATE_ADDRESSES": "false"}
+                functions.create_function(
+                    FunctionName=name, Role=usual["Role"], Runtime=usual["Runtime"], Handler=usual["Handler"],
+                    Code={"S3Bucket": BUCKET, "S3Key": key}, Description=key, Timeout=usual["Timeout"],
+                    MemorySize=usual["MemorySize"], Environment={"Variables": variables},
+                )
+        headers = {
+            "Authorization": f"Bearer {read_env(self.env_file)['OPERATOR_TOKEN']}",
+            "Content-Type": "application/json",
+            "Host": "localhost",
+        }
+        address, _, query = path.partition("?")
+        asked = {name: value for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
+        event = {
+            "resource": "/{proxy+}", "path": address, "httpMethod": method, "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": asked or None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in asked.items()} or None,
+            "pathParameters": {"proxy": address.lstrip("/")}, "stageVariables": None,
+            "requestContext": {
+                "resourceId": "strict", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/live{address}",
+                "accountId": ACCOUNT, "protocol": "HTTP/1.1", "stage": "live", "requestId": str(uuid.uuid4()),
+                "requestTimeEpoch": int(time.time() * 1000), "identity": {"sourceIp": "127.0.0.1"}, "apiId": "strict",
+            },
+            "body": body or None, "isBase64Encoded": False,
+        }
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        told = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            sys.exit(f"{name}: {told}")
+        print(json.dumps({"status": told["statusCode"], "body": json.loads(told["body"])}))
+        return 0
+
 
 def operator_policy(stack: str, outputs: dict[str, str]) -> dict[str, Any]:
     """What the command line and the tests may do with a stack."""
@@ -655,14 +656,14 @@ def main() -> int:
     token.add_argument("--kind", choices=TOKENS, default="access", help="all but the first must not count")
     dump = commands.add_parser("dump", help="print all items, dead letters and log lines, one a line")
     dump.add_argument("--since", type=int, default=0, metavar="MS", help="log lines since this moment only")
-    strict = commands.add_parser("strict", help="ask the API as it is without AllowPrivateAddresses, as the administrator")
-    strict.add_argument("method")
-    strict.add_argument("path")
-    strict.add_argument("body", nargs="?", default="")
     commands.add_parser("restart", help="end the engine and start it again on its state")
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
     commands.add_parser("env", help="print the stack's environment file")
+    strict = commands.add_parser("strict", help="ask the API as it is without AllowPrivateAddresses, as the administrator")
+    strict.add_argument("method")
+    strict.add_argument("path")
+    strict.add_argument("body", nargs="?", default="")
     run = commands.add_parser("run", help="run a command with the stack's environment")
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -685,12 +686,12 @@ def main() -> int:
             return stack.status()
         case "token":
             print(stack.token(arguments.user, arguments.groups, arguments.kind))
-        case "strict":
-            return stack.strict(arguments.method, arguments.path, arguments.body)
         case "dump":
             stack.dump(arguments.since)
         case "sweep":
             return stack.sweep()
+        case "strict":
+            return stack.strict(arguments.method, arguments.path, arguments.body)
         case "env":
             print(stack.env_file.read_text(encoding="utf-8"), end="")
         case "run":

@@ -17,8 +17,8 @@ use ledger_aws::engine::ports::{Operations, Vault};
 use ledger_aws::engine::tenants::access_token_context;
 use ledger_http::address_with;
 use ledger_wire::api::{
-    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, NewBindingRequest, PendingConnection,
-    RefreshRequest, Refreshed, Started,
+    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, NewBindingRequest,
+    PendingConnection, RefreshRequest, Refreshed, Started,
 };
 use secrecy::ExposeSecret;
 

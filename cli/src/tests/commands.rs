@@ -707,6 +707,9 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
             assert!(text.contains(looked_at), "{looked_at} was not looked at: {text}");
         }
     }
+    // An address that somebody mistyped once makes no stack ill for ever.
+    let (exit, text) = examined(&[("GET /v1/tenants/t-1", 200, tenant("pending"))]).await;
+    assert_eq!((exit, text.contains("never paired"), text.contains("binding b-1")), (0, true, false), "{text}");
     let of_tenant = |status: &str, binding: Value| {
         let mut tenant = tenant(status);
         tenant["bindings"] = json!([binding]);
@@ -718,8 +721,15 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         (("GET /v1/me", 401, refusal("unauthorised", "sign in")), "Sign in with `ledger login`."),
         (("POST /webhooks/magento/doctor/invoice.created", 503, refusal("later", "not now")), "Shops can't deliver"),
         (("POST /webhooks/magento/doctor/invoice.created", 200, json!({})), "takes what comes without a token"),
-        (("GET /v1/stack", 200, json!({"last_sweep": null, "last_sweep_age_seconds": null,
-            "oldest_due_age_seconds": null, "failures": null})), "has never run"),
+        (
+            (
+                "GET /v1/stack",
+                200,
+                json!({"last_sweep": null, "last_sweep_age_seconds": null,
+            "oldest_due_age_seconds": null, "failures": null}),
+            ),
+            "has never run",
+        ),
         (("GET /v1/stack", 200, swept(301, 5)), "SweeperScheduleState"),
         (("GET /v1/stack", 200, swept(30, 901)), "the workers run"),
         (("GET /v1/tenants", 403, refusal("no_role", "no group")), "no_role"),

@@ -20,7 +20,10 @@ pub use reference::{Configurations, PrefixOwner, References};
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;
-use ledger_wire::rows::{AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RunRow, SealedRow, SettingsRow, SweepRow, TenantRow, TokenRow, XrefRow};
+use ledger_wire::rows::{
+    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RunRow, SealedRow,
+    SettingsRow, SweepRow, TenantRow, TokenRow, XrefRow,
+};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 

@@ -8,7 +8,10 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
-use ledger_wire::rows::{AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow, SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys};
+use ledger_wire::rows::{
+    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
+    SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
+};
 
 /// Runs of one page.
 const PAGE_RUNS_MAX: usize = 100;

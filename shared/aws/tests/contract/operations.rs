@@ -35,7 +35,7 @@ async fn tenants_are_listed_page_by_page_and_the_last_sweep_is_known() {
     }
     let shop = NewShop { address: ShopAddressRow::new("https://t-0.example", "t-0"), tenant: tenant("t-0") };
     assert_eq!(store.add_shop(&shop).await, Ok(true));
-    let refused = NewShop { address: shop.address.clone(), tenant: tenant("t-9") };
+    let refused = NewShop { address: ShopAddressRow::new("https://t-0.example", "t-9"), tenant: tenant("t-9") };
     assert_eq!(store.add_shop(&refused).await, Ok(false));
     let page = async |after, limit| store.tenants(after, limit).await.unwrap();
     assert_eq!(page(None, 10).await, ["t-0", "t-1", "t-2", "t-3"]);

@@ -94,7 +94,8 @@ async fn only_the_paired_shop_frames_our_page_and_it_holds_nothing() -> anyhow::
     ensure!(own != other && own.starts_with(&scene.deployed.setting("LEDGER_URL")?), "{own}");
     for (url, ancestors) in [(&own, shop.as_str()), (&other, "'none'")] {
         let page = client()?.get(url).send().await?;
-        let header = |name: &str| page.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
+        let header =
+            |name: &str| page.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default().to_owned();
         ensure!(page.status().as_u16() == 200 && header("content-type").starts_with("text/html"), "{page:?}");
         let policy = header("content-security-policy");
         let framed: Vec<&str> = policy.split(';').filter_map(|it| it.trim().strip_prefix("frame-ancestors ")).collect();
