@@ -2,7 +2,8 @@
 
     stack.py [--name NAME] up | down | restart | status | sweep | token | user | journal | dump | env | run -- COMMAND…
 
-Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
+Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet. Also
+`strict METHOD PATH [BODY]`: what the API would answer where private addresses are not allowed, as on AWS.
 """
 
 from __future__ import annotations
@@ -536,6 +537,54 @@ class Stack:
         print(answer["Payload"].read().decode())
         return 1 if answer.get("FunctionError") else 0
 
+    def strict(self, method: str, path: str, body: str) -> int:
+        """Asks the API as it is deployed on AWS: the same package, role and tables, without AllowPrivateAddresses."""
+        functions = self.client("lambda")
+        usual = functions.get_function_configuration(FunctionName=self.outputs["ApiFunctionName"])
+        name = f"{usual['FunctionName']}-strict"
+        with tools.lock(f"stack-{self.name}-strict"):
+            known = json.loads((self.folder / "engine" / "code.json").read_text(encoding="utf-8"))
+            key = known["ApiFunction"]["key"]
+            try:
+                there = functions.get_function_configuration(FunctionName=name)
+                if there.get("Description") != key:
+                    functions.delete_function(FunctionName=name)
+            except functions.exceptions.ResourceNotFoundException:
+                there = {}
+            if there.get("Description") != key:
+                variables = usual["Environment"]["Variables"] | {"ALLOW_PRIVATE_ADDRESSES": "false"}
+                functions.create_function(
+                    FunctionName=name, Role=usual["Role"], Runtime=usual["Runtime"], Handler=usual["Handler"],
+                    Code={"S3Bucket": BUCKET, "S3Key": key}, Description=key, Timeout=usual["Timeout"],
+                    MemorySize=usual["MemorySize"], Environment={"Variables": variables},
+                )
+        headers = {
+            "Authorization": f"Bearer {read_env(self.env_file)['OPERATOR_TOKEN']}",
+            "Content-Type": "application/json",
+            "Host": "localhost",
+        }
+        address, _, query = path.partition("?")
+        asked = {name: value for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
+        event = {
+            "resource": "/{proxy+}", "path": address, "httpMethod": method, "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": asked or None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in asked.items()} or None,
+            "pathParameters": {"proxy": address.lstrip("/")}, "stageVariables": None,
+            "requestContext": {
+                "resourceId": "strict", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/live{address}",
+                "accountId": ACCOUNT, "protocol": "HTTP/1.1", "stage": "live", "requestId": str(uuid.uuid4()),
+                "requestTimeEpoch": int(time.time() * 1000), "identity": {"sourceIp": "127.0.0.1"}, "apiId": "strict",
+            },
+            "body": body or None, "isBase64Encoded": False,
+        }
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        told = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            sys.exit(f"{name}: {told}")
+        print(json.dumps({"status": told["statusCode"], "body": json.loads(told["body"])}))
+        return 0
+
 
 def operator_policy(stack: str, outputs: dict[str, str]) -> dict[str, Any]:
     """What the command line and the tests may do with a stack."""
@@ -660,6 +709,10 @@ def main() -> int:
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
     commands.add_parser("env", help="print the stack's environment file")
+    strict = commands.add_parser("strict", help="ask the API as it is without AllowPrivateAddresses, as the administrator")
+    strict.add_argument("method")
+    strict.add_argument("path")
+    strict.add_argument("body", nargs="?", default="")
     run = commands.add_parser("run", help="run a command with the stack's environment")
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -690,6 +743,8 @@ def main() -> int:
             stack.dump(arguments.since)
         case "sweep":
             return stack.sweep()
+        case "strict":
+            return stack.strict(arguments.method, arguments.path, arguments.body)
         case "env":
             print(stack.env_file.read_text(encoding="utf-8"), end="")
         case "run":

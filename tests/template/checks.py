@@ -112,6 +112,9 @@ TIMEOUTS = {
     "ApiFunction": ("ApiTimeoutSeconds", 60),
 }
 
+# What a sweep needs to ask the shop for a backfill's first id, with time for some more.
+BACKFILL_SECONDS = 60
+
 READ = {"dynamodb:GetItem", "dynamodb:Query"}
 WRITE = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
 ATTEMPT = READ | WRITE | {"dynamodb:BatchGetItem", "dynamodb:ConditionCheckItem"}
@@ -398,6 +401,9 @@ def check_timers_are_parameters(template: Template) -> None:
     for name, (parameter, _) in TIMEOUTS.items():
         timeout = template["Resources"][name]["Properties"].get("Timeout")
         equal(referred(timeout), parameter, f"timeout of {name}")
+    # `shared/engine/src/backfill.rs` asks the shop only while 35 s are left of a sweep, which ends 5 s before its function does.
+    least = template["Parameters"]["SweeperTimeoutSeconds"].get("MinValue")
+    assert least is not None and least >= BACKFILL_SECONDS, f"a sweep of {least} s never gets to a backfill"
 
 
 def check_visibility_is_six_timeouts(template: Template) -> None:

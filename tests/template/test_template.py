@@ -128,6 +128,7 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
     checks.check_timers_are_parameters: {
         "default": put("Parameters/StallSeconds/Default", 60),
         "literal timeout": put(P("SweeperFunction", "Timeout"), 60),
+        "sweeps too short for a backfill": put("Parameters/SweeperTimeoutSeconds/MinValue", 1),
         "private addresses": put("Parameters/AllowPrivateAddresses/Default", "true"),
     },
     checks.check_visibility_is_six_timeouts: {

@@ -20,7 +20,7 @@ use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, PushMessage, RunMessage};
-use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
+use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, SweepRow, keys};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -197,6 +197,9 @@ impl Sweep<'_> {
         self.part(&tally, agenda);
         // Nor does a shop that a job has to ask keep anything else.
         futures::future::join(self.feed_jobs(until, &tally), self.look_around(until, &tally)).await;
+        let found = with(&tally, |tally| tally.report.clone());
+        let note = SweepRow::new(self.clock.now_ms(), found.oldest_due_age_seconds, found.failures);
+        self.part(&tally, self.store.swept(&note).await);
         tally.into_inner().unwrap_or_else(PoisonError::into_inner).report
     }
 
@@ -458,6 +461,14 @@ impl Sweep<'_> {
             }
         }
         let accepted = matches!(answer, ShopAnswer::Good(_));
+        // A shop that was never paired before is asked under the candidate: its answer says that it took that key.
+        if accepted
+            && tenant.current_key.is_none()
+            && tenant.candidate_key.is_some()
+            && !self.store.promote(&promotion(tenant, now)).await?
+        {
+            return Ok(());
+        }
         if accepted {
             self.store.shop_accepts(&tenant.tenant).await?;
             tracing::info!(tenant = %tenant.tenant, "the shop accepts our tokens again");

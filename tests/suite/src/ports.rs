@@ -147,9 +147,12 @@ forwarded!(Sweeps {
     fn attentions() -> Vec<AttentionRow>;
     fn shop_accepts(tenant: &str) -> ();
     fn shop_revoked(tenant: &str) -> ();
+    fn swept(sweep: &SweepRow) -> ();
 });
 forwarded!(Operations {
     fn add_tenant(tenant: &TenantRow) -> bool;
+    fn tenants(after: Option<&str>, limit: usize) -> Vec<String>;
+    fn last_sweep() -> Option<SweepRow>;
     fn tenant_of(binding: &str) -> Option<String>;
     fn add_binding(binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> bool;
     fn replace_binding(seen: &BindingRow, next: &BindingRow) -> bool;

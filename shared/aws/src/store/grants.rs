@@ -293,6 +293,9 @@ impl ConnectStore for DynamoStore {
         if let Some(user) = &confirmation.user {
             writes.push(Write::put(&self.tables.tenants, to_item(user)?));
         }
+        if let Some(former) = &confirmation.former_user {
+            writes.push(Write::delete(&self.tables.tenants, key(&former.pk, Some(&former.sk))));
+        }
         if let Some(entry) = &confirmation.keep_alive {
             writes.push(Write::put(&self.tables.tenants, to_item(entry)?));
         }

@@ -113,6 +113,8 @@ pub struct Confirmation {
     pub book_binding: BookBindingRow,
     /// The binding among those of the provider's user.
     pub user: Option<AuthorityUserRow>,
+    /// The binding among those of the user who authorised it before: it is none of theirs any more, and is removed.
+    pub former_user: Option<AuthorityUserRow>,
     /// When the grant is to be renewed if nobody used it till then.
     pub keep_alive: Option<AgendaRow>,
     /// What is confirmed: it must still be there, and is removed.

@@ -11,6 +11,10 @@ pub struct ModeRequest {
     /// `preview`, `live` or `paused`.
     #[schema(pattern = "^(preview|live|paused)$")]
     pub mode: String,
+    /// Only where the binding is in this mode, or in the wanted one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(preview|live|paused)$")]
+    pub from: Option<String>,
 }
 
 /// Why something is done.

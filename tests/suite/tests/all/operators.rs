@@ -6,6 +6,7 @@ mod command_line;
 mod diagnosed;
 mod hidden;
 mod life;
+mod looks;
 mod moved;
 mod refused;
 mod scene;

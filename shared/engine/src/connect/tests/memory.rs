@@ -233,6 +233,9 @@ impl ConnectStore for Store {
         if let Some(user) = &it.user {
             self.users.lock().unwrap().insert((user.pk.clone(), user.sk.clone()), user.clone());
         }
+        if let Some(former) = &it.former_user {
+            self.users.lock().unwrap().remove(&(former.pk.clone(), former.sk.clone()));
+        }
         if let Some(entry) = &it.keep_alive {
             self.agenda.lock().unwrap().insert(entry.sk.clone(), entry.clone());
         }

@@ -14,8 +14,10 @@ fn fields(value: &Value) -> Vec<&str> {
     names
 }
 
+/// A moment as the administrators' page reads it, `2025-01-20T15:00:00Z`: in whole seconds.
 fn is_moment(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok())
+    let text = value.as_str().unwrap_or_default();
+    text.len() == "2025-01-20T15:00:00Z".len() && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

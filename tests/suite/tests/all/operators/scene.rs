@@ -248,20 +248,26 @@ impl Scene {
         self.keeps("the app's secret", &secret);
         let callback = format!("{}/oauth/callback", self.deployed.setting("LEDGER_URL")?);
         let app = AppSpec::confidential(CLIENT, &secret, &callback);
+        match &self.deployed.other {
+            None => self.deployed.book.registers_app(app)?,
+            Some(Other::Accounting(book)) => book.registers_app(app)?,
+            Some(Other::Sage(book)) => book.registers_app(app)?,
+        }
+        let app = self.app(&secret, &[]);
+        let shown = self.admin.put(&self.of_binding("/app"), &app).await?.good()?;
+        ensure!(shown["callback_url"] == callback.as_str() && shown["has_secret"] == true, "{shown}");
+        let known = self.admin.get(&self.of_binding("/app")).await?.good()?;
+        ensure!(known == shown && known["binding"] == self.deployed.binding.as_str(), "{known}");
+        Ok(())
+    }
+
+    /// Our app as the stack is told of it, with scopes other than the usual ones.
+    pub(super) fn app(&self, secret: &str, scopes: &[Value]) -> Value {
         let (authority, url) = match &self.deployed.other {
-            None => {
-                self.deployed.book.registers_app(app)?;
-                let freeagent = self.spoken == Spoken::Freeagent;
-                (if freeagent { Authority::Freeagent } else { Authority::V2 }, self.deployed.book.url())
-            }
-            Some(Other::Accounting(book)) => {
-                book.registers_app(app)?;
-                (Authority::Accounting, book.url())
-            }
-            Some(Other::Sage(book)) => {
-                book.registers_app(app)?;
-                (Authority::Sage, book.url())
-            }
+            None if self.spoken == Spoken::Freeagent => (Authority::Freeagent, self.deployed.book.url()),
+            None => (Authority::V2, self.deployed.book.url()),
+            Some(Other::Accounting(book)) => (Authority::Accounting, book.url()),
+            Some(Other::Sage(book)) => (Authority::Sage, book.url()),
         };
         let hosts = json!({
             "authorize": format!("{url}{}", authority.authorize_path()),
@@ -269,10 +275,7 @@ impl Scene {
             "revoke": authority.revocation_path().map(|path| format!("{url}{path}")),
             "api": url,
         });
-        let app = json!({"client_id": CLIENT, "client_secret": secret, "hosts": hosts});
-        let shown = self.admin.put(&self.of_binding("/app"), &app).await?.good()?;
-        ensure!(shown["callback_url"] == callback.as_str() && shown["has_secret"] == true, "{shown}");
-        Ok(())
+        json!({"client_id": CLIENT, "client_secret": secret, "hosts": hosts, "scopes": scopes})
     }
 
     /// An operator begins a connection; the provider's page.
