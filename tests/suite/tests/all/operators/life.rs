@@ -254,7 +254,7 @@ async fn another_organisation_gets_a_binding_of_its_own_and_the_old_book_is_left
     let later = shop.raises("guest-two-rates")?;
     // A function that remembers the old binding takes them for it for a while, and leaves them out.
     until("the new book has both", 2 * LIMIT, || async {
-        scene.redelivers().await?;
+        scene.redelivers(1).await?;
         scene.deployed.sweeps().await?;
         Ok(scene.counted()[1] == 2)
     })
