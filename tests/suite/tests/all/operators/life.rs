@@ -225,7 +225,7 @@ async fn another_organisation_gets_a_binding_of_its_own_and_the_old_book_is_left
     scene.has_each_once(&[invoice], "MAG-")?;
     let (first, before) = (scene.deployed.binding.clone(), scene.counted());
     // The merchant moves: the bookkeeper's next login is of another organisation.
-    let tenant = "1a2b3c4d-0000-4000-8000-00000000abcd".to_owned();
+    let tenant = format!("1a2b3c4d-0000-4000-8000-{:012x}", std::process::id());
     let next = AccountingBook::start(AccountingOptions { tenant, ..AccountingOptions::default() }).await?;
     let old = scene.deployed.other.replace(Other::Accounting(next));
     scene.registers_app().await?;
