@@ -16,7 +16,6 @@ fn requests_are_as_the_published_description_has_them() {
     let mut requests = snapshots("sage");
     requests.retain(|request| !UNDESCRIBED_PATHS.contains(&request.path.as_str()));
     assert!(requests.len() > 60 && requests.iter().filter(|request| request.body.is_some()).count() > 35);
-    let long = json!("x".repeat(2_001));
     holds(
         &described,
         &requests,
@@ -34,7 +33,7 @@ fn requests_are_as_the_published_description_has_them() {
             ("invoice", "/sales_invoice/invoice_lines/0/colour", Some(json!("red")), "colour"),
             ("invoice", "/sales_invoice/invoice_lines/0/unit_price", Some(json!("10")), "number"),
             ("invoice", "/sales_invoice/invoice_lines/0/ledger_account_id", None, "required"),
-            ("invoice", "/sales_invoice/notes", Some(long), "2000"),
+            ("invoice", "/sales_invoice/notes", Some(json!(7)), "string"),
             ("allocation", "/contact_allocation/allocated_artefacts/0/amount", Some(json!(true)), "number"),
             ("payment", "/contact_payment/total_amount", None, "required"),
             ("product", "/product/sales_prices/0/price", Some(json!([])), "number"),
