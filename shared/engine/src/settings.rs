@@ -615,3 +615,27 @@ fn only<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
     let first = entries.next()?;
     entries.next().is_none().then_some(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_are_refused_where_a_book_keeps_none() {
+        for dialect in ledger_dialects::dialects() {
+            let profile = dialect.profile();
+            for (status, waits) in
+                [(json!(null), false), (json!("authorised"), false), (json!("draft"), true), (json!("submitted"), true)]
+            {
+                let draft = json!({
+                    "time_zone": "Europe/London", "book_currency": "GBP", "income_category": "1", "shipping_category": "2",
+                    "document_status": status, "sales_tax_rates": ["20"], "default_tax_code": "T",
+                });
+                let settings: SettingsV1 = serde_json::from_value(draft).unwrap();
+                let told: Vec<String> = lacking(&settings, profile).into_iter().map(|error| error.field).collect();
+                let expected: &[&str] = if profile.name == "v2" && waits { &["document_status"] } else { &[] };
+                assert_eq!(told, expected, "{} {status}", profile.name);
+            }
+        }
+    }
+}
