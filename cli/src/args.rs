@@ -122,6 +122,9 @@ pub(crate) enum Command {
     /// The states that the shop shows.
     #[command(subcommand)]
     SyncState(SyncStateCommand),
+    /// Who is told of a shop's troubles.
+    #[command(subcommand)]
+    Notices(NoticesCommand),
     /// Work that goes on by itself.
     #[command(subcommand)]
     Jobs(JobsCommand),
@@ -487,18 +490,28 @@ pub(crate) enum DeadLetterCommand {
         /// Only those with this code.
         #[arg(long, value_name = "CODE")]
         code: Option<String>,
+        /// Only those of this family.
+        #[arg(long, value_name = "FAMILY", conflicts_with = "code")]
+        family: Option<String>,
     },
-    /// Try all of a cause again, once it is mended.
+    /// Try all of a kind again, once it is mended.
     Requeue {
-        /// The cause.
-        #[arg(long, value_name = "CODE")]
-        code: String,
+        /// Those with this code.
+        #[arg(long, value_name = "CODE", required_unless_present = "family")]
+        code: Option<String>,
+        /// Those of this family.
+        #[arg(long, value_name = "FAMILY", conflicts_with = "code")]
+        family: Option<String>,
         #[command(flatten)]
         whose: Whose,
         /// Don't ask.
         #[arg(long)]
         yes: bool,
     },
+    /// List what books refused and no rule recognised, by status and the provider's own code.
+    Refusals,
+    /// List every code: its family, whose it is, what it means and what to do.
+    Codes,
     /// Give one up.
     Discard(RunDiscard),
     /// Say that its document is in the book already; it is looked for there.
@@ -568,6 +581,49 @@ pub(crate) enum SyncStateCommand {
         /// Wait until it is done.
         #[arg(long)]
         follow: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NoticesCommand {
+    /// Show who is told, what they were told and is not over, and what is on its way.
+    Show {
+        /// The tenant.
+        tenant: String,
+    },
+    /// Tell somebody from now on: subscribers of the stack's topic, or a webhook.
+    Add {
+        /// The tenant.
+        tenant: String,
+        /// Whose troubles they hear of.
+        #[arg(long, value_parser = ["merchant", "accountant", "operator"])]
+        role: String,
+        /// Address of a webhook; without it, the topic is told.
+        #[arg(long, value_name = "URL", requires = "secret_file")]
+        webhook: Option<String>,
+        /// File with what its requests are signed with.
+        #[arg(long, value_name = "FILE", requires = "webhook")]
+        secret_file: Option<PathBuf>,
+    },
+    /// Tell somebody no more.
+    Remove {
+        /// The tenant.
+        tenant: String,
+        /// The recipient.
+        id: String,
+    },
+    /// Set when the daily digest is made, in UTC.
+    Digest {
+        /// The tenant.
+        tenant: String,
+        /// A time: 07:00.
+        #[arg(long, value_name = "TIME")]
+        at: String,
+    },
+    /// Send everybody a test.
+    Test {
+        /// The tenant.
+        tenant: String,
     },
 }
 

@@ -1,6 +1,7 @@
 //! What the commands do. Each asks the API and shows its answer.
 
 mod books;
+mod notices;
 mod runs;
 mod settings;
 mod work;
@@ -41,6 +42,7 @@ pub(crate) async fn done(session: &Session<'_>, command: &Command) -> Result<Sho
         Command::Runs(command) => runs::runs(session, command).await,
         Command::DeadLetters(command) => runs::dead_letters(session, command).await,
         Command::Held(command) => runs::held(session, command).await,
+        Command::Notices(command) => notices::notices(session, command).await,
         Command::Previews(command) => work::previews(session, command).await,
         Command::Resync { binding, since, events, follow } => {
             work::resync(session, binding, since, events, *follow).await

@@ -151,7 +151,7 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
         }
     }
     for (check, path) in [("held runs", "/v1/held"), ("dead letters", "/v1/dead-letters")] {
-        match standing_still(&api, path, &Whose::default(), None).await {
+        match standing_still(&api, path, &Whose::default(), None, None).await {
             Ok(found) => causes(check, &found, &mut report),
             Err(failure) => report.failed(check, &failure),
         }

@@ -4,9 +4,10 @@ use crate::tables::{self, table};
 use crate::text::{duration, pairs, short_moment};
 use crate::timeline;
 use ledger_wire::api::{
-    App, Binding, Causes, ConnectLink, CrossReferences, Disconnection, GrantStatus, Imported, IntegrationStatus, Job,
-    Jobs, Me, Paired, PendingConnection, ReferenceAge, ReferenceData, Refreshed, Run, RunDetail, RunRequests, Runs,
-    SettingsProposal, SettingsVersions, SettingsView, Settled, Tenant, Validation,
+    App, Binding, BookRefusals, Causes, Codes, ConnectLink, CrossReferences, Disconnection, GrantStatus, Imported,
+    IntegrationStatus, Job, Jobs, Me, NoticeSettings, Paired, PendingConnection, ReferenceAge, ReferenceData,
+    Refreshed, Run, RunDetail, RunRequests, Runs, SettingsProposal, SettingsVersions, SettingsView, Settled, Tenant,
+    Validation,
 };
 use serde::Serialize;
 use std::fmt::Write;
@@ -95,6 +96,9 @@ fn binding_text(row: &Binding) -> String {
         ("Environment", row.environment.clone().filter(|it| it != "live")),
         ("Connected", row.connected_at.clone()),
         ("Settings", (row.settings_version > 0).then(|| format!("version {}", row.settings_version))),
+        ("Paused until", row.paused_until.clone()),
+        ("Paused since", row.paused_since.clone()),
+        ("Paused for", row.pause_code.clone()),
     ])
 }
 
@@ -353,6 +357,18 @@ pub(crate) fn requests_shown(shown: &RunRequests) -> Shown {
 
 pub(crate) fn standing_still_shown(what: &str, found: &Causes) -> Shown {
     Shown::new(found, tables::standing_still(what, found))
+}
+
+pub(crate) fn notices_shown(settings: &NoticeSettings) -> Shown {
+    Shown::new(settings, tables::notices(settings))
+}
+
+pub(crate) fn refusals_shown(found: &BookRefusals) -> Shown {
+    Shown::new(found, tables::refusals(found))
+}
+
+pub(crate) fn codes_shown(found: &Codes) -> Shown {
+    Shown::new(found, tables::codes(found))
 }
 
 fn job_text(job: &Job) -> String {

@@ -2,7 +2,9 @@
 
 use crate::text::{duration, short_moment};
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
-use ledger_wire::api::{Binding, Cause, Causes, Run};
+use ledger_wire::api::{
+    Binding, BookRefusal, BookRefusals, Cause, Causes, CodeEntry, Codes, NoticeSettings, Recipient, Run, ToldTrouble,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -70,6 +72,7 @@ pub fn standing_still(what: &str, found: &Causes) -> String {
     let cause = |cause: &Cause| {
         vec![
             cause.code.clone(),
+            cause.family.clone().unwrap_or_default(),
             cause.owner.clone().unwrap_or_default(),
             cause.runs.to_string(),
             short_moment(&cause.oldest),
@@ -86,10 +89,10 @@ pub fn standing_still(what: &str, found: &Causes) -> String {
         ]
     };
     let causes = table(
-        &["CAUSE", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"],
+        &["CAUSE", "FAMILY", "OWNER", "RUNS", "OLDEST", "WHAT TO DO"],
         found.causes.iter().map(cause).collect(),
-        &[2],
-        &[4],
+        &[3],
+        &[5],
     );
     let mut by_tenant: BTreeMap<&str, Vec<Vec<String>>> = BTreeMap::new();
     for run in &found.runs {
@@ -103,10 +106,63 @@ pub fn standing_still(what: &str, found: &Causes) -> String {
     format!("{causes}{tenants}\n\n`ledger runs show RUN` has the whole story, `ledger runs retry RUN` tries again.")
 }
 
+/// Refusals that no rule recognised, the most frequent first.
+pub(crate) fn refusals(found: &BookRefusals) -> String {
+    if found.refusals.is_empty() {
+        return "No refusals that no rule recognised.".to_owned();
+    }
+    let row = |it: &BookRefusal| {
+        vec![
+            it.provider.clone(),
+            it.status.to_string(),
+            it.provider_code.clone().unwrap_or_default(),
+            it.field.clone().unwrap_or_default(),
+            it.count.to_string(),
+            short_moment(&it.first_at),
+            short_moment(&it.last_at),
+            it.run.clone().unwrap_or_default(),
+        ]
+    };
+    let header = ["PROVIDER", "STATUS", "CODE", "FIELD", "COUNT", "FIRST", "LATEST", "RUN OF THE LATEST"];
+    table(&header, found.refusals.iter().map(row).collect(), &[1, 4], &[])
+}
+
+/// Who is told, and of what.
+pub(crate) fn notices(settings: &NoticeSettings) -> String {
+    let recipient = |it: &Recipient| {
+        vec![it.id.clone(), it.role.clone(), it.way.clone(), it.url.clone().unwrap_or_else(|| "the topic".to_owned())]
+    };
+    let told = |it: &ToldTrouble| vec![it.kind.clone(), it.code.clone(), short_moment(&it.since)];
+    let mut text = if settings.recipients.is_empty() {
+        "Nobody is told.".to_owned()
+    } else {
+        let header = ["RECIPIENT", "ROLE", "WAY", "ADDRESS"];
+        table(&header, settings.recipients.iter().map(recipient).collect(), &[], &[])
+    };
+    let _ = write!(text, "\n\nDigest at {} UTC; on their way: {}.", settings.digest_at, settings.on_their_way);
+    if !settings.told.is_empty() {
+        let rows = table(&["TOLD", "CODE", "SINCE"], settings.told.iter().map(told).collect(), &[], &[]);
+        let _ = write!(text, "\n\n{rows}");
+    }
+    text
+}
+
+/// Every code.
+pub(crate) fn codes(found: &Codes) -> String {
+    let row = |it: &CodeEntry| {
+        vec![it.code.clone(), it.family.clone(), it.owner.clone(), it.meaning.clone(), it.remedy.clone()]
+    };
+    let header = ["CODE", "FAMILY", "OWNER", "MEANING", "WHAT TO DO"];
+    table(&header, found.codes.iter().map(row).collect(), &[], &[3, 4])
+}
+
 /// A binding's status, with its mode where it is not simply at work.
 pub(crate) fn standing(row: &Binding) -> String {
     match row.mode.as_str() {
-        "" | "live" => row.status.clone(),
+        "" | "live" => match &row.paused_until {
+            Some(until) => format!("{}, its book paused until {}", row.status, short_moment(until)),
+            None => row.status.clone(),
+        },
         mode => format!("{}, {mode}", row.status),
     }
 }

@@ -254,6 +254,11 @@ fn arguments_are_read_and_wrong_ones_refused() {
         &format!("{add} --access-token-file f --token-stdin"),
         "ledger local binding set-token --tenant t --binding b --provider xero --token-stdin",
         "ledger completions nosuchshell",
+        "ledger dead-letters requeue",
+        "ledger dead-letters requeue --code crashed --family settings",
+        "ledger notices add t --role auditor",
+        "ledger notices add t --role merchant --webhook https://hooks.example/",
+        "ledger notices add t --role merchant --secret-file f",
     ] {
         assert_eq!(read(wrong).err().map(|it| it.exit_code()), Some(2), "{wrong}");
     }
@@ -262,6 +267,8 @@ fn arguments_are_read_and_wrong_ones_refused() {
         "ledger local binding set-token --tenant t --token-stdin --stack-env f",
         "ledger runs retry --tenant t --code crashed --yes",
         "ledger previews release --all-of b --follow",
+        "ledger dead-letters requeue --family settings --binding b",
+        "ledger notices add t --role merchant --webhook https://hooks.example/ --secret-file f",
         "ledger --url https://ledger.example --token-file f doctor --tenant t",
     ] {
         assert!(read(right).is_ok(), "{right}");

@@ -91,7 +91,11 @@ ENVIRONMENT = {
         "QUEUE_PUSH_SYNC_STATE_URL": "PushSyncStateQueue",
         "QUEUE_DEAD_LETTER_URL": "DeadLetterQueue",
     },
-    "SweeperFunction": ALL_QUEUES,
+    "SweeperFunction": ALL_QUEUES | {
+        "TOPIC_NOTICES_ARN": "NoticesTopic",
+        "PUBLIC_URL": {"Fn::If": ["HasPublicUrl", {"Ref": "PublicUrl"}, {
+            "Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"}]},
+    },
     "ApiFunction": _queues(*EVENTS, "PushSyncState") | {
         "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH": "true",
         "PUBLIC_URL": "PublicUrl",
@@ -161,7 +165,8 @@ PERMISSIONS = {
         "SyncRunsTable/index/by_state": {"dynamodb:Query"},
         "SyncRunsTable/index/by_tenant": {"dynamodb:Query"},
         "TenantsTable": SWEEP | {"dynamodb:ConditionCheckItem"},
-        "Key": SEAL,
+        "Key": SEAL | {"kms:GenerateDataKey"},
+        "NoticesTopic": {"sns:Publish"},
         **{f"{event}Queue": {"sqs:SendMessage"} for event in EVENTS},
         "PushSyncStateQueue": {"sqs:SendMessage"},
         "DeadLetterQueue": {"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"},
@@ -251,7 +256,7 @@ KEPT = {"SyncRunsTable", "EntityXrefTable", "TenantsTable", "Key", "UserPool"}
 
 OUTPUTS = {
     "ApiUrl", "ApiId", "OidcIssuer", "OidcClientId", "UserPoolId", "SyncRunsTableName", "EntityXrefTableName", "TenantsTableName", "KeyId",
-    "AlarmTopicArn", *(f"{queue}Url" for queue in ALL_QUEUES.values()),
+    "AlarmTopicArn", "NoticesTopicArn", *(f"{queue}Url" for queue in ALL_QUEUES.values()),
     *(f"{function}Name" for function in ENVIRONMENT),
     *(f"{function.removesuffix('Function')}LogGroupName" for function in ENVIRONMENT),
 }
@@ -602,7 +607,9 @@ def check_alarms(template: Template) -> None:
 
 
 def check_alarm_topic(template: Template) -> None:
-    equal(referred(template["Resources"]["AlarmTopic"]["Properties"].get("KmsMasterKeyId")), "Key", "topic's key")
+    for topic in ("AlarmTopic", "NoticesTopic"):
+        equal(referred(template["Resources"][topic]["Properties"].get("KmsMasterKeyId")), "Key", f"key of {topic}")
+    equal(set(resources(template, "AWS::SNS::Subscription")), {"AlarmSubscription"}, "subscriptions")
     subscription = template["Resources"]["AlarmSubscription"]
     equal((subscription.get("Condition"), subscription["Properties"]["Protocol"],
            referred(subscription["Properties"]["TopicArn"]), referred(subscription["Properties"]["Endpoint"])),
@@ -660,6 +667,7 @@ RIGHTS = {
     "events' queues": "{event}Queue",
     "chips' queue": "PushSyncStateQueue",
     "dead letters' queue": "DeadLetterQueue",
+    "topic of notices": "NoticesTopic",
     "own log group": "{function}LogGroup",
 }
 

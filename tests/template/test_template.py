@@ -228,6 +228,8 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
     },
     checks.check_alarm_topic: {
         "unencrypted": put(P("AlarmTopic", "KmsMasterKeyId"), None),
+        "notices unencrypted": put(P("NoticesTopic", "KmsMasterKeyId"), None),
+        "somebody hears of every shop": another("AWS::SNS::Subscription", {"TopicArn": {"Ref": "NoticesTopic"}}),
         "always subscribed": put("Resources/AlarmSubscription/Condition", None),
     },
     checks.check_sign_in: {

@@ -7,13 +7,18 @@ use crate::failure::Failure;
 use crate::person::agrees;
 use crate::session::Session;
 use crate::shown::{
-    Shown, now_shown, requests_shown, retried_shown, run_shown, runs_shown, settled_shown, standing_still_shown,
+    Shown, codes_shown, now_shown, refusals_shown, requests_shown, retried_shown, run_shown, runs_shown, settled_shown,
+    standing_still_shown,
 };
-use ledger_wire::api::{Causes, ReasonRequest, Run, RunDetail, RunRequests, Runs, SettleRequest, Settled};
+use ledger_wire::api::{
+    Causes, ReasonRequest, RequeueRequest, Requeued, Run, RunDetail, RunRequests, Runs, SettleRequest, Settled,
+};
 use serde::Serialize;
 
 /// Pages that one list reads at most: a page may be short though there are more.
 const PAGES_MAX: usize = 50;
+/// Requests that one command makes at most to try dead letters again: each is for a hundred.
+const REQUEUES_MAX: usize = 100;
 /// Runs that one filter retries at most.
 const RETRIES_MAX: usize = 1_000;
 
@@ -155,26 +160,75 @@ pub(crate) async fn standing_still(
     path: &str,
     whose: &Whose,
     code: Option<&str>,
+    family: Option<&str>,
 ) -> Result<Causes, Failure> {
     let which = query(&[
         ("tenant", whose.tenant.clone()),
         ("binding", whose.binding.clone()),
         ("code", code.map(str::to_owned)),
+        ("family", family.map(str::to_owned)),
     ]);
     api.get(path, &which).await
+}
+
+/// Asks once, then lets the stack try them again, a hundred at a time.
+async fn requeue(
+    session: &Session<'_>,
+    api: &Api,
+    code: Option<&str>,
+    family: Option<&str>,
+    whose: &Whose,
+    yes: bool,
+) -> Result<Shown, Failure> {
+    let found = standing_still(api, "/v1/dead-letters", whose, code, family).await?;
+    let mut all = Requeued::default();
+    if found.runs.is_empty() {
+        return Ok(Shown::new(&all, "No dead letters.".to_owned()));
+    }
+    agrees(session.person, yes, &format!("Try {} runs again?", found.runs.len()))?;
+    let request = RequeueRequest {
+        code: code.map(str::to_owned),
+        family: family.map(str::to_owned),
+        tenant: whose.tenant.clone(),
+        binding: whose.binding.clone(),
+    };
+    for _ in 0..REQUEUES_MAX {
+        let done: Requeued = api.post("/v1/dead-letters/requeue", &[], Some(&request)).await?;
+        // What can't be sent again is first in each answer: where nothing else is left, this is the end.
+        let went_on = !done.runs.is_empty();
+        all.runs.extend(done.runs);
+        all.refused = done.refused;
+        all.more = done.more;
+        if !all.more || !went_on {
+            break;
+        }
+    }
+    let mut text = match all.runs.len() {
+        1 => "One run is sent again.".to_owned(),
+        several => format!("{several} runs are sent again."),
+    };
+    for it in &all.refused {
+        text.push_str(&format!("\n{}: {}", it.run, it.reason));
+    }
+    if all.more {
+        text.push_str("\nThere are more: run it again.");
+    }
+    let exit = if all.refused.is_empty() { 0 } else { crate::failure::FAULT };
+    Ok(Shown::new(&all, text).ending(exit))
 }
 
 pub(super) async fn dead_letters(session: &Session<'_>, command: &DeadLetterCommand) -> Result<Shown, Failure> {
     let api = session.api().await?;
     match command {
-        DeadLetterCommand::List { whose, code } => {
-            let found = standing_still(&api, "/v1/dead-letters", whose, code.as_deref()).await?;
+        DeadLetterCommand::List { whose, code, family } => {
+            let found = standing_still(&api, "/v1/dead-letters", whose, code.as_deref(), family.as_deref()).await?;
             Ok(standing_still_shown("dead letters", &found))
         }
-        DeadLetterCommand::Requeue { code, whose, yes } => {
-            let found = standing_still(&api, "/v1/dead-letters", whose, Some(code)).await?;
-            retry_all(session, &api, &found.runs, *yes).await
+        DeadLetterCommand::Requeue { code, family, whose, yes } => {
+            requeue(session, &api, code.as_deref(), family.as_deref(), whose, *yes).await
         }
+        DeadLetterCommand::Refusals => Ok(refusals_shown(&api.get("/v1/refusals", &[]).await?)),
+        DeadLetterCommand::Codes => Ok(codes_shown(&api.get("/v1/codes", &[]).await?)),
         DeadLetterCommand::Discard(discard) => self::discard(&api, discard).await,
         DeadLetterCommand::Settle(settle) => self::settle(&api, settle).await,
     }
@@ -182,6 +236,6 @@ pub(super) async fn dead_letters(session: &Session<'_>, command: &DeadLetterComm
 
 pub(super) async fn held(session: &Session<'_>, command: &HeldCommand) -> Result<Shown, Failure> {
     let HeldCommand::List { whose } = command;
-    let found = standing_still(&session.api().await?, "/v1/held", whose, None).await?;
+    let found = standing_still(&session.api().await?, "/v1/held", whose, None, None).await?;
     Ok(standing_still_shown("held runs", &found))
 }

@@ -528,12 +528,35 @@ async fn runs_are_listed_retried_and_given_up() {
             words: "ledger dead-letters requeue --code crashed --tenant t-1 --yes",
             api: &[
                 ("GET /v1/dead-letters", 200, causes(&[run("r-1", "dead_lettered")])),
-                ("POST /v1/runs/r-1/retry", 200, run("r-1", "queued")),
+                ("POST /v1/dead-letters/requeue", 200, requeued(&[run("r-1", "queued")], &[], false)),
             ],
             answers: &[],
-            asked: &[("GET /v1/dead-letters?tenant=t-1&code=crashed", ""), ("POST /v1/runs/r-1/retry", "")],
+            asked: &[
+                ("GET /v1/dead-letters?tenant=t-1&code=crashed", ""),
+                ("POST /v1/dead-letters/requeue", r#"{"code":"crashed","tenant":"t-1"}"#),
+            ],
             exit: 0,
             says: &["One run is sent again."],
+        },
+        Case {
+            words: "ledger dead-letters requeue --family settings",
+            api: &[
+                ("GET /v1/dead-letters", 200, causes(&[run("r-1", "dead_lettered"), run("r-2", "dead_lettered")])),
+                ("POST /v1/dead-letters/requeue", 200, requeued(&[run("r-1", "queued")], &[], true)),
+                (
+                    "POST /v1/dead-letters/requeue",
+                    200,
+                    requeued(&[run("r-2", "queued")], &[("r-3", "under way")], false),
+                ),
+            ],
+            answers: &["yes"],
+            asked: &[
+                ("GET /v1/dead-letters?family=settings", ""),
+                ("POST /v1/dead-letters/requeue", r#"{"family":"settings"}"#),
+                ("POST /v1/dead-letters/requeue", r#"{"family":"settings"}"#),
+            ],
+            exit: 1,
+            says: &["Try 2 runs again?", "2 runs are sent again.", "r-3: under way"],
         },
         Case {
             words: "ledger runs discard r-1 --reason gone",
@@ -687,6 +710,20 @@ fn own_app(callback: &str) -> Value {
 
 fn swept(age: i64, oldest_due: i64) -> Value {
     json!({"last_sweep": MOMENT, "last_sweep_age_seconds": age, "oldest_due_age_seconds": oldest_due, "failures": 0})
+}
+
+fn told(revision: u32, recipients: &[(&str, &str)]) -> Value {
+    let recipients: Vec<Value> = recipients
+        .iter()
+        .map(|(id, role)| json!({"id": id, "role": role, "way": "sns", "url": null, "has_secret": false}))
+        .collect();
+    json!({"tenant": "t-1", "revision": revision, "digest_at": "07:00", "recipients": recipients, "told": [],
+        "on_their_way": 0})
+}
+
+fn requeued(runs: &[Value], refused: &[(&str, &str)], more: bool) -> Value {
+    let refused: Vec<Value> = refused.iter().map(|(run, reason)| json!({"run": run, "reason": reason})).collect();
+    json!({"runs": runs, "refused": refused, "more": more})
 }
 
 /// A stack as the doctor finds it; `spoil` changes what it answers.

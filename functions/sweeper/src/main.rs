@@ -4,6 +4,7 @@ use lambda_runtime::{Error, LambdaEvent, run, service_fn};
 use ledger_aws::process::{environment, print_line, start_logs};
 use ledger_aws::{Aws, Config, SystemChance, SystemClock};
 use ledger_engine::config::Timers;
+use ledger_engine::notices::Telling;
 use ledger_engine::ports::Clock;
 use ledger_engine::sweep::Sweep;
 use ledger_engine::tenants::TenantMemory;
@@ -31,12 +32,27 @@ async fn main() -> Result<(), Error> {
         memory: &memory,
         timers: &timers,
     };
-    let (sweep, stack) = (&sweep, stack.as_str());
+    let public_url = environment("PUBLIC_URL").filter(|url| !url.is_empty());
+    let (topic, hooks) = (aws.topic(), http.hooks());
+    let telling = Telling {
+        store: &store,
+        vault: &vault,
+        topic: &topic,
+        hooks: &hooks,
+        clock: &SystemClock,
+        chance: &SystemChance,
+        timers: &timers,
+        public_url: public_url.as_deref().map(|url| url.trim_end_matches('/')),
+    };
+    let (sweep, telling, stack) = (&sweep, &telling, stack.as_str());
     run(service_fn(|event: LambdaEvent<serde_json::Value>| async move {
-        let report = sweep.sweep(i64::try_from(event.context.deadline)?).await;
+        let deadline = i64::try_from(event.context.deadline)?;
+        let report = sweep.sweep(deadline).await;
         for line in report.embedded_metrics(stack, SystemClock.now_ms()) {
             print_line(&line);
         }
+        // Last: people can wait longer than work.
+        telling.tell(deadline).await;
         Ok::<_, Error>(report.summary())
     }))
     .await

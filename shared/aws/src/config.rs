@@ -70,6 +70,8 @@ pub struct Endpoints {
     pub sqs: Option<String>,
     /// KMS's.
     pub kms: Option<String>,
+    /// SNS's.
+    pub sns: Option<String>,
 }
 
 /// Credentials of the process.
@@ -92,6 +94,8 @@ pub struct Config {
     pub kms_key_id: String,
     /// Queues.
     pub queues: Queues,
+    /// ARN of the topic of notices.
+    pub topic_notices: Option<String>,
     /// Region.
     pub region: String,
     /// Addresses that replace those of AWS.
@@ -117,9 +121,9 @@ impl Config {
     ///
     /// Required: `TABLE_SYNC_RUNS`, `TABLE_ENTITY_XREF`, `TABLE_TENANTS`, `KMS_KEY_ID`, `AWS_REGION`,
     /// `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`. Optional: a queue for each event (`QUEUE_INVOICE_CREATED_URL`, …),
-    /// `QUEUE_PUSH_SYNC_STATE_URL`, `QUEUE_DEAD_LETTER_URL`, `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL`,
-    /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL_KMS` (each before the general one) and
-    /// `LEDGER_EXTRA_CA_FILE`.
+    /// `QUEUE_PUSH_SYNC_STATE_URL`, `QUEUE_DEAD_LETTER_URL`, `TOPIC_NOTICES_ARN`, `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL`,
+    /// `AWS_ENDPOINT_URL_DYNAMODB`, `AWS_ENDPOINT_URL_SQS`, `AWS_ENDPOINT_URL_KMS`, `AWS_ENDPOINT_URL_SNS` (each before the
+    /// general one) and `LEDGER_EXTRA_CA_FILE`.
     ///
     /// # Errors
     /// The first required variable that is missing.
@@ -142,11 +146,13 @@ impl Config {
                 push_sync_state: optional("QUEUE_PUSH_SYNC_STATE_URL"),
                 dead_letter: optional("QUEUE_DEAD_LETTER_URL"),
             },
+            topic_notices: optional("TOPIC_NOTICES_ARN"),
             region: required("AWS_REGION")?,
             endpoints: Endpoints {
                 dynamodb: endpoint("AWS_ENDPOINT_URL_DYNAMODB"),
                 sqs: endpoint("AWS_ENDPOINT_URL_SQS"),
                 kms: endpoint("AWS_ENDPOINT_URL_KMS"),
+                sns: endpoint("AWS_ENDPOINT_URL_SNS"),
             },
             keys: Keys {
                 access_key_id: required("AWS_ACCESS_KEY_ID")?,

@@ -174,4 +174,5 @@ impl Foundation {
     service!(dynamodb, aws_sdk_dynamodb);
     service!(sqs, aws_sdk_sqs);
     service!(kms, aws_sdk_kms);
+    service!(sns, aws_sdk_sns);
 }

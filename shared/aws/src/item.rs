@@ -4,9 +4,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
     AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
-    ConnectLinkRow, JobRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow,
-    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, SweepRow, TenantPlaceRow,
-    TenantRow, TokenRow, XrefRow, keys,
+    ConnectLinkRow, JobRow, JtiRow, LeaseRow, NoticesRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow,
+    PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RefusalRow, RunRow, SettingsRow, ShopAddressRow, SweepRow,
+    TenantPlaceRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,8 @@ rows! {
     LeaseRow => "lease",
     AttentionRow => "attention",
     AgendaRow => "agenda",
+    RefusalRow => "refusal",
+    NoticesRow => "notices",
     BindingPlaceRow => "binding's place",
     TenantPlaceRow => "tenant's place",
     SweepRow => "sweep",

@@ -1,6 +1,6 @@
-//! The engine's ports on DynamoDB, SQS and KMS.
+//! The engine's ports on DynamoDB, SQS, SNS and KMS.
 //!
-//! [`Config`] names everything, [`Aws`] makes the adapters: [`DynamoStore`], [`SqsQueue`], [`KmsVault`]. The two
+//! [`Config`] names everything, [`Aws`] makes the adapters: [`DynamoStore`], [`SqsQueue`], [`SnsTopic`], [`KmsVault`]. The two
 //! senses that the engine may not have itself are [`SystemClock`] and [`SystemChance`].
 //!
 //! What the adapters add to the SDK:
@@ -23,6 +23,7 @@ mod queue;
 mod roots;
 mod senses;
 mod store;
+mod topic;
 mod vault;
 mod write;
 
@@ -33,6 +34,7 @@ pub use ledger_engine as engine;
 pub use queue::SqsQueue;
 pub use senses::{SystemChance, SystemClock};
 pub use store::DynamoStore;
+pub use topic::SnsTopic;
 pub use vault::KmsVault;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, SharedHttpConnector};
@@ -71,6 +73,13 @@ impl Aws {
     #[must_use]
     pub fn queue(&self) -> SqsQueue {
         SqsQueue::new(self.foundation.clone(), self.config.endpoints.sqs.clone(), self.config.queues.clone())
+    }
+
+    /// The topic of notices. The SNS client is built at the first call.
+    #[must_use]
+    pub fn topic(&self) -> SnsTopic {
+        let (endpoint, arn) = (self.config.endpoints.sns.clone(), self.config.topic_notices.clone());
+        SnsTopic::new(self.foundation.clone(), endpoint, arn)
     }
 
     /// The vault. The KMS client is built at the first call.

@@ -4,6 +4,7 @@ mod agenda;
 mod attempts;
 mod deliveries;
 mod grants;
+mod notices;
 mod operations;
 mod pairing;
 mod preview;

@@ -13,6 +13,8 @@ mod attempts;
 mod deliveries;
 #[path = "contract/grants.rs"]
 mod grants;
+#[path = "contract/notices.rs"]
+mod notices;
 #[path = "contract/operations.rs"]
 mod operations;
 #[path = "contract/pairing.rs"]

@@ -9,13 +9,13 @@ use ledger_aws::{Aws, Config, DynamoStore};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::{
     Accepted, Attempts, Bells, ClaimRequest, Claimed, Commit, Deliveries, Expect, GatherRequest, GrantStore, Heard,
-    KeyUse, ModuleStore, NewShop, Operations, Outgoing, Pairings, PortFault, PortResult, Progress, Promotion, PushWant,
-    Pushes, Queue, QueueName, Release, Revisit, Revisited, SealContext, ShopStates, Sweeps, Tenants, Vault, Written,
-    XrefWrite, Xrefs,
+    KeyUse, ModuleStore, NewShop, NoticeStore, Operations, Outgoing, Pairings, PauseChange, PortFault, PortResult,
+    Progress, Promotion, PushWant, Pushes, Queue, QueueName, Release, Revisit, Revisited, SealContext, ShopStates,
+    Sweeps, Tenants, Vault, Written, XrefWrite, Xrefs,
 };
 use ledger_wire::rows::{
-    AgendaRow, AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow,
-    TenantRow, TokenRow, XrefRow, keys,
+    AgendaRow, AttemptRow, BindingRow, JtiRow, LeaseRow, NoticesRow, PushRow, ROW_VERSION, RefusalRow, RunRow,
+    SealedRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
@@ -186,6 +186,7 @@ fn claim_request() -> ClaimRequest {
         now: 1_000,
         until: 2_000,
         unfinished_max: 3,
+        gives_way: false,
     }
 }
 
@@ -219,7 +220,7 @@ fn commit() -> Commit {
         push: Some(want()),
         order: None,
         attempt: AttemptRow { pk: keys::run("r"), sk: keys::attempt(1), v: ROW_VERSION, ..AttemptRow::default() },
-        release: Some(Release { book: "b".to_owned(), pace: None }),
+        release: Some(Release { book: "b".to_owned(), pace: None, pause: PauseChange::Leaves }),
     }
 }
 
@@ -268,6 +269,9 @@ async fn attempts_make_one_call_each_time() {
         TRANSACTION
     );
     assert_eq!(calls([], async |aws| Attempts::shop_refuses(&aws.store(), "t", 1).await).await, TRANSACTION);
+    assert_eq!(calls([], async |aws| aws.store().want_book("b", 1).await).await, ["UpdateItem"]);
+    let refusal = RefusalRow::default();
+    assert_eq!(calls([], async |aws| aws.store().count_refusal(&refusal).await).await, ["UpdateItem"]);
     assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", None).await).await, ["UpdateItem"]);
     assert_eq!(calls([], async |aws| aws.store().needs_reconnect("t", "b", Some(1)).await).await, TRANSACTION);
 }
@@ -305,6 +309,39 @@ async fn sweeps_make_one_call() {
     assert_eq!(calls([], async |aws| aws.store().attentions().await).await, ["Query"]);
     assert_eq!(calls([], async |aws| aws.store().shop_accepts("t").await).await, TRANSACTION);
     assert_eq!(calls([], async |aws| aws.store().shop_revoked("t").await).await, ["UpdateItem"]);
+}
+
+#[tokio::test]
+async fn telling_makes_one_call_each_time() {
+    let row = NoticesRow::new("t", 420);
+    assert_eq!(calls([], async |aws| aws.store().notices_page(None, 10).await).await, ["Query"]);
+    assert_eq!(calls([], async |aws| aws.store().notices("t").await).await, ["GetItem"]);
+    assert_eq!(calls([], async |aws| aws.store().put_notices(None, &row).await).await, ["PutItem"]);
+    assert_eq!(calls([], async |aws| aws.store().put_notices(Some(1), &row).await).await, ["PutItem"]);
+    assert_eq!(calls([], async |aws| aws.store().refusals(10).await).await, ["Query"]);
+}
+
+#[tokio::test]
+async fn a_paused_book_is_told_with_its_lease() {
+    let lease = |until: i64| {
+        let lease = LeaseRow { v: ROW_VERSION, paused_until: Some(until), pauses: 2, ..LeaseRow::default() };
+        cancelled(&[(NONE, None), (FAILED, Some(wire(&lease)))])
+    };
+    let request = ClaimRequest { now: 1_000, ..claim_request() };
+    let script = Scripted::new([lease(1_001)]);
+    let Ok(Claimed::BookPaused(there)) = script.store().claim(&request).await else { panic!("the book is asked") };
+    assert_eq!((there.paused_until, there.pauses), (Some(1_001), 2));
+    // Over, it is only that somebody has it.
+    let script = Scripted::new([lease(1_000)]);
+    assert_eq!(script.store().claim(&request).await, Ok(Claimed::BookBusy(0)));
+    // Who gives way asks for one thing more.
+    for (gives_way, asks) in [(false, false), (true, true)] {
+        let script = Scripted::default();
+        script.store().claim(&ClaimRequest { gives_way, ..claim_request() }).await.unwrap();
+        let body = script.asked()[0].body.to_string();
+        assert_eq!(body.contains("wanted_until"), asks, "{body}");
+        assert!(body.contains("paused_until"), "{body}");
+    }
 }
 
 #[tokio::test]

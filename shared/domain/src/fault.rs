@@ -47,13 +47,16 @@ pub struct Fault {
     pub message: String,
     /// What the other side said.
     pub evidence: Evidence,
+    /// True for a refusal that no rule of the dialect recognised: it is counted by status and provider's code, so that a rule
+    /// can be made of it.
+    pub unrecognised: bool,
 }
 
 impl Fault {
     /// A fault without evidence.
     #[must_use]
     pub fn new(action: Action, code: Code, message: impl Into<String>) -> Self {
-        Self { action, code, message: message.into(), evidence: Evidence::default() }
+        Self { action, code, message: message.into(), evidence: Evidence::default(), unrecognised: false }
     }
 
     /// Try again; nothing was applied.
@@ -72,6 +75,12 @@ impl Fault {
     #[must_use]
     pub fn refused(code: Code, message: impl Into<String>) -> Self {
         Self::new(Action::Refused, code, message)
+    }
+
+    /// A refusal that no rule recognised.
+    #[must_use]
+    pub fn unrecognised(message: impl Into<String>) -> Self {
+        Self { unrecognised: true, ..Self::refused(Code::BookRefused, message) }
     }
 
     /// A fault of ours.

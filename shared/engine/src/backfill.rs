@@ -237,9 +237,9 @@ fn is_open(run: &RunRow) -> bool {
     matches!(edges::state(run), RunState::Queued | RunState::Running | RunState::Waiting)
 }
 
-/// True for a run that this job made: one that was delivered says when it happened.
+/// True for a run that this job made.
 fn is_of(job: &JobRow, run: &RunRow) -> bool {
-    run.occurred_at.is_empty() && run.received_at >= job.created_at
+    edges::is_backfilled(run) && run.received_at >= job.created_at
 }
 
 fn events_of(entity: Entity, entry: &Entry) -> impl Iterator<Item = Event> + use<> {

@@ -6,6 +6,7 @@ use crate::config::{Timers, milliseconds};
 use crate::ports::{Outgoing, PushWant, QueueName};
 use ledger_domain::code::Code;
 use ledger_domain::identity::{Entity, Event};
+use ledger_domain::lane::Lane;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, MESSAGE_VERSION, PushMessage, RunMessage};
@@ -17,8 +18,11 @@ pub const RUN_KEPT_MS: i64 = 34_560_000_000;
 pub const ATTEMPT_KEPT_MS: i64 = 7_776_000_000;
 /// A bell is rung again after this long, well before the queue forgets it after 14 days, in milliseconds (10 days).
 pub const BELL_AGAIN_MS: i64 = 864_000_000;
-/// A run whose book has had enough for a sweep is looked at again after this long, in milliseconds.
+/// A run whose book has had enough for a sweep is looked at again after this long for each sweep that those before it need,
+/// in milliseconds.
 pub const AFTER_OTHERS_MS: i64 = 60_000;
+/// Most sweeps for which a run is put off so: what is sent of its book may be less than was thought.
+pub const AFTER_SWEEPS_MAX: u32 = 30;
 /// A chip that nobody sends is sent by the sweeper after this long, in milliseconds.
 pub const PUSH_GRACE_MS: i64 = 30_000;
 
@@ -121,15 +125,34 @@ pub fn sent_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     let mut next = touched(row, RunState::Queued, now);
     next.dispatch = row.dispatch.saturating_add(1);
     next.resends = if state(row) == RunState::Queued { row.resends.saturating_add(1) } else { 0 };
-    if state(row) == RunState::Held {
-        // Held time does not count towards the retry horizon. Since when it is held stays known until an outcome says
-        // otherwise: a run that is released and held again has been held all along.
+    if state(row) == RunState::Held || waits_for_the_book(row) {
+        // Held time does not count towards the retry horizon, nor does a book's pause. Since when it is held stays known
+        // until an outcome says otherwise: a run that is released and held again has been held all along.
         let held = now.saturating_sub(row.updated_at).max(0);
         next.failing_since = row.failing_since.map(|moment| moment.saturating_add(held));
     }
     let delay = i64::try_from(retry::stall_delay_ms(next.resends, timers.stall_seconds)).unwrap_or(i64::MAX);
     due(&mut next, now.saturating_add(delay));
     next
+}
+
+/// True where nothing is wrong with a run that waits: its book has had enough calls, or is paused.
+#[must_use]
+pub fn waits_for_the_book(row: &RunRow) -> bool {
+    let limits = [Code::BookPaused, Code::BookRateLimited, Code::BookDayLimit];
+    state(row) == RunState::Waiting && limits.iter().any(|code| row.code.as_deref() == Some(code.as_str()))
+}
+
+/// True for a run that a backfill made: one that was delivered says when it happened.
+#[must_use]
+pub fn is_backfilled(row: &RunRow) -> bool {
+    row.occurred_at.is_empty()
+}
+
+/// The lane of a run.
+#[must_use]
+pub fn lane(row: &RunRow) -> Lane {
+    Event::parse(&row.event).map_or(Lane::Backfill, |event| Lane::of(event, is_backfilled(row)))
 }
 
 /// A run put off until `until`.
@@ -292,11 +315,12 @@ pub fn looked_at_again(row: &RunRow, now: i64, timers: &Timers) -> RunRow {
     next
 }
 
-/// A run whose book has had enough for this sweep: next in a minute, so that others are seen before it.
+/// A run whose book has had enough for this sweep: its turn comes after so many sweeps, so that it isn't looked at, and
+/// put off, in each of them.
 #[must_use]
-pub fn after_others(row: &RunRow, now: i64) -> RunRow {
+pub fn after_others(row: &RunRow, now: i64, sweeps: u32) -> RunRow {
     let mut next = row.clone();
-    due(&mut next, now.saturating_add(AFTER_OTHERS_MS));
+    due(&mut next, now.saturating_add(AFTER_OTHERS_MS.saturating_mul(i64::from(sweeps.clamp(1, AFTER_SWEEPS_MAX)))));
     next
 }
 
@@ -337,6 +361,8 @@ pub fn run_message(row: &RunRow) -> Option<Outgoing> {
 /// The message that rings for a dead letter.
 #[must_use]
 pub fn bell_message(row: &RunRow) -> Outgoing {
+    let code = row.code.as_deref().and_then(Code::parse);
+    let told = |text: fn(Code) -> &'static str| code.map(text).unwrap_or_default().to_owned();
     Outgoing {
         queue: QueueName::DeadLetter,
         group: row.run_id.clone(),
@@ -346,6 +372,9 @@ pub fn bell_message(row: &RunRow) -> Outgoing {
             dead_letter: row.run_id.clone(),
             code: row.code.clone().unwrap_or_default(),
             owner: row.owner.clone().unwrap_or_default(),
+            family: told(|code| code.family().as_str()),
+            cause: told(Code::cause),
+            remedy: told(Code::remedy),
         }),
     }
 }
@@ -434,4 +463,102 @@ pub fn push_message_of(row: &PushRow) -> Outgoing {
         row.dispatch,
         format!("{}:{}:{}:{}-{}", row.tenant, row.provider, row.entity_type, row.magento_id, row.dispatch),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: i64 = 2_000_016_000_000;
+
+    /// What happens to a run between two attempts.
+    #[derive(Clone, Copy, Debug)]
+    enum Between {
+        /// It waits for something that failed.
+        Failing,
+        /// It is held.
+        Held,
+        /// Its book is paused, or has had enough.
+        Paused(Code),
+    }
+
+    fn between() -> impl Strategy<Value = (Between, i64)> {
+        let what = prop_oneof![
+            Just(Between::Failing),
+            Just(Between::Held),
+            Just(Between::Paused(Code::BookPaused)),
+            Just(Between::Paused(Code::BookRateLimited)),
+            Just(Between::Paused(Code::BookDayLimit)),
+        ];
+        (what, 0_i64..40_000_000)
+    }
+
+    proptest! {
+        /// However failing, being held and waiting for a book follow one another: the horizon counts what failed, and
+        /// nothing else.
+        #[test]
+        fn the_horizon_counts_neither_held_time_nor_a_books_pause(
+            lives in prop::collection::vec(between(), 1..40),
+        ) {
+            let timers = Timers::default();
+            let mut run = RunRow { failing_since: Some(NOW), event: "invoice.created".to_owned(), ..RunRow::default() };
+            let (mut now, mut failed) = (NOW, 0_i64);
+            for (what, lasts) in lives {
+                run = match what {
+                    Between::Failing => waiting(&run, now, now + lasts, Code::ShopUnavailable, ""),
+                    Between::Held => held(&run, now, Code::NeedsReconnect, "", &timers),
+                    Between::Paused(code) => waiting(&run, now, now + lasts, code, ""),
+                };
+                now += lasts;
+                if matches!(what, Between::Failing) {
+                    failed += lasts;
+                }
+                run = sent_again(&run, now, &timers);
+                let since = run.failing_since.unwrap_or_default();
+                prop_assert_eq!(now - since, failed);
+                prop_assert_eq!(retry::horizon_is_over(since, now), failed > 259_200_000);
+            }
+        }
+
+        /// Those whose turn has not come are put off by as many sweeps as those before them need, within bounds.
+        #[test]
+        fn a_run_behind_others_comes_with_a_later_sweep(sweeps in any::<u32>()) {
+            let run = RunRow { pk: "run#r".to_owned(), ..RunRow::default() };
+            let after = after_others(&run, NOW, sweeps).due_at.unwrap_or_default() - NOW;
+            prop_assert!((AFTER_OTHERS_MS..=AFTER_OTHERS_MS * 30).contains(&after));
+            prop_assert!(after >= after_others(&run, NOW, sweeps.saturating_sub(1)).due_at.unwrap_or_default() - NOW);
+        }
+    }
+
+    #[test]
+    fn a_run_is_in_the_lane_of_its_event_unless_a_backfill_made_it() {
+        let run = |event: &str, occurred_at: &str| RunRow {
+            event: event.to_owned(),
+            occurred_at: occurred_at.to_owned(),
+            ..RunRow::default()
+        };
+        assert_eq!(lane(&run("invoice.paid", "2026-01-01 00:00:00")), Lane::Money);
+        assert_eq!(lane(&run("product.upserted", "2026-01-01 00:00:00")), Lane::Catalogue);
+        assert_eq!(lane(&run("invoice.paid", "")), Lane::Backfill);
+        assert_eq!(lane(&run("of.tomorrow", "2026-01-01 00:00:00")), Lane::Backfill);
+    }
+
+    #[test]
+    fn a_bell_says_what_the_table_says() {
+        let dead = dead_lettered(&RunRow::default(), NOW, Code::CategoryUnknown, "");
+        let bell: Bell = serde_json::from_str(&bell_message(&dead).body).unwrap();
+        assert_eq!(
+            (bell.code.as_str(), bell.family.as_str(), bell.owner.as_str()),
+            ("category_unknown", "settings", "merchant")
+        );
+        assert_eq!(
+            (bell.cause.as_str(), bell.remedy.as_str()),
+            (Code::CategoryUnknown.cause(), Code::CategoryUnknown.remedy())
+        );
+        // A bell of yesterday is read.
+        let old: Result<Bell, _> =
+            serde_json::from_str(r#"{"v":1,"dead_letter":"r","code":"crashed","owner":"ledger"}"#);
+        assert!(old.is_ok_and(|bell| bell.family.is_empty()));
+    }
 }

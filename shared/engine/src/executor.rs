@@ -160,6 +160,8 @@ pub struct Executor<'a> {
     pub in_doubt: bool,
     /// How fast the book was asked lately.
     pub pace: Pace,
+    /// Status of the book's latest answer, and the seconds that it asked us to wait.
+    pub answered: Option<(u16, Option<u64>)>,
     /// True once the index of contacts is up to date.
     pub indexed: bool,
     /// There where nothing is written: what would be sent is noted here.
@@ -1039,6 +1041,7 @@ impl Executor<'_> {
         let ended = self.post.clock.now_ms();
         if let Ok(reply) = &result {
             self.pace.answered(reply, ended);
+            self.answered = Some((reply.status, reply.retry_after_seconds));
         }
         self.steps.push(StepRow {
             label: label.to_owned(),

@@ -3,6 +3,7 @@
 pub mod backfill;
 pub mod batch;
 pub mod carry;
+pub mod closing;
 pub mod config;
 pub mod connect;
 mod contact_index;
@@ -15,6 +16,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod jwt;
 pub mod module;
+pub mod notices;
 pub mod operate;
 pub mod pace;
 pub mod plan;

@@ -3,7 +3,7 @@
 pub mod diagnose;
 mod list;
 
-pub use list::{LIST_MAX, RunFilter};
+pub use list::{Kin, LIST_MAX, REQUEUE_MAX, Requeued, RunFilter};
 
 use crate::config::Timers;
 use crate::edges;

@@ -6,12 +6,14 @@
 mod agenda;
 mod grants;
 mod issuer;
+mod notices;
 mod pairing;
 mod reference;
 
 pub use agenda::Agenda;
 pub use grants::{Access, Ask, Authorities, AuthorityCall, Confirmation, ConnectStore, GrantLeased, GrantStore};
 pub use issuer::IssuerKeys;
+pub use notices::{HookCall, Hooks, NoticeStore, Notices, Published};
 pub use pairing::{
     Counted, Heard, KeyUse, ModuleStore, NewShop, Pairings, Promotion, ShopStates, ShopWatch, SpentToken,
 };
@@ -21,8 +23,8 @@ use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;
 use ledger_wire::rows::{
-    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RunRow, SealedRow,
-    SettingsRow, SweepRow, TenantRow, TokenRow, XrefRow,
+    AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RefusalRow, RunRow,
+    SealedRow, SettingsRow, SweepRow, TenantRow, TokenRow, XrefRow,
 };
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -142,6 +144,8 @@ pub struct ClaimRequest {
     pub until: i64,
     /// Claims without an outcome that are one too many.
     pub unfinished_max: u32,
+    /// True where the book is left alone while money waits for it.
+    pub gives_way: bool,
 }
 
 /// Answer to a claim.
@@ -151,8 +155,11 @@ pub enum Claimed {
     Ours,
     /// The run can't be claimed; this is how it stands (`None`: there is none).
     Not(Option<RunRow>),
-    /// The run could be claimed, the book could not: somebody has the lease until then, in milliseconds.
+    /// The run could be claimed, the book could not: somebody has the lease until then, in milliseconds, or money waits
+    /// for it.
     BookBusy(i64),
+    /// The run could be claimed, the book is paused. This is its lease.
+    BookPaused(Box<LeaseRow>),
 }
 
 /// What an attempt reads at once after its claim.
@@ -245,6 +252,33 @@ pub struct Release {
     pub book: String,
     /// How fast it was asked, for whoever has it next; `None` leaves what the lease says.
     pub pace: Option<PaceRow>,
+    /// Whether the book may be asked at all.
+    pub pause: PauseChange,
+}
+
+/// What an attempt has learnt of a book's being there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum PauseChange {
+    /// Nothing: what the lease says stays.
+    #[default]
+    Leaves,
+    /// It answered as it should: pauses are over and forgotten.
+    Ends,
+    /// It asked for a pause, or is down.
+    Begins(Pause),
+}
+
+/// A pause of a book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// Nobody asks it before this moment, in milliseconds.
+    pub until: i64,
+    /// Since when one pause follows another.
+    pub since: i64,
+    /// Why.
+    pub code: &'static str,
+    /// Pauses in a row, this one included.
+    pub pauses: u32,
 }
 
 /// Asks for a chip to be computed and pushed. Creates the row or raises its `wanted` and `dispatch` by one each.
@@ -304,6 +338,13 @@ pub trait Attempts: References + ShopStates + GrantStore {
 
     /// Notes that the shop refuses our tokens (if not noted before) and has the sweeper ask after it.
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()>;
+
+    /// Money waits for a book: until then, in milliseconds, no run of another lane takes its lease. Says nothing of who has
+    /// it now.
+    async fn want_book(&self, book: &str, until: i64) -> PortResult<()>;
+
+    /// Counts a refusal that no rule recognised: the row's count is added to what is there. A repeated call counts twice.
+    async fn count_refusal(&self, refusal: &RefusalRow) -> PortResult<()>;
 }
 
 /// A chip with what it is computed from.
@@ -444,6 +485,9 @@ pub trait Operations: Sweeps + Xrefs {
 
     /// Attempts of a run, oldest first.
     async fn attempts(&self, run_id: &str) -> PortResult<Vec<AttemptRow>>;
+
+    /// Refusals that no rule recognised, by provider and status; at most so many.
+    async fn refusals(&self, limit: usize) -> PortResult<Vec<RefusalRow>>;
 }
 
 /// A queue by what its messages ask for.

@@ -9,8 +9,8 @@ use crate::ingest::{shop_why_held, why_held};
 use crate::pace::Pace;
 use crate::plan::{Facts, Keys};
 use crate::ports::{
-    Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, PortFault,
-    Queue, Release, Shop, Vault, Written, XrefWrite,
+    Attempts, Authorities, Book, Chance, ClaimRequest, Claimed, Clock, Commit, GatherRequest, Gathered, Pause,
+    PauseChange, PortFault, Queue, Release, Shop, Vault, Written, XrefWrite,
 };
 use crate::reference::{OpenToken, READ_STATUS, REFUSED_FRESH_MS, ReadList, Reader, When, list_in_question};
 use crate::rehearsal::Rehearsal;
@@ -22,12 +22,15 @@ use ledger_domain::code::Code;
 use ledger_domain::document::{Kind, Posted};
 use ledger_domain::fault::{Action, Evidence, Fault};
 use ledger_domain::identity::Event;
+use ledger_domain::lane::Lane;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_domain::settings::Settings;
+use ledger_wire::api::moment;
 use ledger_wire::message::RunMessage;
 use ledger_wire::rows::{
-    AttemptRow, BindingRow, EvidenceRow, OrderDocumentRow, PaceRow, PreviewRow, ROW_VERSION, RunRow, StepRow, keys,
+    AttemptRow, BindingRow, EvidenceRow, LeaseRow, OrderDocumentRow, PaceRow, PreviewRow, ROW_VERSION, RefusalRow,
+    RunRow, StepRow, keys,
 };
 
 /// Attempts without an outcome after which a run is dead-lettered as crashed.
@@ -68,6 +71,15 @@ pub struct Post<'a> {
     /// What this process counts.
     pub tally: &'a Tally,
 }
+
+/// For so long a run of money waits for a busy book before it asks others to leave the book to it, in milliseconds.
+const PATIENCE_MS: i64 = 2_000;
+/// For so long they do, in milliseconds: longer than it takes the message to come back.
+const WANTED_MS: i64 = 15_000;
+/// Refusals that no rule recognised are remembered this long after the latest, in milliseconds (400 days).
+const REFUSAL_KEPT_MS: i64 = edges::RUN_KEPT_MS;
+/// Longest code or field of a counted refusal, in characters.
+const REFUSAL_NAME_MAX: usize = 64;
 
 /// What to do with the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +149,10 @@ pub(crate) struct Learnt {
     order_id: Option<u64>,
     unrenewed: Option<Fault>,
     pace: Option<PaceRow>,
+    /// Status of the book's latest answer, and the seconds that it asked us to wait.
+    answered: Option<(u16, Option<u64>)>,
+    /// The book's pauses before this attempt.
+    pauses: Pauses,
     /// True where every document is looked for in the book first, whatever is remembered.
     pub(crate) looks_first: bool,
     /// True where the run is only previewed.
@@ -145,6 +161,13 @@ pub(crate) struct Learnt {
     pub(crate) rehearsal: Option<Rehearsal>,
     /// What the preview came to, and what the other side said of it.
     preview: Option<(PreviewRow, Option<Evidence>)>,
+}
+
+/// A book's pauses in a row.
+#[derive(Clone, Copy, Default)]
+struct Pauses {
+    since: Option<i64>,
+    count: u32,
 }
 
 impl Learnt {
@@ -207,7 +230,10 @@ impl Post<'_> {
     async fn claim(&self, received: &Received<'_>) -> Result<String, Disposition> {
         let message = received.message;
         let claim = self.chance.uuid();
-        let waits_until = self.clock.now_ms().saturating_add(milliseconds(self.timers.lease_wait_seconds));
+        let began = self.clock.now_ms();
+        let waits_until = began.saturating_add(milliseconds(self.timers.lease_wait_seconds));
+        let mut asks_from = began.saturating_add(PATIENCE_MS);
+        let lane = Event::parse(&message.event).map_or(Lane::Backfill, |event| Lane::of(event, false));
         loop {
             let now = self.clock.now_ms();
             let request = ClaimRequest {
@@ -218,6 +244,7 @@ impl Post<'_> {
                 now,
                 until: received.deadline.saturating_add(CLAIM_GRACE_MS),
                 unfinished_max: UNFINISHED_MAX,
+                gives_way: lane.gives_way(),
             };
             match self.store.claim(&request).await {
                 Ok(Claimed::Ours) => return Ok(claim),
@@ -225,7 +252,15 @@ impl Post<'_> {
                     self.not_claimed(message, row, now).await;
                     return Err(Disposition::Done);
                 }
+                Ok(Claimed::BookPaused(lease)) => return Err(self.wait_for_the_book(message, &lease, now).await),
                 Ok(Claimed::BookBusy(_)) => {
+                    if now >= asks_from && !lane.gives_way() {
+                        asks_from = i64::MAX;
+                        // Where this fails the run waits its turn among the others.
+                        if let Err(fault) = self.store.want_book(received.book, now.saturating_add(WANTED_MS)).await {
+                            tracing::warn!(run_id = %message.run_id, reason = %fault, "book not asked for");
+                        }
+                    }
                     if now < waits_until {
                         self.clock.sleep_ms(LEASE_POLL_MS).await;
                     } else if received.receive_count < BUSY_RECEIVES_MAX {
@@ -269,8 +304,22 @@ impl Post<'_> {
         }
     }
 
+    /// The book is paused: the run goes on as a row when that is over, and the message is done. No attempt was made.
+    async fn wait_for_the_book(&self, message: &RunMessage, lease: &LeaseRow, now: i64) -> Disposition {
+        let until = lease.paused_until.unwrap_or(now);
+        let why = lease.pause_code.as_deref().and_then(Code::parse).map_or("", Code::cause);
+        let text = format!("the book is paused until {}: {why}", moment(until));
+        self.wait_without_attempt(message, |row| edges::waiting(row, now, until, Code::BookPaused, &text)).await
+    }
+
     /// The book is busy for long: the run goes on as a row, due now, and the message is done.
     async fn wait_as_a_row(&self, message: &RunMessage, now: i64) -> Disposition {
+        let text = "another worker writes to the book";
+        self.wait_without_attempt(message, |row| edges::waiting(row, now, now, Code::BookBusy, text)).await
+    }
+
+    /// Puts a queued run off, as `put_off` says, and keeps its count of attempts without an outcome.
+    async fn wait_without_attempt(&self, message: &RunMessage, put_off: impl FnOnce(&RunRow) -> RunRow) -> Disposition {
         let request = GatherRequest {
             run_id: message.run_id.clone(),
             tenant: message.tenant.clone(),
@@ -285,7 +334,7 @@ impl Post<'_> {
         if edges::state(&row) != RunState::Queued {
             return Disposition::Done;
         }
-        let mut next = edges::waiting(&row, now, now, Code::BookBusy, "another worker writes to the book");
+        let mut next = put_off(&row);
         // This is no outcome of an attempt.
         next.unfinished = row.unfinished;
         match self.store.replace_run(&row, &next, None).await {
@@ -396,6 +445,8 @@ impl Post<'_> {
         if guess.as_ref() != Some(&keys) {
             xrefs = self.gather(message, "", keys.all()).await?.xrefs;
         }
+        let lease = gathered.lease.clone().unwrap_or_default();
+        learnt.pauses = Pauses { since: lease.paused_since, count: lease.pauses };
         let mut executor = Executor {
             post: self,
             dialect,
@@ -423,11 +474,8 @@ impl Post<'_> {
             steps: Vec::new(),
             in_doubt: false,
             indexed: false,
-            pace: Pace::read(
-                &gathered.lease.map(|lease| lease.pace).unwrap_or_default(),
-                dialect.profile().calls_per_minute,
-                self.clock.now_ms(),
-            ),
+            answered: None,
+            pace: Pace::read(&lease.pace, dialect.profile().calls_per_minute, self.clock.now_ms()),
             rehearsal: rehearses.then(|| Rehearsal::new(learnt.looks_first)),
         };
         let mut carry = Carry {
@@ -450,6 +498,7 @@ impl Post<'_> {
         }
         learnt.steps.append(&mut executor.steps);
         learnt.pace = Some(executor.pace.row(self.clock.now_ms()));
+        learnt.answered = executor.answered;
         if let Ok(Done::Posted { posted, .. }) = &result {
             learnt.web_address = executor.web_address_of(&posted.provider_id);
             let invoice = learnt.xref.as_ref().filter(|_| event == Event::InvoicePaid);
@@ -566,7 +615,16 @@ impl Post<'_> {
                 Err(_) => return Disposition::GiveBack,
             },
         };
-        let ended = self.judged(&run, outcome, &learnt).await;
+        let pause = self.pause_after(&outcome, &learnt);
+        let refusal = refusal_of(&outcome, &run, self.clock.now_ms());
+        let mut ended = self.judged(&run, outcome, &learnt).await;
+        if let PauseChange::Begins(pause) = &pause
+            && edges::state(&ended.next) == RunState::Waiting
+        {
+            // Nobody may ask the book before, so there is nothing to come back for.
+            ended.next.due_at = ended.next.due_at.max(Some(pause.until));
+            tracing::warn!(book = %received.book, code = pause.code, pauses = pause.pauses, "book paused");
+        }
         let now = self.clock.now_ms();
         let mut commit = Commit {
             push: tells_shop(&ended.next).then(|| edges::push_want(&ended.next, now)),
@@ -575,7 +633,7 @@ impl Post<'_> {
             run: ended.next,
             claim: claim.to_owned(),
             xrefs: learnt.pending,
-            release: Some(Release { book: received.book.to_owned(), pace: learnt.pace }),
+            release: Some(Release { book: received.book.to_owned(), pace: learnt.pace, pause }),
         };
         for _ in 0..COMMITS_MAX {
             match self.store.commit(&commit).await {
@@ -584,6 +642,11 @@ impl Post<'_> {
                         self.tally.total_unverified();
                     }
                     self.log(&commit, now.saturating_sub(started_at));
+                    if let Some(refusal) = &refusal
+                        && let Err(fault) = self.store.count_refusal(refusal).await
+                    {
+                        tracing::warn!(run_id = %run.run_id, reason = %fault, "refusal not counted");
+                    }
                     if let Some(want) = &commit.push
                         && let Err(fault) = self.queue.send(&edges::push_message_for(want, &commit.run)).await
                     {
@@ -600,6 +663,37 @@ impl Post<'_> {
             }
         }
         Disposition::GiveBack
+    }
+
+    /// What the book's latest answer says of its being there. Of 503 and 429 it is the whole book that waits, not the run: the
+    /// next one would hear the same.
+    fn pause_after(&self, outcome: &Outcome, learnt: &Learnt) -> PauseChange {
+        let Some((status, named)) = learnt.answered else { return PauseChange::Leaves };
+        let code = match (status, outcome) {
+            (429, Outcome::Fault(fault)) if fault.code == Code::BookDayLimit => Code::BookDayLimit,
+            (429, _) => Code::BookRateLimited,
+            (503, _) => Code::BookUnavailable,
+            (200..=499, _) if learnt.pauses.count > 0 => return PauseChange::Ends,
+            _ => return PauseChange::Leaves,
+        };
+        // The dialect knows what a limit that names no time means.
+        let known = match outcome {
+            Outcome::Fault(fault) if fault.code == code => match fault.action {
+                Action::Later { after_seconds } => after_seconds,
+                Action::Doubtful | Action::Reconnect | Action::Refused | Action::Broken => None,
+            },
+            Outcome::Succeeded { .. } | Outcome::Skipped(_) | Outcome::Held(_) | Outcome::Fault(_) | Outcome::Lost => {
+                None
+            }
+        };
+        let now = self.clock.now_ms();
+        let pause = retry::pause_ms(named.or(known), learnt.pauses.count, self.timers.retry_scale_percent);
+        PauseChange::Begins(Pause {
+            until: now.saturating_add(i64::try_from(pause).unwrap_or(i64::MAX)),
+            since: learnt.pauses.since.unwrap_or(now),
+            code: code.as_str(),
+            pauses: learnt.pauses.count.saturating_add(1),
+        })
     }
 
     /// A row of `entity_xref` was not as expected. Where another document of ours has the same document of the book, a
@@ -712,7 +806,7 @@ impl Post<'_> {
     fn put_off(&self, run: &RunRow, now: i64, after_seconds: Option<u64>, fault: &Fault) -> RunRow {
         let mut base = run.clone();
         let since = base.failing_since.unwrap_or(now);
-        if now.saturating_sub(since) > milliseconds(retry::RETRY_HORIZON_SECONDS) {
+        if retry::horizon_is_over(since, now) {
             let text = format!("tried for three days; the last cause: {} ({})", fault.message, fault.code);
             return edges::dead_lettered(&base, now, Code::RetriesExhausted, &text);
         }
@@ -788,6 +882,40 @@ impl Post<'_> {
             _ => event!(info),
         }
     }
+}
+
+/// A refusal that no rule recognised, to be counted: status, the provider's own code and field, and nothing else.
+fn refusal_of(outcome: &Outcome, run: &RunRow, now: i64) -> Option<RefusalRow> {
+    let Outcome::Fault(fault) = outcome else { return None };
+    let status = fault.evidence.status.filter(|_| fault.unrecognised)?;
+    let name = |text: Option<&String>| {
+        let legal = |letter: &char| letter.is_ascii_alphanumeric() || "_.[]-/".contains(*letter);
+        let text = text.map(String::as_str).unwrap_or_default();
+        if text.chars().all(|letter| legal(&letter)) {
+            text.chars().take(REFUSAL_NAME_MAX).collect()
+        } else {
+            String::new()
+        }
+    };
+    let provider_code: String = name(fault.evidence.provider_code.as_ref());
+    // The number of a line, or an id in a path, would make each refusal another one.
+    let field =
+        name(fault.evidence.field.as_ref()).chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
+    Some(RefusalRow {
+        pk: keys::REFUSALS.to_owned(),
+        sk: keys::refusal(&run.provider, status, &provider_code, &field),
+        v: ROW_VERSION,
+        provider: run.provider.clone(),
+        status,
+        provider_code,
+        field,
+        count: 1,
+        first_at: now,
+        last_at: now,
+        tenant: run.tenant.clone(),
+        run_id: run.run_id.clone(),
+        expires_at: now.saturating_add(REFUSAL_KEPT_MS).saturating_div(1_000),
+    })
 }
 
 struct EndOf {

@@ -578,6 +578,7 @@ impl Preview<'_> {
             steps: Vec::new(),
             in_doubt: false,
             indexed: false,
+            answered: None,
             pace: Pace::read(&PaceRow::default(), dialect.profile().calls_per_minute, self.post.clock.now_ms()),
             rehearsal: Some(Rehearsal::default()),
         };

@@ -3,6 +3,7 @@
 //!
 //! It moves a mark before it sends, only by conditional writes, so that sweeps may overlap or die at any point.
 
+use crate::closing;
 use crate::config::{Timers, milliseconds};
 use crate::connect::grant::Grants;
 use crate::connect::keep_alive::{KEEP_ALIVE, KeepAlive, Kept};
@@ -28,6 +29,10 @@ use std::sync::{Mutex, PoisonError};
 const DUE_PER_SHARD: usize = 200;
 /// Most runs of one book sent in one sweep: a book takes about a call a second.
 pub const SENDS_PER_BOOK: u32 = 100;
+/// Runs of one book that are sent at once.
+const SENDS_AT_ONCE: usize = 8;
+/// Most dead letters that are looked at in one sweep, whether a later run has done what they were for.
+const CLOSINGS_MAX: usize = 50;
 /// Entries of the index by state per page.
 const STATE_PAGE: usize = 500;
 /// Most pages of the index by state in one sweep.
@@ -94,6 +99,8 @@ pub struct Report {
     pub bells_removed: u32,
     /// Held runs released.
     pub released: u32,
+    /// Dead letters closed, because a later run did what they were for.
+    pub closed: u32,
     /// Queued runs that nobody claimed in time.
     pub stalled: u32,
     /// Held runs.
@@ -120,6 +127,7 @@ impl Report {
             "bells_rung": self.bells_rung,
             "bells_removed": self.bells_removed,
             "released": self.released,
+            "closed": self.closed,
             "stalled": self.stalled,
             "held": self.held,
             "dead_letters": self.dead_letters,
@@ -180,6 +188,7 @@ struct Tally {
     report: Report,
     sent_by_book: BTreeMap<String, u32>,
     jobs: Vec<DueKey>,
+    to_send: Vec<RunRow>,
 }
 
 impl Sweep<'_> {
@@ -188,9 +197,13 @@ impl Sweep<'_> {
         let tally = Mutex::new(Tally::default());
         let until = deadline.saturating_sub(SWEEP_MARGIN_MS);
         let shards = (0..DUE_SHARDS).map(|shard| self.shard(shard, until, &tally));
+        let due = async {
+            let results = futures::future::join_all(shards).await;
+            self.send_in_lanes(until, &tally).await;
+            results
+        };
         // A slow provider keeps no run waiting.
-        let (results, agenda) =
-            futures::future::join(futures::future::join_all(shards), self.keep_agenda(deadline, &tally)).await;
+        let (results, agenda) = futures::future::join(due, self.keep_agenda(deadline, &tally)).await;
         for result in results {
             self.part(&tally, result);
         }
@@ -304,11 +317,16 @@ impl Sweep<'_> {
                 if stalled {
                     with(tally, |tally| tally.report.stalled = tally.report.stalled.saturating_add(1));
                 }
-                self.send_run(&row, tally).await.map(|_| ())
+                with(tally, |tally| tally.to_send.push(row));
+                Ok(())
             }
-            RunState::Waiting => self.send_run(&row, tally).await.map(|_| ()),
+            RunState::Waiting => {
+                with(tally, |tally| tally.to_send.push(row));
+                Ok(())
+            }
             RunState::Running if row.claim_until.is_none_or(|until| until < now) => {
-                self.send_run(&row, tally).await.map(|_| ())
+                with(tally, |tally| tally.to_send.push(row));
+                Ok(())
             }
             RunState::Running => self.store.replace_run(&row, &edges::watched(&row), None).await.map(|_| ()),
             RunState::Held => {
@@ -333,6 +351,28 @@ impl Sweep<'_> {
         }
     }
 
+    /// Sends the runs that are due, of each book its money first, then contacts, products and what a backfill brought; within a
+    /// lane the oldest first. So where a book has had enough for this sweep, it is the last lanes that wait.
+    async fn send_in_lanes(&self, until: i64, tally: &Mutex<Tally>) {
+        let mut by_book: BTreeMap<String, Vec<RunRow>> = BTreeMap::new();
+        for row in with(tally, |tally| std::mem::take(&mut tally.to_send)) {
+            by_book.entry(row.book.clone()).or_default().push(row);
+        }
+        let books = by_book.into_values().map(|mut rows| async move {
+            rows.sort_by_key(|row| (edges::lane(row), row.due_at));
+            let lanes = rows.chunk_by(|one, next| edges::lane(one) == edges::lane(next));
+            for some in lanes.flat_map(|lane| lane.chunks(SENDS_AT_ONCE)) {
+                if self.out_of_time(until) {
+                    return;
+                }
+                for result in futures::future::join_all(some.iter().map(|row| self.send_run(row, tally))).await {
+                    self.part(tally, result.map(|_| ()));
+                }
+            }
+        });
+        futures::future::join_all(books).await;
+    }
+
     /// A book that took its lease within the stall time has a backlog, not a lost message.
     async fn book_is_working(&self, row: &RunRow, now: i64) -> PortResult<bool> {
         let lease = self.store.lease(&row.book).await?;
@@ -342,13 +382,15 @@ impl Sweep<'_> {
     /// Moves the mark, then sends; false where the run changed or its book had enough for this sweep.
     async fn send_run(&self, row: &RunRow, tally: &Mutex<Tally>) -> PortResult<bool> {
         let now = self.clock.now_ms();
-        let enough = with(tally, |tally| {
+        // How many sweeps those before it need.
+        let sweeps = with(tally, |tally| {
             let sent = tally.sent_by_book.entry(row.book.clone()).or_default();
+            let before = *sent;
             *sent = sent.saturating_add(1);
-            *sent > SENDS_PER_BOOK
+            before.checked_div(SENDS_PER_BOOK).unwrap_or_default()
         });
-        if enough {
-            self.store.replace_run(row, &edges::after_others(row, now), None).await?;
+        if sweeps > 0 {
+            self.store.replace_run(row, &edges::after_others(row, now, sweeps), None).await?;
             return Ok(false);
         }
         let next = edges::sent_again(row, now, self.timers);
@@ -626,23 +668,64 @@ impl Sweep<'_> {
 
     async fn count_dead_letters(&self, until: i64, tally: &Mutex<Tally>) -> PortResult<()> {
         let mut after: Option<StateEntry> = None;
+        let mut found: Vec<StateEntry> = Vec::new();
         for _ in 0..STATE_PAGES_MAX {
             let page = self.store.by_state(RunState::DeadLettered.as_str(), "", after.as_ref(), STATE_PAGE).await?;
             let full = page.len() == STATE_PAGE;
             with(tally, |tally| {
                 for entry in &page {
-                    let owner = Owner::ALL
-                        .into_iter()
-                        .find(|owner| owner.as_str() == entry.owner)
-                        .unwrap_or(Owner::Ledger)
-                        .as_str();
-                    let count = tally.report.dead_letters.entry(owner).or_default();
+                    let count = tally.report.dead_letters.entry(owner_of(entry)).or_default();
                     *count = count.saturating_add(1);
                 }
             });
             after = page.last().cloned();
+            found.extend(page);
             if !full || self.out_of_time(until) {
                 break;
+            }
+        }
+        // Where there are too many, each sweep begins with another.
+        let minute = usize::try_from(self.clock.now_ms().div_euclid(60_000)).unwrap_or_default();
+        let first = minute.saturating_mul(CLOSINGS_MAX).checked_rem(found.len()).unwrap_or_default();
+        found.rotate_left(first);
+        for some in found.get(..CLOSINGS_MAX.min(found.len())).unwrap_or_default().chunks(SENDS_AT_ONCE) {
+            if self.out_of_time(until) {
+                break;
+            }
+            for result in futures::future::join_all(some.iter().map(|entry| self.close(entry, tally))).await {
+                self.part(tally, result);
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes a dead letter where a later run has done what it was for. Its bell goes with the others that ring for nothing.
+    async fn close(&self, entry: &StateEntry, tally: &Mutex<Tally>) -> PortResult<()> {
+        let Some(dead) = self.store.run(&entry.pk).await? else { return Ok(()) };
+        let now = self.clock.now_ms();
+        let want = edges::push_want(&dead, now);
+        let chip = keys::push(&want.tenant, &want.provider, &want.entity_type, want.magento_id);
+        let Some(push) = self.store.push(&chip).await? else { return Ok(()) };
+        let mut others = Vec::new();
+        for run_id in [&push.document_run, &push.payment_run].into_iter().flatten().filter(|it| **it != dead.run_id) {
+            others.extend(self.store.run(&keys::run(run_id)).await?);
+        }
+        let Some(next) = closing::closed(&dead, &others, now) else { return Ok(()) };
+        // The chip goes on speaking for the later run; only where it speaks for this one, it has something new to say.
+        let speaks = [&push.document_run, &push.payment_run].into_iter().flatten().any(|it| *it == dead.run_id);
+        if self.store.replace_run(&dead, &next, speaks.then_some(&want)).await? {
+            tracing::info!(run_id = %dead.run_id, tenant = %dead.tenant, code = %entry.code, "dead letter closed");
+            with(tally, |tally| {
+                tally.report.closed = tally.report.closed.saturating_add(1);
+                if let Some(count) = tally.report.dead_letters.get_mut(owner_of(entry)) {
+                    *count = count.saturating_sub(1);
+                }
+            });
+            if speaks {
+                // What told the shop that it failed has the message's usual id, and the queue would drop this one.
+                let mut message = edges::push_message_for(&want, &next);
+                message.deduplication = self.chance.uuid();
+                self.queue.send(&message).await?;
             }
         }
         Ok(())
@@ -695,6 +778,10 @@ impl Sweep<'_> {
         });
         Ok(())
     }
+}
+
+fn owner_of(entry: &StateEntry) -> &'static str {
+    Owner::ALL.into_iter().find(|owner| owner.as_str() == entry.owner).unwrap_or(Owner::Ledger).as_str()
 }
 
 fn with<T>(tally: &Mutex<Tally>, change: impl FnOnce(&mut Tally) -> T) -> T {

@@ -15,6 +15,7 @@ mod api;
 mod authority;
 mod book;
 mod exchange;
+mod hook;
 mod issuer;
 mod shop;
 mod target;
@@ -24,6 +25,7 @@ mod tests;
 pub use api::{ApiBody, ApiCall, ApiMethod, HttpApi, address_with, parameters_of, split_address};
 pub use authority::HttpAuthorities;
 pub use book::HttpBook;
+pub use hook::HttpHooks;
 pub use issuer::HttpIssuer;
 pub use shop::HttpShop;
 
@@ -43,6 +45,8 @@ pub const BOOK_BODY_MAX: usize = 4 * 1_024 * 1_024;
 /// Most bytes of an answer of a provider's OAuth addresses. Tokens have 4 KiB, a list of connections a few hundred
 /// bytes each.
 pub const AUTHORITY_BODY_MAX: usize = 256 * 1_024;
+/// Most bytes of a webhook's answer that are read; only its status counts.
+pub const HOOK_BODY_MAX: usize = 64 * 1_024;
 /// Longest wait for a connection: name, TCP and TLS together.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -157,6 +161,12 @@ impl Http {
     #[must_use]
     pub fn api(&self, base_url: &str) -> HttpApi {
         HttpApi { http: self.clone(), base_url: base_url.to_owned() }
+    }
+
+    /// Requests to recipients' webhooks.
+    #[must_use]
+    pub fn hooks(&self) -> HttpHooks {
+        HttpHooks { http: self.clone() }
     }
 
     /// Requests to books.

@@ -3,6 +3,7 @@ mod answers;
 mod api;
 mod authorities;
 mod connections;
+mod hooks;
 mod pairing;
 mod server;
 mod targets;

@@ -4,6 +4,7 @@ mod books;
 mod diagnostics;
 mod document;
 mod module;
+mod notices;
 mod pages;
 mod runs;
 mod settings;
@@ -42,6 +43,7 @@ use utoipa_axum::routes;
         (name = "connect", description = "Connecting books, and disconnecting them"),
         (name = "settings", description = "A binding's settings, and the reference data that they are checked against"),
         (name = "work", description = "Modes, previews, jobs and cross-references"),
+        (name = "notices", description = "Who is told of a shop's troubles"),
         (name = "module", description = "What the shop's module asks, with a token of its own"),
         (name = "diagnostics", description = "Status, retry and resync for platform administrators"),
     )
@@ -77,6 +79,9 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(runs::show))
         .routes(routes!(runs::retry))
         .routes(routes!(runs::dead_letters))
+        .routes(routes!(runs::requeue))
+        .routes(routes!(runs::refusals))
+        .routes(routes!(runs::codes))
         .routes(routes!(runs::held))
         .routes(routes!(shops::connect))
         .routes(routes!(books::app, books::set_app))
@@ -104,6 +109,8 @@ pub(crate) fn all() -> (axum::Router<Arc<Api>>, Document) {
         .routes(routes!(work::xrefs))
         .routes(routes!(work::reset_xrefs))
         .routes(routes!(work::import_xrefs))
+        .routes(routes!(notices::get, notices::put))
+        .routes(routes!(notices::test))
         .routes(routes!(module::status))
         .routes(routes!(module::tile))
         .routes(routes!(module::disconnect))

@@ -8,10 +8,11 @@ use ledger_engine::connect::grant::{Grants, RenewedTokens};
 use ledger_engine::connect::oauth::Connect;
 use ledger_engine::connect::pairing::Pairing;
 use ledger_engine::module::Module;
+use ledger_engine::notices::Recipients;
 use ledger_engine::operate::Operate;
 use ledger_engine::ports::{
     Agenda, Attempts, Authorities, Book, Chance, Clock, Configurations, ConnectStore, IssuerKeys, ModuleStore,
-    Operations, Pairings, Queue, Shop, Vault,
+    NoticeStore, Operations, Pairings, Queue, Shop, Vault,
 };
 use ledger_engine::post::Post;
 use ledger_engine::preview::Preview;
@@ -23,9 +24,15 @@ use ledger_engine::tenants::TenantMemory;
 use std::sync::Arc;
 
 /// Everything that the routes ask of the store.
-pub trait ApiStore: Operations + Attempts + Pairings + ModuleStore + ConnectStore + Configurations + Agenda {}
+pub trait ApiStore:
+    Operations + Attempts + Pairings + ModuleStore + ConnectStore + Configurations + Agenda + NoticeStore
+{
+}
 
-impl<T: Operations + Attempts + Pairings + ModuleStore + ConnectStore + Configurations + Agenda> ApiStore for T {}
+impl<T: Operations + Attempts + Pairings + ModuleStore + ConnectStore + Configurations + Agenda + NoticeStore> ApiStore
+    for T
+{
+}
 
 /// What the routes need.
 pub struct Api {
@@ -69,6 +76,17 @@ impl Api {
             clock: &*self.clock,
             chance: &*self.chance,
             timers: &self.timers,
+        }
+    }
+
+    /// Who is told of troubles.
+    pub(crate) fn recipients(&self) -> Recipients<'_> {
+        Recipients {
+            store: &*self.store,
+            vault: &*self.vault,
+            clock: &*self.clock,
+            chance: &*self.chance,
+            allow_private_addresses: self.timers.allow_private_addresses,
         }
     }
 

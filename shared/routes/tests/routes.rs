@@ -135,6 +135,8 @@ async fn requests_that_nobody_can_answer() -> anyhow::Result<()> {
     let secret = r#"{"client_id":"ours","client_secret":"told"}"#;
     let pairing = r#"{"magento_base_url":"https://shop.example","pairing_code":"0123456789"}"#;
     let pair = "/v1/magento/connect";
+    let (requeue, told) = ("/v1/dead-letters/requeue", "/v1/tenants/t-1/notices");
+    let nobody = r#"{"revision":0,"recipients":[]}"#;
     let no_address = pairing.replace("https://", "");
     for (what, (method, path, groups, body), (status, code)) in [
         ("no such route", ("GET", "/v1/nothing", None, None), (404, "not_found")),
@@ -165,6 +167,14 @@ async fn requests_that_nobody_can_answer() -> anyhow::Result<()> {
         ("not a state", ("GET", "/v1/tenants/t-1/runs?state=lost", ADMIN, None), (400, "invalid")),
         ("not a cursor", ("GET", "/v1/tenants/t-1/runs?after=WyIiLDFd", ADMIN, None), (400, "invalid")),
         ("not a cursor at all", ("GET", "/v1/tenants/t-1/runs?after=%00", ADMIN, None), (400, "invalid")),
+        ("dead letters of no kind", ("POST", requeue, ADMIN, Some("{}")), (400, "invalid")),
+        ("of two kinds", ("POST", requeue, ADMIN, Some(r#"{"code":"crashed","family":"settings"}"#)), (400, "invalid")),
+        ("of a code that is none", ("POST", requeue, ADMIN, Some(r#"{"code":"broke"}"#)), (400, "invalid")),
+        ("of a family that is none", ("GET", "/v1/dead-letters?family=smith", ADMIN, None), (400, "invalid")),
+        ("a viewer who tries again", ("POST", requeue, VIEWER, Some(r#"{"code":"crashed"}"#)), (403, "forbidden")),
+        ("a viewer who has others told", ("PUT", told, VIEWER, Some(nobody)), (403, "forbidden")),
+        ("somebody else's notices", ("GET", "/v1/tenants/t-2/notices", VIEWER, None), (403, "forbidden")),
+        ("recipients in no shape", ("PUT", told, ADMIN, Some(r#"{"revision":0}"#)), (400, "invalid")),
         ("a store that does not answer", ("GET", "/v1/tenants/t-1", ADMIN, None), (503, "store_unavailable")),
     ] {
         let answer = asks(method, path, groups, body).await?;

@@ -4,6 +4,7 @@
 mod connect;
 mod diagnostics;
 mod failure;
+mod notices;
 mod runs;
 mod settings;
 mod tenants;
@@ -18,7 +19,11 @@ pub use diagnostics::{
     SyncStatus, SyncType,
 };
 pub use failure::{Failure, FieldFailure};
-pub use runs::{Attempt, Cause, Causes, Chip, Run, RunDetail, Runs, Step};
+pub use notices::{NoticeSettings, NoticeSettingsRequest, Recipient, RecipientRequest, ToldTrouble};
+pub use runs::{
+    Attempt, BookRefusal, BookRefusals, Cause, Causes, Chip, CodeEntry, Codes, FamilyEntry, NotRequeued,
+    RequeueRequest, Requeued, Run, RunDetail, Runs, Step,
+};
 pub use settings::{
     ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal,
     SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,

@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod magento;
 pub mod message;
 pub mod module;
+pub mod notice;
 pub mod rows;
 pub mod settings;
 

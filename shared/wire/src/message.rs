@@ -51,6 +51,15 @@ pub struct Bell {
     pub code: String,
     /// Who can do something about it.
     pub owner: String,
+    /// The code's family; bells of earlier versions have none.
+    #[serde(default)]
+    pub family: String,
+    /// What the code means.
+    #[serde(default)]
+    pub cause: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub remedy: String,
 }
 
 /// Version of the messages that this build writes and reads.

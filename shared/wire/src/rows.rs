@@ -3,6 +3,7 @@
 
 mod agenda;
 mod grants;
+mod notices;
 mod pairing;
 mod place;
 mod reference;
@@ -12,6 +13,7 @@ pub use grants::{
     AppHostsRow, AppRow, AuthorityUserRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, OrganisationRow,
     PendingConnectionRow,
 };
+pub use notices::{NoticesRow, OutboxRow, RecipientRow, ToldRow};
 pub use pairing::{DayGap, OrderDocumentRow, ShopAddressRow};
 pub use place::{BindingPlaceRow, SweepRow, TenantPlaceRow};
 pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow};
@@ -601,6 +603,60 @@ pub struct LeaseRow {
     /// How fast the book was asked lately.
     #[serde(default, skip_serializing_if = "PaceRow::is_empty")]
     pub pace: PaceRow,
+    /// Nobody takes the lease before this moment: the book asked for a pause, or is down. A pause that is over stays until
+    /// the book has answered as it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_until: Option<i64>,
+    /// Since when one pause follows another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_since: Option<i64>,
+    /// Why: `book_rate_limited`, `book_day_limit` or `book_unavailable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_code: Option<String>,
+    /// Pauses in a row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pauses: u32,
+    /// Money waits for the book: until then no run of another lane takes the lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted_until: Option<i64>,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// A refusal of a book that no rule of its dialect recognised, counted. Table `sync_runs`, `pk = refusals`,
+/// `sk = <provider>#<status>#<code>#<field>`. Nothing of the provider's text is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// Provider key.
+    pub provider: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The provider's error code; empty where it names none.
+    #[serde(default)]
+    pub provider_code: String,
+    /// The field that it names; empty where it names none.
+    #[serde(default)]
+    pub field: String,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first_at: i64,
+    /// The latest time.
+    pub last_at: i64,
+    /// The tenant of the latest.
+    pub tenant: String,
+    /// The run of the latest.
+    pub run_id: String,
+    /// When DynamoDB may remove it, in seconds.
+    pub expires_at: i64,
 }
 
 /// How fast a book was asked lately: part of its lease.
@@ -687,6 +743,24 @@ pub mod keys {
     pub const STACK: &str = "stack";
     /// Sort key of what the last sweep found.
     pub const SWEEP: &str = "sweep";
+
+    /// Partition key of tenants' notices.
+    pub const NOTICES: &str = "notices";
+
+    /// Sort key of a tenant's notices.
+    #[must_use]
+    pub fn notices_of(tenant: &str) -> String {
+        format!("tenant#{tenant}")
+    }
+
+    /// Partition key of refusals that no rule recognised.
+    pub const REFUSALS: &str = "refusals";
+
+    /// Sort key of a refusal that no rule recognised.
+    #[must_use]
+    pub fn refusal(provider: &str, status: u16, provider_code: &str, field: &str) -> String {
+        format!("{provider}#{status}#{provider_code}#{field}")
+    }
 
     /// Sort key of an entry of the agenda: its time first, in milliseconds.
     #[must_use]

@@ -28,6 +28,8 @@ pub struct Rows {
     pub lists: BTreeMap<String, ReferenceRow>,
     /// Pages by sort key.
     pub pages: BTreeMap<String, ReferencePageRow>,
+    /// Refusals that no rule recognised, as they were counted.
+    pub refusals: Vec<RefusalRow>,
     /// Versions of the settings.
     pub settings: BTreeMap<u32, SettingsRow>,
     /// Bindings noted with the book.
@@ -190,6 +192,15 @@ impl Attempts for MemoryStore {
 
     async fn shop_refuses(&self, _: &str, now: i64) -> PortResult<()> {
         self.with(|rows| rows.tenant.refused_since = Some(now));
+        Ok(())
+    }
+
+    async fn want_book(&self, _: &str, _: i64) -> PortResult<()> {
+        Ok(())
+    }
+
+    async fn count_refusal(&self, refusal: &RefusalRow) -> PortResult<()> {
+        self.with(|rows| rows.refusals.push(refusal.clone()));
         Ok(())
     }
 }

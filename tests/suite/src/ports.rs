@@ -101,6 +101,8 @@ forwarded!(Attempts {
     fn commit(commit: &Commit) -> Written;
     fn replace_run(seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> bool;
     fn shop_refuses(tenant: &str, now: i64) -> ();
+    fn want_book(book: &str, until: i64) -> ();
+    fn count_refusal(refusal: &RefusalRow) -> ();
 });
 forwarded!(GrantStore {
     fn grant(binding: &str) -> Option<TokenRow>;
@@ -160,6 +162,7 @@ forwarded!(Operations {
     fn token(binding: &str) -> Option<TokenRow>;
     fn runs(tenant: &str, after: Option<&str>, limit: usize) -> RunPage;
     fn attempts(run_id: &str) -> Vec<AttemptRow>;
+    fn refusals(limit: usize) -> Vec<RefusalRow>;
 });
 
 forwarded!(Jobs {
@@ -169,6 +172,11 @@ forwarded!(Jobs {
     fn jobs(binding: &str, limit: usize) -> Vec<JobRow>;
     fn runs_since(tenant: &str, since: i64, after: Option<&str>, limit: usize) -> RunPage;
     fn add_run(run: &RunRow) -> bool;
+});
+forwarded!(NoticeStore {
+    fn notices_page(after: Option<&str>, limit: usize) -> Vec<NoticesRow>;
+    fn notices(tenant: &str) -> Option<NoticesRow>;
+    fn put_notices(seen: Option<u32>, next: &NoticesRow) -> bool;
 });
 forwarded!(Xrefs {
     fn xrefs(keys: &[String]) -> BTreeMap<String, XrefRow>;

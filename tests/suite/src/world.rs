@@ -275,6 +275,8 @@ pub struct WorldOptions {
     pub banks: bool,
     /// What the book speaks.
     pub spoken: Spoken,
+    /// Further providers whose module is in the shop; a test binds them itself.
+    pub also: Vec<String>,
 }
 
 impl World {
@@ -309,7 +311,7 @@ impl World {
         let shop = Shop::start(ShopOptions {
             clock: world_clock.clone(),
             client: options.client,
-            providers: vec![options.spoken.provider().to_owned()],
+            providers: std::iter::once(options.spoken.provider().to_owned()).chain(options.also.clone()).collect(),
             ..ShopOptions::default()
         })
         .await?;
@@ -399,6 +401,18 @@ impl World {
     /// # Errors
     /// Where it can't, or is not listened to.
     pub async fn tells(&self, event: &str, id: i64) -> anyhow::Result<()> {
+        self.tells_under(event, id, &format!("{event}:{id}")).await
+    }
+
+    /// The same under a key of its own, so that it is another run.
+    ///
+    /// # Errors
+    /// As [`tells`](Self::tells).
+    pub async fn tells_anew(&self, event: &str, id: i64, key: &str) -> anyhow::Result<()> {
+        self.tells_under(event, id, &format!("{event}:{id}:{key}")).await
+    }
+
+    async fn tells_under(&self, event: &str, id: i64, key: &str) -> anyhow::Result<()> {
         let some = |(name, value): (&str, String)| (name.to_owned(), Some(value));
         let moment = jiff::Timestamp::from_millisecond(self.ledger.clock.now_ms())?;
         let body = serde_json::json!({
@@ -412,10 +426,7 @@ impl World {
             ),
             query_string_parameters: Some([("provider", self.provider.to_owned())].into_iter().map(some).collect()),
             headers: Some(
-                [("Authorization", token), ("Idempotency-Key", format!("{event}:{id}"))]
-                    .into_iter()
-                    .map(some)
-                    .collect(),
+                [("Authorization", token), ("Idempotency-Key", key.to_owned())].into_iter().map(some).collect(),
             ),
             body: Some(body.to_string()),
             is_base64_encoded: false,

@@ -1,7 +1,7 @@
 use super::*;
 use ledger_wire::rows::{
-    AppHostsRow, CallsRow, ContactIndexRow, DayGap, EvidenceRow, OrganisationRow, PaceRow, PreviewRow,
-    ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow,
+    AppHostsRow, CallsRow, ContactIndexRow, DayGap, EvidenceRow, OrganisationRow, OutboxRow, PaceRow, PreviewRow,
+    RecipientRow, ReferenceEntryV1, ReferenceReadingRow, SealedRow, StepRow, ToldRow,
 };
 use ledger_wire::settings::{ConsolidationV1, NamePriorityV1, OverrideV1, SettingsV1, StatusV1, SupplyV1, TaxRuleV1};
 use std::collections::BTreeMap;
@@ -534,6 +534,11 @@ fn lease() -> LeaseRow {
         until: 1_800_000_000_000,
         taken_at: 1_800_000_000_001,
         pace: PaceRow { calls: vec![CallsRow { slot: 360_000_000, count: 4 }], closed_until: Some(1_800_000_000_002) },
+        paused_until: Some(1_780_000_060_000),
+        paused_since: Some(1_780_000_000_000),
+        pause_code: Some("book_rate_limited".to_owned()),
+        pauses: 2,
+        wanted_until: Some(1_780_000_015_000),
     }
 }
 
@@ -544,6 +549,69 @@ fn attention() -> AttentionRow {
         v: ROW_VERSION,
         tenant: "t-1".to_owned(),
         since: 1_800_000_000_000,
+    }
+}
+
+fn refusal() -> RefusalRow {
+    RefusalRow {
+        pk: keys::REFUSALS.to_owned(),
+        sk: keys::refusal("xero", 400, "10", "Lines[].Code"),
+        v: ROW_VERSION,
+        provider: "xero".to_owned(),
+        status: 400,
+        provider_code: "10".to_owned(),
+        field: "Lines[].Code".to_owned(),
+        count: 3,
+        first_at: 1_780_000_000_000,
+        last_at: 1_800_000_000_000,
+        tenant: "t-1".to_owned(),
+        run_id: "r-1".to_owned(),
+        expires_at: 1_834_560_000,
+    }
+}
+
+fn notices() -> NoticesRow {
+    NoticesRow {
+        pk: keys::NOTICES.to_owned(),
+        sk: keys::notices_of("t-1"),
+        v: ROW_VERSION,
+        tenant: "t-1".to_owned(),
+        revision: 4,
+        recipients: vec![
+            RecipientRow {
+                id: "p-1".to_owned(),
+                role: "operator".to_owned(),
+                way: "sns".to_owned(),
+                url: None,
+                secret: None,
+            },
+            RecipientRow {
+                id: "p-2".to_owned(),
+                role: "accountant".to_owned(),
+                way: "webhook".to_owned(),
+                url: Some("https://hooks.example/ledger".to_owned()),
+                secret: Some(sealed("c")),
+            },
+        ],
+        digest_minute: 420,
+        told: vec![ToldRow {
+            key: "binding:b-1".to_owned(),
+            kind: "connection_lost".to_owned(),
+            code: "needs_reconnect".to_owned(),
+            since: 1_800_000_000_000,
+            gone_since: Some(1_800_000_060_000),
+        }],
+        digest_at: 1_800_025_200_000,
+        outbox: vec![OutboxRow {
+            id: "n-1".to_owned(),
+            recipient: "p-2".to_owned(),
+            body: "{}".to_owned(),
+            at: 1_800_000_000_000,
+            failures: 1,
+            due_at: 1_800_000_010_000,
+        }],
+        saved_by: Some("op-1".to_owned()),
+        saved_at: Some(1_780_000_000_000),
     }
 }
 
@@ -638,6 +706,8 @@ mod rows {
     row!(the_place_of_a_tenant, TenantPlaceRow, tenant_place);
     row!(a_sweep, SweepRow, sweep);
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
+    row!(a_refusal_that_no_rule_recognised, RefusalRow, refusal);
+    row!(the_notices_of_a_tenant, NoticesRow, notices);
     row!(a_list_of_reference_data, ReferenceRow, reference);
     row!(a_page_of_reference_data, ReferencePageRow, reference_page);
     row!(a_shop_address, ShopAddressRow, shop_address);

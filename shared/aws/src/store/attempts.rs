@@ -1,16 +1,24 @@
 //! What the workers ask.
 
 use super::DynamoStore;
-use super::table::{Contended, Place, Table, Transacted, key};
+use super::table::{Contended, One, Place, Table, Transacted, key};
 use crate::item::{Item, from_item, from_maybe, number, number_of, text, text_of, to_item, to_value};
 use crate::write::Write;
 use async_trait::async_trait;
 use ledger_domain::run::RunState;
 use ledger_engine::ports::{
-    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PortFault, PortResult, Progress,
-    PushWant, Release, Written, XrefWrite,
+    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PauseChange, PortFault, PortResult,
+    Progress, PushWant, Release, Written, XrefWrite,
 };
-use ledger_wire::rows::{ROW_VERSION, RunRow, SettingsRow, keys};
+use ledger_wire::rows::{ROW_VERSION, RefusalRow, RunRow, SettingsRow, keys};
+
+/// Nobody has the book, and it may be asked.
+const LEASE_FREE: &str = "(attribute_not_exists(#pk) OR #claim = :empty OR #until < :now OR #claim = :claim) \
+     AND (attribute_not_exists(#paused_until) OR #paused_until <= :now OR #claim = :claim)";
+/// And no money waits for it.
+const LEASE_FREE_AND_UNWANTED: &str = "(attribute_not_exists(#pk) OR #claim = :empty OR #until < :now OR #claim = :claim) \
+     AND (attribute_not_exists(#paused_until) OR #paused_until <= :now OR #claim = :claim) \
+     AND (attribute_not_exists(#wanted_until) OR #wanted_until <= :now OR #claim = :claim)";
 
 impl DynamoStore {
     fn run_claimed(&self, request: &ClaimRequest) -> Write {
@@ -43,7 +51,7 @@ impl DynamoStore {
             key(&keys::book(&request.book), Some(keys::LEASE)),
             "SET #v = :v, #claim = :claim, #until = :until, #taken_at = :now",
         )
-        .only_if("attribute_not_exists(#pk) OR #claim = :empty OR #until < :now OR #claim = :claim")
+        .only_if(if request.gives_way { LEASE_FREE_AND_UNWANTED } else { LEASE_FREE })
         .with("v", number(ROW_VERSION))
         .with("claim", text(&request.claim))
         .with("until", number(request.until))
@@ -53,11 +61,36 @@ impl DynamoStore {
 
     fn lease_released(&self, release: &Release, claim: &str) -> PortResult<Write> {
         let lease = key(&keys::book(&release.book), Some(keys::LEASE));
-        let released = match &release.pace {
-            None => Write::update(&self.tables.tenants, lease, "SET #claim = :empty"),
-            Some(pace) => Write::update(&self.tables.tenants, lease, "SET #claim = :empty, #pace = :pace")
-                .with("pace", to_value(pace)?),
+        let paces = release.pace.is_some();
+        let change = match (&release.pause, paces) {
+            (PauseChange::Leaves, false) => "SET #claim = :empty",
+            (PauseChange::Leaves, true) => "SET #claim = :empty, #pace = :pace",
+            (PauseChange::Ends, false) => {
+                "SET #claim = :empty REMOVE #paused_until, #paused_since, #pause_code, #pauses"
+            }
+            (PauseChange::Ends, true) => {
+                "SET #claim = :empty, #pace = :pace REMOVE #paused_until, #paused_since, #pause_code, #pauses"
+            }
+            (PauseChange::Begins(_), false) => {
+                "SET #claim = :empty, #paused_until = :paused_until, #paused_since = :paused_since, \
+                 #pause_code = :pause_code, #pauses = :pauses"
+            }
+            (PauseChange::Begins(_), true) => {
+                "SET #claim = :empty, #pace = :pace, #paused_until = :paused_until, #paused_since = :paused_since, \
+                 #pause_code = :pause_code, #pauses = :pauses"
+            }
         };
+        let mut released = Write::update(&self.tables.tenants, lease, change);
+        if let Some(pace) = &release.pace {
+            released = released.with("pace", to_value(pace)?);
+        }
+        if let PauseChange::Begins(pause) = &release.pause {
+            released = released
+                .with("paused_until", number(pause.until))
+                .with("paused_since", number(pause.since))
+                .with("pause_code", text(pause.code))
+                .with("pauses", number(pause.pauses));
+        }
         Ok(released.only_if("#claim = :claim").with("claim", text(claim)).with("empty", text("")))
     }
 
@@ -119,6 +152,9 @@ fn not_claimed(request: &ClaimRequest, refusals: Vec<Option<Option<Item>>>) -> P
         return Ok(if ours { Claimed::Ours } else { Claimed::Not(run) });
     }
     match refusals.next().flatten().flatten() {
+        Some(lease) if number_of(&lease, "paused_until").is_some_and(|until| until > request.now) => {
+            Ok(Claimed::BookPaused(Box::new(from_item(lease)?)))
+        }
         Some(lease) => number_of(&lease, "until")
             .map(Claimed::BookBusy)
             .ok_or_else(|| PortFault::Inconsistent(format!("lease {}: no time", text_of(&lease, "pk")))),
@@ -245,5 +281,41 @@ impl Attempts for DynamoStore {
     /// One TransactWriteItems.
     async fn shop_refuses(&self, tenant: &str, now: i64) -> PortResult<()> {
         self.shop_refused(tenant, now).await
+    }
+
+    /// One UpdateItem. A book that nobody ever had has no lease, and needs no asking.
+    async fn want_book(&self, book: &str, until: i64) -> PortResult<()> {
+        let lease = key(&keys::book(book), Some(keys::LEASE));
+        let wanted = Write::update(&self.tables.tenants, lease, "SET #wanted_until = :until")
+            .only_if("attribute_exists(#pk)")
+            .with("until", number(until));
+        match self.one(wanted).await? {
+            One::Done | One::Refused(_) => Ok(()),
+        }
+    }
+
+    /// One UpdateItem.
+    async fn count_refusal(&self, refusal: &RefusalRow) -> PortResult<()> {
+        let counted = Write::update(
+            &self.tables.sync_runs,
+            key(&refusal.pk, Some(&refusal.sk)),
+            "SET #v = :v, #provider = :provider, #status = :status, #provider_code = :provider_code, #field = :field, \
+             #first_at = if_not_exists(#first_at, :first_at), #last_at = :last_at, #tenant = :tenant, \
+             #run_id = :run_id, #expires_at = :expires_at ADD #count :count",
+        )
+        .with("v", number(refusal.v))
+        .with("provider", text(&refusal.provider))
+        .with("status", number(refusal.status))
+        .with("provider_code", text(&refusal.provider_code))
+        .with("field", text(&refusal.field))
+        .with("first_at", number(refusal.first_at))
+        .with("last_at", number(refusal.last_at))
+        .with("tenant", text(&refusal.tenant))
+        .with("run_id", text(&refusal.run_id))
+        .with("expires_at", number(refusal.expires_at))
+        .with("count", number(refusal.count));
+        match self.one(counted).await? {
+            One::Done | One::Refused(_) => Ok(()),
+        }
     }
 }

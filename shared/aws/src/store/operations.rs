@@ -9,8 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
 use ledger_wire::rows::{
-    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
-    SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
+    AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RefusalRow, RunRow, SettingsRow,
+    ShopAddressRow, SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
 };
 
 /// Runs of one page.
@@ -174,6 +174,22 @@ impl Operations for DynamoStore {
                 values: vec![("pk", text(keys::run(run_id))), ("attempts", text("attempt#"))],
                 newest_first: false,
                 limit: None,
+                after: None,
+            })
+            .await?;
+        page.items.into_iter().map(from_item).collect()
+    }
+
+    /// One Query.
+    async fn refusals(&self, limit: usize) -> PortResult<Vec<RefusalRow>> {
+        let page = self
+            .find(Find {
+                table: Table::SyncRuns,
+                index: None,
+                condition: "#pk = :pk",
+                values: vec![("pk", text(keys::REFUSALS))],
+                newest_first: false,
+                limit: Some(limit),
                 after: None,
             })
             .await?;

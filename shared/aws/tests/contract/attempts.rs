@@ -1,11 +1,12 @@
 use crate::stack::{NOW, Stack, attempt, binding, claim, gather, run, tenant, want, xref};
 use aws_sdk_dynamodb::types::AttributeValue;
 use ledger_engine::ports::{
-    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, GrantStore, Operations, PortFault, Progress,
-    Release, Sweeps, Tenants, Written, XrefWrite,
+    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, GrantStore, Operations, Pause, PauseChange,
+    PortFault, Progress, Release, Sweeps, Tenants, Written, XrefWrite,
 };
 use ledger_wire::rows::{
-    AttentionRow, CallsRow, LeaseRow, PaceRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TokenRow, XrefRow, keys,
+    AttentionRow, CallsRow, LeaseRow, PaceRow, ROW_VERSION, RefusalRow, RunRow, SealedRow, SettingsRow, TokenRow,
+    XrefRow, keys,
 };
 
 #[tokio::test]
@@ -33,6 +34,7 @@ async fn a_claim_takes_run_and_book() {
         until: NOW + 65_000,
         taken_at: NOW + 1,
         pace: PaceRow::default(),
+        ..LeaseRow::default()
     };
     assert_eq!(stack.store.lease("book").await, Ok(Some(lease)));
     // The same call again answers the same and counts nothing twice, with other times in it too.
@@ -299,7 +301,7 @@ fn commit(run: &RunRow, xrefs: &[(XrefRow, Expect)]) -> Commit {
         push: Some(want()),
         order: None,
         attempt: attempt(run),
-        release: Some(Release { book: "book".to_owned(), pace: Some(pace()) }),
+        release: Some(Release { book: "book".to_owned(), pace: Some(pace()), pause: PauseChange::Leaves }),
     }
 }
 
@@ -502,5 +504,100 @@ async fn only_an_active_binding_comes_to_need_a_connection() {
     }
     assert_eq!(store.needs_reconnect("t", "none", None).await, Ok(true));
     assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings.len(), 4);
+    stack.end().await;
+}
+
+/// Gives a claimed run's lease up with what was learnt of the book.
+async fn released(stack: &Stack, run_id: &str, pause: PauseChange) {
+    let run = stack.run(run_id).await;
+    let commit = Commit {
+        run: RunRow { state: "waiting".to_owned(), claim: None, claim_until: None, ..run.clone() },
+        claim: run.claim.clone().unwrap_or_default(),
+        xrefs: Vec::new(),
+        push: None,
+        attempt: attempt(&run),
+        order: None,
+        release: Some(Release { book: "book".to_owned(), pace: None, pause }),
+    };
+    assert_eq!(stack.store.commit(&commit).await, Ok(Written::Done));
+}
+
+#[tokio::test]
+async fn a_paused_book_is_left_alone_by_all_its_runs_until_it_is_over() {
+    let Some(stack) = Stack::new().await else { return };
+    stack.claimed("r-1").await;
+    let pause = Pause { until: NOW + 60_000, since: NOW, code: "book_rate_limited", pauses: 1 };
+    released(&stack, "r-1", PauseChange::Begins(pause)).await;
+    stack.put_run(&run("r-2")).await;
+    let at = |now: i64, id: &str| ClaimRequest { now, until: now + 65_000, ..claim("r-2", id) };
+    for now in [NOW + 1, NOW + 59_999] {
+        let Ok(Claimed::BookPaused(lease)) = stack.store.claim(&at(now, "c-early")).await else {
+            panic!("the book is asked at {now}")
+        };
+        assert_eq!((lease.paused_until, lease.paused_since), (Some(NOW + 60_000), Some(NOW)));
+        assert_eq!((lease.pause_code.as_deref(), lease.pauses), (Some("book_rate_limited"), 1));
+    }
+    assert_eq!(stack.run("r-2").await, run("r-2"), "no attempt is counted");
+    // Another book is nobody's business.
+    stack.put_run(&run("r-3")).await;
+    let other = ClaimRequest { book: "other".to_owned(), now: NOW + 1, ..claim("r-3", "c-3") };
+    assert_eq!(stack.store.claim(&other).await, Ok(Claimed::Ours));
+    // Over, it is taken again; what is known of the pause stays until the book answers as it should.
+    assert_eq!(stack.store.claim(&at(NOW + 60_000, "c-2")).await, Ok(Claimed::Ours));
+    let lease = stack.store.lease("book").await.unwrap().unwrap();
+    assert_eq!((lease.pauses, lease.paused_since), (1, Some(NOW)));
+    released(&stack, "r-2", PauseChange::Ends).await;
+    let lease = stack.store.lease("book").await.unwrap().unwrap();
+    assert_eq!((lease.paused_until, lease.paused_since, lease.pause_code, lease.pauses), (None, None, None, 0));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn money_that_waits_for_a_book_goes_before_what_gives_way() {
+    let Some(stack) = Stack::new().await else { return };
+    // Nobody ever had the book: there is nothing to ask for.
+    assert_eq!(stack.store.want_book("book", NOW + 9).await, Ok(()));
+    assert_eq!(stack.store.lease("book").await, Ok(None));
+    stack.claimed("r-1").await;
+    assert_eq!(stack.store.want_book("book", NOW + 15_000).await, Ok(()));
+    released(&stack, "r-1", PauseChange::Leaves).await;
+    for id in ["r-2", "r-3"] {
+        stack.put_run(&run(id)).await;
+    }
+    let catalogue = |now| ClaimRequest { now, until: now + 65_000, gives_way: true, ..claim("r-2", "c-2") };
+    assert!(matches!(stack.store.claim(&catalogue(NOW + 14_999)).await, Ok(Claimed::BookBusy(_))));
+    let money = ClaimRequest { now: NOW + 14_999, until: NOW + 20_000, ..claim("r-3", "c-3") };
+    assert_eq!(stack.store.claim(&money).await, Ok(Claimed::Ours));
+    released(&stack, "r-3", PauseChange::Leaves).await;
+    // Nobody asked again: it is not left out for good.
+    assert_eq!(stack.store.claim(&catalogue(NOW + 15_000)).await, Ok(Claimed::Ours));
+    stack.end().await;
+}
+
+#[tokio::test]
+async fn refusals_that_no_rule_recognised_are_counted() {
+    let Some(stack) = Stack::new().await else { return };
+    let refusal = |code: &str, run_id: &str, at: i64| RefusalRow {
+        pk: keys::REFUSALS.to_owned(),
+        sk: keys::refusal("xero", 400, code, "Lines"),
+        v: ROW_VERSION,
+        provider: "xero".to_owned(),
+        status: 400,
+        provider_code: code.to_owned(),
+        field: "Lines".to_owned(),
+        count: 1,
+        first_at: at,
+        last_at: at,
+        tenant: "t".to_owned(),
+        run_id: run_id.to_owned(),
+        expires_at: at / 1_000 + 9,
+    };
+    assert_eq!(stack.store.refusals(10).await, Ok(Vec::new()));
+    for (code, run_id, at) in [("10", "r-1", NOW), ("10", "r-2", NOW + 5), ("14", "r-3", NOW)] {
+        assert_eq!(stack.store.count_refusal(&refusal(code, run_id, at)).await, Ok(()));
+    }
+    let ten = RefusalRow { count: 2, first_at: NOW, ..refusal("10", "r-2", NOW + 5) };
+    assert_eq!(stack.store.refusals(10).await, Ok(vec![ten.clone(), refusal("14", "r-3", NOW)]));
+    assert_eq!(stack.store.refusals(1).await, Ok(vec![ten]));
     stack.end().await;
 }

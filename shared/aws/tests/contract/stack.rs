@@ -76,6 +76,7 @@ macro_rules! client {
 }
 
 client!(dynamodb, aws_sdk_dynamodb);
+client!(sns, aws_sdk_sns);
 client!(sqs, aws_sdk_sqs);
 
 impl Stack {
@@ -236,6 +237,7 @@ pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
         now: NOW,
         until: NOW + 65_000,
         unfinished_max: 3,
+        gives_way: false,
     }
 }
 

@@ -460,7 +460,7 @@ pub(super) fn classify(reply: &Reply, writes: bool) -> Fault {
 fn refusal(reply: &Reply) -> Fault {
     match told_wrong(&reply.body).iter().find_map(|text| Meaning::of(text)) {
         Some(meaning) => meaning.fault(),
-        None => Fault::refused(Code::BookRefused, format!("The book refused the request ({}).", reply.status)),
+        None => Fault::unrecognised(format!("The book refused the request ({}).", reply.status)),
     }
 }
 
@@ -476,13 +476,14 @@ fn unauthorised(reply: &Reply) -> Fault {
 }
 
 fn limited(reply: &Reply, problem: Option<&str>) -> Fault {
-    let (seconds, message) = match problem {
-        Some("concurrent") => (CONCURRENT_SECONDS, "The organisation has five calls under way already."),
-        Some("day") => (DAY_SECONDS, "The organisation's calls of this day are used up."),
-        Some("appminute") => (MINUTE_SECONDS, "This application's calls of the minute are used up."),
-        _ => (MINUTE_SECONDS, "The organisation's calls of the minute are used up."),
+    let limit = Code::BookRateLimited;
+    let (code, seconds, message) = match problem {
+        Some("concurrent") => (limit, CONCURRENT_SECONDS, "The organisation has five calls under way already."),
+        Some("day") => (Code::BookDayLimit, DAY_SECONDS, "The organisation's calls of this day are used up."),
+        Some("appminute") => (limit, MINUTE_SECONDS, "This application's calls of the minute are used up."),
+        _ => (limit, MINUTE_SECONDS, "The organisation's calls of the minute are used up."),
     };
-    Fault::later(Code::BookRateLimited, reply.retry_after_seconds.or(Some(seconds)), message)
+    Fault::later(code, reply.retry_after_seconds.or(Some(seconds)), message)
 }
 
 fn is_offline(reply: &Reply) -> bool {

@@ -351,7 +351,7 @@ fn refusal(status: u16, complaints: &[Complaint]) -> Fault {
         None => {
             let field = complaints.iter().find_map(|complaint| complaint.field.as_deref()).and_then(named);
             let which = field.map(|field| format!(" for its field {field}")).unwrap_or_default();
-            Fault::refused(Code::BookRefused, format!("The book refused the request ({status}){which}."))
+            Fault::unrecognised(format!("The book refused the request ({status}){which}."))
         }
     }
 }

@@ -205,7 +205,7 @@ fn marked(
         }
         // It may be repeated, so that no answer is no doubt.
         let no = reply::classify(house, answer, false);
-        if no.action == Action::Reconnect || no.code == Code::BookRateLimited {
+        if no.action == Action::Reconnect || matches!(no.code, Code::BookRateLimited | Code::BookDayLimit) {
             return Err(no);
         }
         fault = Some(no);

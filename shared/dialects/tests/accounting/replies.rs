@@ -246,8 +246,8 @@ fn limits_and_permissions_are_read_from_the_headers() {
             }
         };
     check(429, &[("x-rate-limit-problem", "minute")], Some(17), "later 17 book_rate_limited", "of the minute");
-    check(429, &[("x-rate-limit-problem", "day")], Some(40_000), "later 40000 book_rate_limited", "of this day");
-    check(429, &[("x-rate-limit-problem", "Day")], None, "later 3600 book_rate_limited", "of this day");
+    check(429, &[("x-rate-limit-problem", "day")], Some(40_000), "later 40000 book_day_limit", "of this day");
+    check(429, &[("x-rate-limit-problem", "Day")], None, "later 3600 book_day_limit", "of this day");
     check(429, &[("x-rate-limit-problem", "concurrent")], None, "later 5 book_rate_limited", "five calls");
     check(429, &[("x-rate-limit-problem", "appminute")], None, "later 60 book_rate_limited", "application");
     check(429, &[], None, "later 60 book_rate_limited", "minute");

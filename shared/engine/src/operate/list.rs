@@ -3,6 +3,7 @@
 use super::{Operate, OperateError};
 use crate::edges;
 use crate::ports::{PortFault, RunPage, StateEntry};
+use ledger_domain::code::{Code, Family};
 use ledger_domain::run::RunState;
 use ledger_wire::rows::RunRow;
 
@@ -12,6 +13,8 @@ const PAGE: usize = 100;
 const PAGES_MAX: usize = 20;
 /// Most runs of a list.
 pub const LIST_MAX: usize = 1_000;
+/// Most dead letters that are opened again at once: so many a book works through in a few minutes.
+pub const REQUEUE_MAX: usize = 100;
 
 /// Which runs of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +31,37 @@ pub struct RunFilter {
     pub magento_id: Option<u64>,
 }
 
+/// Which dead letters: those with a code, or of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kin {
+    /// With this code.
+    Code(Code),
+    /// With a code of this family.
+    Family(Family),
+}
+
+impl Kin {
+    /// True for a code that is meant.
+    #[must_use]
+    pub fn means(self, code: &str) -> bool {
+        match self {
+            Self::Code(meant) => meant.as_str() == code,
+            Self::Family(family) => Code::parse(code).is_some_and(|code| code.family() == family),
+        }
+    }
+}
+
+/// What became of dead letters that were opened again together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requeued {
+    /// Those that are sent again.
+    pub runs: Vec<RunRow>,
+    /// Those that are not, and why: they went on meanwhile, or have no worker.
+    pub refused: Vec<(RunRow, String)>,
+    /// True where there are more.
+    pub more: bool,
+}
+
 impl RunFilter {
     fn admits(&self, run: &RunRow) -> bool {
         let same = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
@@ -40,6 +74,35 @@ impl RunFilter {
 }
 
 impl Operate<'_> {
+    /// Opens at most so many dead letters of a kind again that `may` says yes to, oldest first within a binding: what was
+    /// wrong with them is mended.
+    ///
+    /// # Errors
+    /// As the store. What was done until then stays done, and is not done again by the same call.
+    pub async fn requeue(
+        &self,
+        kin: Kin,
+        binding: Option<&str>,
+        most: usize,
+        may: &(dyn Fn(&RunRow) -> bool + Sync),
+    ) -> Result<Requeued, OperateError> {
+        let meant = |code: &str| kin.means(code);
+        let found = self.standing_still_for(RunState::DeadLettered, binding, &meant, LIST_MAX).await?;
+        let mut done = Requeued::default();
+        for run in found.into_iter().filter(|run| may(run)) {
+            if done.runs.len().saturating_add(done.refused.len()) >= most {
+                done.more = true;
+                break;
+            }
+            match self.retry(&run.run_id).await {
+                Ok(run) => done.runs.push(run),
+                Err(OperateError::Port(fault)) => return Err(fault.into()),
+                Err(error) => done.refused.push((run, error.to_string())),
+            }
+        }
+        Ok(done)
+    }
+
     /// Runs of a tenant that the filter admits, newest first, from a cursor on. A page may be short of `limit` though
     /// there are more: its cursor says so.
     ///
@@ -108,14 +171,29 @@ impl Operate<'_> {
         binding: Option<&str>,
         most: usize,
     ) -> Result<Vec<RunRow>, OperateError> {
+        self.standing_still_for(state, binding, &|_| true, most).await
+    }
+
+    /// The same, with codes that `meant` says yes to: others are not even read.
+    ///
+    /// # Errors
+    /// As the store.
+    pub async fn standing_still_for(
+        &self,
+        state: RunState,
+        binding: Option<&str>,
+        meant: &(dyn Fn(&str) -> bool + Sync),
+        most: usize,
+    ) -> Result<Vec<RunRow>, OperateError> {
         let prefix = binding.map(|binding| format!("{binding}#")).unwrap_or_default();
         let mut found = Vec::new();
         let mut after: Option<StateEntry> = None;
         loop {
             let page = self.store.by_state(state.as_str(), &prefix, after.as_ref(), PAGE).await?;
-            for entry in &page {
+            for entry in page.iter().filter(|entry| meant(&entry.code)) {
                 if let Some(run) = self.store.run(&entry.pk).await?
                     && edges::state(&run) == state
+                    && meant(run.code.as_deref().unwrap_or_default())
                 {
                     found.push(run);
                 }

@@ -8,12 +8,23 @@ use axum::Json;
 use axum::extract::State;
 use ledger_engine::domain::identity::TenantId;
 use ledger_wire::api::{Binding, Bindings, Me, NewBindingRequest, Stack, Tenant, Tenants, moment};
+use ledger_wire::rows::BindingRow;
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// Tenants of a page.
 const TENANTS: usize = 50;
+
+/// Bindings with what their books' leases say of pauses.
+async fn with_pauses(api: &Api, rows: &[BindingRow]) -> Result<Vec<Binding>, Refusal> {
+    let mut bindings = Vec::with_capacity(rows.len());
+    for row in rows {
+        let lease = if row.book.is_empty() { None } else { api.store.lease(&row.book).await? };
+        bindings.push(Binding::of(row).with_pause(lease.as_ref(), api.clock.now_ms()));
+    }
+    Ok(bindings)
+}
 
 /// Who is signed in, and what they may.
 #[utoipa::path(get, path = "/v1/me", tag = "tenants", security(("operator" = [])), responses((status = 200, body = Me), Looking))]
@@ -84,7 +95,8 @@ pub(super) async fn tenant(
     Path(tenant): Path<String>,
 ) -> Result<Json<Tenant>, Refusal> {
     let tenancy = api.tenancy_for(&caller, Need::Look, &tenant).await?;
-    Ok(Json(Tenant::of(&tenancy.tenant, &tenancy.bindings)))
+    let bindings = with_pauses(&api, &tenancy.bindings).await?;
+    Ok(Json(Tenant { bindings, ..Tenant::of(&tenancy.tenant, &[]) }))
 }
 
 /// A tenant's bindings.
@@ -96,7 +108,7 @@ pub(super) async fn bindings(
     Path(tenant): Path<String>,
 ) -> Result<Json<Bindings>, Refusal> {
     let tenancy = api.tenancy_for(&caller, Need::Look, &tenant).await?;
-    Ok(Json(Bindings { bindings: tenancy.bindings.iter().map(Binding::of).collect() }))
+    Ok(Json(Bindings { bindings: with_pauses(&api, &tenancy.bindings).await? }))
 }
 
 /// Makes another binding of a provider, for another organisation: without a book, settings or cross-references. Every
@@ -123,5 +135,6 @@ pub(super) async fn binding(
     caller: SignedIn,
     Path(binding): Path<String>,
 ) -> Result<Json<Binding>, Refusal> {
-    Ok(Json(Binding::of(&api.binding_for(&caller, Need::Look, &binding).await?)))
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    Ok(Json(with_pauses(&api, std::slice::from_ref(&row)).await?.pop().unwrap_or_default()))
 }

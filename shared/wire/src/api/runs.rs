@@ -1,8 +1,8 @@
 //! Runs, as operators see them.
 
 use super::moment;
-use crate::rows::{AttemptRow, PushRow, RunRow, StepRow};
-use ledger_domain::code::Code;
+use crate::rows::{AttemptRow, PushRow, RefusalRow, RunRow, StepRow};
+use ledger_domain::code::{Code, Family};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -281,6 +281,10 @@ impl Chip {
 pub struct Cause {
     /// Its code.
     pub code: String,
+    /// The code's family: what is mended in the same way.
+    pub family: Option<String>,
+    /// What the code means.
+    pub meaning: Option<String>,
     /// Who can do something about it.
     pub owner: Option<String>,
     /// How many.
@@ -315,6 +319,8 @@ impl Causes {
         }
         let cause = |((code, owner), (runs, oldest)): ((&str, Option<&str>), (u64, i64))| Cause {
             code: code.to_owned(),
+            family: Code::parse(code).map(|code| code.family().as_str().to_owned()),
+            meaning: Code::parse(code).map(|code| code.cause().to_owned()),
             owner: owner.map(str::to_owned),
             runs,
             oldest: moment(oldest),
@@ -323,5 +329,143 @@ impl Causes {
         let mut causes: Vec<Cause> = by_code.into_iter().map(cause).collect();
         causes.sort_by_key(|cause| std::cmp::Reverse(cause.runs));
         Self { causes, runs: rows.iter().map(Run::of).collect() }
+    }
+}
+
+/// A code: what it means, whose it is, what to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CodeEntry {
+    /// The code.
+    pub code: String,
+    /// Its family.
+    pub family: String,
+    /// Who can do something about it: `merchant`, `accountant`, `operator` or `ledger`.
+    pub owner: String,
+    /// What it means.
+    pub meaning: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// A family of codes that are mended in the same way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FamilyEntry {
+    /// Its name.
+    pub family: String,
+    /// What its codes have in common.
+    pub meaning: String,
+}
+
+/// Every code that this stack knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Codes {
+    /// The families.
+    pub families: Vec<FamilyEntry>,
+    /// The codes.
+    pub codes: Vec<CodeEntry>,
+}
+
+impl Codes {
+    /// As the code has them.
+    #[must_use]
+    pub fn all() -> Self {
+        let family = |it: &Family| FamilyEntry { family: it.as_str().to_owned(), meaning: it.title().to_owned() };
+        let code = |it: &Code| CodeEntry {
+            code: it.as_str().to_owned(),
+            family: it.family().as_str().to_owned(),
+            owner: it.owner().as_str().to_owned(),
+            meaning: it.cause().to_owned(),
+            remedy: it.remedy().to_owned(),
+        };
+        Self { families: Family::ALL.iter().map(family).collect(), codes: Code::ALL.iter().map(code).collect() }
+    }
+}
+
+/// Asks for dead letters of a kind to be tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequeueRequest {
+    /// Those with this code; this or `family` has to be named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Those with a code of this family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Only of this tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// Only of this binding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+}
+
+/// A dead letter that was not tried again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotRequeued {
+    /// The run.
+    pub run: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What became of them. Of more than a hundred the rest is for the next request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Requeued {
+    /// Those that are sent again.
+    pub runs: Vec<Run>,
+    /// Those that are not.
+    pub refused: Vec<NotRequeued>,
+    /// True where there are more.
+    pub more: bool,
+}
+
+/// A refusal of a book that no rule recognised, counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BookRefusal {
+    /// Provider key.
+    pub provider: String,
+    /// HTTP status.
+    pub status: u16,
+    /// The provider's error code; null where it names none.
+    pub provider_code: Option<String>,
+    /// The field that it names, without the numbers in it; null where it names none.
+    pub field: Option<String>,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    #[schema(format = DateTime)]
+    pub first_at: String,
+    /// The latest time.
+    #[schema(format = DateTime)]
+    pub last_at: String,
+    /// The run of the latest; null where it is of a tenant that the caller does not see.
+    pub run: Option<String>,
+}
+
+/// Refusals that no rule recognised.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BookRefusals {
+    /// The refusals, the most frequent first.
+    pub refusals: Vec<BookRefusal>,
+}
+
+impl BookRefusals {
+    /// Of these rows; `sees` says whose runs may be named.
+    #[must_use]
+    pub fn of(rows: &[RefusalRow], sees: impl Fn(&str) -> bool) -> Self {
+        let named = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        let refusal = |row: &RefusalRow| BookRefusal {
+            provider: row.provider.clone(),
+            status: row.status,
+            provider_code: named(&row.provider_code),
+            field: named(&row.field),
+            count: row.count,
+            first_at: moment(row.first_at),
+            last_at: moment(row.last_at),
+            run: sees(&row.tenant).then(|| row.run_id.clone()),
+        };
+        let mut refusals: Vec<BookRefusal> = rows.iter().map(refusal).collect();
+        refusals.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
+        Self { refusals }
     }
 }

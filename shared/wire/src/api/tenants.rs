@@ -1,7 +1,7 @@
 //! Tenants and their bindings, as operators see them.
 
 use super::moment;
-use crate::rows::{BindingRow, TenantRow};
+use crate::rows::{BindingRow, LeaseRow, TenantRow};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -104,9 +104,34 @@ pub struct Binding {
     pub connected_at: Option<String>,
     /// Version of the settings; 0 where there are none.
     pub settings_version: u32,
+    /// Until when the book is paused, and so when its runs go on by themselves; null where it is not. Told where bindings are
+    /// looked at.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub paused_until: Option<String>,
+    /// Since when one pause follows another.
+    #[serde(default)]
+    #[schema(format = DateTime)]
+    pub paused_since: Option<String>,
+    /// Why: `book_rate_limited`, `book_day_limit` or `book_unavailable`.
+    #[serde(default)]
+    pub pause_code: Option<String>,
 }
 
 impl Binding {
+    /// The same with what the book's lease says of a pause that is not over.
+    #[must_use]
+    pub fn with_pause(mut self, lease: Option<&LeaseRow>, now: i64) -> Self {
+        if let Some((lease, until)) =
+            lease.and_then(|lease| Some((lease, lease.paused_until.filter(|until| *until > now)?)))
+        {
+            self.paused_until = Some(moment(until));
+            self.paused_since = lease.paused_since.map(moment);
+            self.pause_code.clone_from(&lease.pause_code);
+        }
+        self
+    }
+
     /// As a row says.
     #[must_use]
     pub fn of(row: &BindingRow) -> Self {
@@ -130,6 +155,9 @@ impl Binding {
             base_url: told(&row.base_url),
             connected_at: (row.connected_at > 0).then(|| moment(row.connected_at)),
             settings_version: row.settings_version,
+            paused_until: None,
+            paused_since: None,
+            pause_code: None,
         }
     }
 }

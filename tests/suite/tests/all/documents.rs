@@ -146,7 +146,8 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 fn every_code_is_explained_with_its_owner_and_remedy() -> anyhow::Result<()> {
     let promise = |text: &str| {
         let wanted = Code::ALL.iter().map(|code| {
-            (code.as_str().to_owned(), vec![format!("| {} |", code.owner().as_str()), code.remedy().to_owned()])
+            let told = [code.family().as_str(), code.owner().as_str(), code.cause(), code.remedy()];
+            (code.as_str().to_owned(), vec![format!("| {} |", told.join(" | "))])
         });
         let mut wrong = rows_lack(section(text, "Codes"), wanted);
         // What is gone from the code is gone from the document.
@@ -155,7 +156,14 @@ fn every_code_is_explained_with_its_owner_and_remedy() -> anyhow::Result<()> {
         Ok(wrong)
     };
     holds("docs/operating.md", &promise, "| `crashed` |", "| `crash` |")?;
-    holds("docs/operating.md", &promise, "| `book_busy` | operator |", "| `book_busy` | merchant |")?;
+    holds(
+        "docs/operating.md",
+        &promise,
+        "| `book_busy` | passing | operator |",
+        "| `book_busy` | passing | merchant |",
+    )?;
+    holds("docs/operating.md", &promise, "| `crashed` | ledger |", "| `crashed` | settings |")?;
+    holds("docs/operating.md", &promise, "The function died three times on this run.", "It died.")?;
     holds("docs/operating.md", &promise, "Report it with the run id, then retry.", "Retry.")
 }
 

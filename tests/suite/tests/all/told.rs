@@ -1,0 +1,254 @@
+//! People are told what is wrong with a shop, at once and in the digest, and when it is well again.
+
+use anyhow::{Context as _, ensure};
+use async_trait::async_trait;
+use ledger_engine::dialects::Reply;
+use ledger_engine::notices::{
+    NOTICE_HEADER, NewRecipient, Recipients, SIGNATURE_HEADER, TIMESTAMP_HEADER, TellReport, Telling, signature,
+};
+use ledger_engine::ports::{
+    Clock as _, HookCall, Hooks, NoticeStore as _, Notices, PortFault, PortResult, Published, TransportFault,
+};
+use ledger_engine::wire::notice::NoticeV1;
+use ledger_suite::world::{World, WorldOptions};
+use ledger_world::book::{BookFault, FaultSpec};
+use secrecy::SecretString;
+use std::sync::{Mutex, PoisonError};
+
+const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
+const HOUR_MS: i64 = 3_600_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// What came out.
+#[derive(Default)]
+struct Outside {
+    mails: Mutex<Vec<Published>>,
+    posts: Mutex<Vec<(String, String, Vec<(String, String)>)>>,
+    down: Mutex<bool>,
+}
+
+impl Outside {
+    fn mails(&self) -> Vec<Published> {
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn posts(&self) -> Vec<NoticeV1> {
+        let posts = self.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        posts.iter().filter_map(|(_, body, _)| serde_json::from_str(body).ok()).collect()
+    }
+
+    fn is_down(&self, down: bool) {
+        *self.down.lock().unwrap_or_else(PoisonError::into_inner) = down;
+    }
+}
+
+#[async_trait]
+impl Notices for Outside {
+    async fn publish(&self, notice: &Published) -> PortResult<()> {
+        if *self.down.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(PortFault::Unavailable("the topic is down".to_owned()));
+        }
+        self.mails.lock().unwrap_or_else(PoisonError::into_inner).push(notice.clone());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Hooks for Outside {
+    async fn post(&self, call: &HookCall<'_>) -> Result<Reply, TransportFault> {
+        let headers = call.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let post = (call.url.to_owned(), call.body.to_owned(), headers);
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner).push(post);
+        let down = *self.down.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(Reply { status: if down { 500 } else { 204 }, ..Reply::default() })
+    }
+}
+
+async fn tells(world: &World, outside: &Outside) -> TellReport {
+    let ledger = &world.ledger;
+    let telling = Telling {
+        store: &ledger.store,
+        vault: &ledger.vault,
+        topic: outside,
+        hooks: outside,
+        clock: &ledger.clock,
+        chance: &ledger.chance,
+        timers: &ledger.timers,
+        public_url: Some("https://ledger.example/live"),
+    };
+    telling.tell(ledger.clock.now_ms() + MINUTE_MS).await
+}
+
+fn recipients(world: &World) -> Recipients<'_> {
+    Recipients {
+        store: &world.ledger.store,
+        vault: &world.ledger.vault,
+        clock: &world.ledger.clock,
+        chance: &world.ledger.chance,
+        allow_private_addresses: false,
+    }
+}
+
+fn hook(role: &str) -> NewRecipient {
+    NewRecipient {
+        id: None,
+        role: role.to_owned(),
+        way: "webhook".to_owned(),
+        url: Some("https://hooks.example/ledger".to_owned()),
+        secret: Some(SecretString::from(SECRET)),
+    }
+}
+
+fn topic(role: &str) -> NewRecipient {
+    NewRecipient { id: None, role: role.to_owned(), way: "sns".to_owned(), url: None, secret: None }
+}
+
+/// Lets minutes pass, sweeping and telling in each.
+async fn passes(world: &World, outside: &Outside, minutes: i64) -> anyhow::Result<()> {
+    for _ in 0..minutes {
+        world.passes(1).await?;
+        tells(world, outside).await;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn troubles_are_told_to_who_can_mend_them_and_that_they_are_over() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let outside = Outside::default();
+    ensure!(tells(&world, &outside).await == TellReport::default(), "nobody is told, and yet");
+    recipients(&world).put(&world.tenant, 0, "op-1", 420, &[hook("merchant"), topic("operator")]).await?;
+    tells(&world, &outside).await;
+    ensure!(outside.posts().is_empty() && outside.mails().is_empty(), "nothing is wrong");
+
+    // The first of a cause is told at once, with the document's number, cause, remedy and link.
+    let refusal = || BookFault::Refused { field: "category".to_owned(), message: "is not known".to_owned() };
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, refusal()));
+    let invoice = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    ensure!(tells(&world, &outside).await == TellReport { sent: 1, ..TellReport::default() });
+    let posts = outside.posts();
+    let told = posts.first().context("nobody was told")?;
+    ensure!((told.kind.as_str(), told.role.as_str()) == ("dead_letters", "merchant"), "{told:?}");
+    let trouble = told.troubles.first().context("of nothing")?;
+    let number = world.run_of(invoice).await?.increment_id.context("no number")?;
+    ensure!(trouble.documents == [format!("invoice {number}")], "{trouble:?}");
+    ensure!(
+        (trouble.code.as_str(), trouble.family.as_str(), trouble.count) == ("category_unknown", "settings", 1),
+        "{trouble:?}"
+    );
+    ensure!(!trouble.cause.is_empty() && !trouble.remedy.is_empty(), "{trouble:?}");
+    let link = trouble.link.clone().unwrap_or_default();
+    ensure!(link.ends_with(&format!("/v1/dead-letters?tenant={}&code=category_unknown", world.tenant)), "{link}");
+    {
+        let posts = outside.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        let (url, body, headers) = posts.first().context("no post")?;
+        ensure!(url == "https://hooks.example/ledger");
+        // Nobody who bought anything is in it.
+        for word in ["hallam", "@", "accounts"] {
+            ensure!(!body.to_lowercase().contains(word), "{word} in {body}");
+        }
+        let header = |name: &str| headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.clone());
+        let seconds: i64 = header(TIMESTAMP_HEADER).context("no time")?.parse()?;
+        ensure!(header(SIGNATURE_HEADER) == Some(signature(&SecretString::from(SECRET), seconds, body)));
+        ensure!(header(NOTICE_HEADER).as_deref() == Some(told.id.as_str()));
+    }
+    ensure!(outside.mails().is_empty(), "operators hear of what is the merchant's: {:?}", outside.mails());
+
+    // A second one is no news, and neither is the next minute.
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, refusal()));
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    passes(&world, &outside, 3).await?;
+    ensure!(outside.posts().len() == 1, "{:?}", outside.posts());
+
+    // A lost connection is the accountant's; there is none, so the operators hear of it.
+    world.book.revokes(ledger_suite::world::BOOK_TOKEN);
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    tells(&world, &outside).await;
+    let mails = outside.mails();
+    ensure!(mails.len() == 1 && mails[0].subject.contains("connection is lost"), "{mails:?}");
+    ensure!(mails[0].text.contains("needs_reconnect"), "{mails:?}");
+    // What is held for it for an hour is told once more.
+    world.ledger.clock.advance(HOUR_MS);
+    passes(&world, &outside, 2).await?;
+    let mails = outside.mails();
+    ensure!(mails.len() == 2 && mails[1].subject.contains("held for more than an hour"), "{mails:?}");
+
+    // All is mended: ten minutes later everybody hears that it is.
+    world.book.accepts("new-token");
+    world.operator().set_token(&world.tenant, &world.binding, &SecretString::from("new-token")).await?;
+    for run in world.operator().dead_letters().await? {
+        world.operator().retry(&run.run_id).await?;
+    }
+    passes(&world, &outside, 15).await?;
+    let mails = outside.mails();
+    ensure!(mails.len() == 3 && mails[2].subject.contains("well again"), "{mails:?}");
+    let healthy: Vec<String> = outside.posts().into_iter().skip(1).map(|it| it.kind).collect();
+    ensure!(healthy == ["healthy"], "{healthy:?}");
+    // With nothing wrong there is no digest.
+    passes(&world, &outside, 2).await?;
+    world.ledger.clock.advance(24 * HOUR_MS);
+    passes(&world, &outside, 1).await?;
+    ensure!(outside.mails().len() == 3 && outside.posts().len() == 2, "{:?}", outside.mails().last());
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_taken_is_sent_again_under_the_same_id_and_a_digest_repeats_what_stays() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let outside = Outside::default();
+    let row = recipients(&world).put(&world.tenant, 0, "op-1", 420, &[hook("accountant"), topic("operator")]).await?;
+    tells(&world, &outside).await;
+    world.book.faults(FaultSpec::on(
+        "POST",
+        "/v2/invoices",
+        1,
+        BookFault::Refused { field: "dated_on".to_owned(), message: "is in a locked period".to_owned() },
+    ));
+    outside.is_down(true);
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    ensure!(tells(&world, &outside).await.failed == 1, "it was taken");
+    ensure!(tells(&world, &outside).await == TellReport::default(), "it is not tried again at once");
+    world.ledger.clock.advance(2 * MINUTE_MS);
+    ensure!(tells(&world, &outside).await.failed == 1, "it was not tried again");
+    outside.is_down(false);
+    world.ledger.clock.advance(10 * MINUTE_MS);
+    ensure!(tells(&world, &outside).await.sent == 1, "it was not taken");
+    let posts = outside.posts();
+    ensure!(posts.len() == 3 && posts.iter().all(|it| it.id == posts[0].id), "{posts:?}");
+    let kept = world.ledger.store.notices(&world.tenant).await?.context("no row")?;
+    ensure!(kept.outbox.is_empty() && kept.told.len() == 1, "{kept:?}");
+
+    // Dead letters stay what they are: the digest says so, once a day.
+    world.ledger.clock.advance(24 * HOUR_MS);
+    passes(&world, &outside, 3).await?;
+    let digests: Vec<String> = outside.posts().into_iter().skip(3).map(|it| it.kind).collect();
+    ensure!(digests == ["digest"], "{digests:?}");
+
+    // Who is told may change; whoever comes second with an old revision may not.
+    let late = recipients(&world).put(&world.tenant, row.revision, "op-2", 420, &[]).await;
+    ensure!(late.is_err(), "an old revision was put");
+    let kept = recipients(&world).of(&world.tenant).await?;
+    let elsewhere = NewRecipient {
+        id: kept.recipients.first().map(|it| it.id.clone()),
+        url: Some("https://other.example/".to_owned()),
+        secret: None,
+        ..hook("accountant")
+    };
+    let stolen = recipients(&world).put(&world.tenant, kept.revision, "op-2", 420, &[elsewhere]).await;
+    ensure!(stolen.is_err(), "a secret moved to another address");
+    let stays =
+        NewRecipient { id: kept.recipients.first().map(|it| it.id.clone()), secret: None, ..hook("accountant") };
+    let next = recipients(&world).put(&world.tenant, kept.revision, "op-2", 421, &[stays]).await?;
+    ensure!(next.recipients.len() == 1 && next.recipients[0].secret == kept.recipients[0].secret);
+    recipients(&world).test(&world.tenant).await?;
+    let before = outside.posts().len();
+    tells(&world, &outside).await;
+    let posts = outside.posts();
+    ensure!(posts.len() == before + 1 && posts.last().is_some_and(|it| it.kind == "test"), "{:?}", posts.last());
+    recipients(&world).put(&world.tenant, next.revision + 99, "op-2", 421, &[]).await.err().context("put")?;
+    Ok(())
+}
