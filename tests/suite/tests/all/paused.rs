@@ -119,9 +119,8 @@ async fn one_book_is_down_and_the_other_is_synced() -> anyhow::Result<()> {
         world.passes(1).await?;
     }
     let of = |runs: &[RunRow], other: bool| -> Option<RunRow> {
-        let mine =
-            runs.iter().filter(|run| run.event == "invoice.created" && (run.binding == binding.binding) == other);
-        mine.cloned().next()
+        let is = |run: &&RunRow| run.event == "invoice.created" && (run.binding == binding.binding) == other;
+        runs.iter().find(is).cloned()
     };
     let runs = world.runs().await?;
     let (down, up) = (of(&runs, false).context("no run")?, of(&runs, true).context("no second run")?);

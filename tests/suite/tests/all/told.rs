@@ -19,11 +19,14 @@ const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
 
+/// A post as it came: address, body, headers.
+type Post = (String, String, Vec<(String, String)>);
+
 /// What came out.
 #[derive(Default)]
 struct Outside {
     mails: Mutex<Vec<Published>>,
-    posts: Mutex<Vec<(String, String, Vec<(String, String)>)>>,
+    posts: Mutex<Vec<Post>>,
     down: Mutex<bool>,
 }
 
