@@ -180,7 +180,7 @@ impl Operations for MemoryStore {
 pub(super) fn new_run(open: &mut Open<'_>, run: &RunRow) -> PortResult<bool> {
     let place = run.place();
     let absent = !open.there(&place);
-    let row = run.clone().as_written();
+    let row = run.clone().into_written();
     let very_same = open.seen::<RunRow>(&place) == Some(&row);
     Ok(open.one(Part::put(row, absent))? || very_same)
 }

@@ -94,7 +94,7 @@ pub trait Row: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
 
     /// As it is written: the shard of what is due comes and goes with its moment.
     #[must_use]
-    fn as_written(self) -> Self;
+    fn into_written(self) -> Self;
 
     #[doc(hidden)]
     fn kept(row: Arc<Self>) -> Stored;
@@ -136,7 +136,7 @@ macro_rules! rows {
             }
 
             #[allow(unused_mut, reason = "few kinds of rows have a due mark")]
-            fn as_written(mut self) -> Self {
+            fn into_written(mut self) -> Self {
                 $(self.due_shard = self.$due.map(|_| keys::due_shard(&self.pk));)?
                 self
             }
