@@ -6,7 +6,9 @@ use ledger_engine::ports::{
     Revisited, SealContext, Sweeps, Vault, Written,
 };
 use ledger_simulation::memory::{Fate, Index, Knobs, MemoryStore, MemoryVault};
-use ledger_wire::rows::{JobRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow, SealedRow, TokenRow, XrefRow, keys};
+use ledger_wire::rows::{
+    AttemptRow, JobRow, JtiRow, LeaseRow, PushRow, ROW_VERSION, RunRow, SealedRow, TokenRow, XrefRow, keys,
+};
 use secrecy::ExposeSecret;
 use std::fmt::Debug;
 use std::sync::Arc;
