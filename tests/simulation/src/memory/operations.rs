@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage, Tenancy, Tenants};
 use ledger_wire::rows::{
     AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
-    TenantRow, TokenRow, keys,
+    SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
 };
 
 /// Runs of one page.
@@ -77,6 +77,7 @@ impl Open<'_> {
         let parts = vec![
             Part::put(tenant.clone(), !self.there(&place)),
             Part::put(ShopAddressRow::new(&tenant.shop_url, &tenant.tenant), true),
+            Part::put(TenantPlaceRow::new(&tenant.tenant), true),
         ];
         // The very row: an earlier try was applied and its reply lost.
         Ok(self.transact(parts)?.done() || self.seen::<TenantRow>(&place) == Some(tenant))
@@ -128,6 +129,22 @@ impl Tenants for MemoryStore {
 impl Operations for MemoryStore {
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool> {
         self.call("store.add_tenant", |open| open.add_tenant(tenant)).await
+    }
+
+    async fn tenants(&self, after: Option<&str>, limit: usize) -> PortResult<Vec<String>> {
+        let after = keys::tenant(after.unwrap_or_default());
+        self.call("store.tenants", |open| {
+            open.partition(Table::Tenants, keys::TENANTS, "")
+                .filter(|(place, _)| *place.sk > *after)
+                .take(limit)
+                .map(|(place, stored)| Ok(read::<TenantPlaceRow>(place, stored)?.tenant))
+                .collect()
+        })
+        .await
+    }
+
+    async fn last_sweep(&self) -> PortResult<Option<SweepRow>> {
+        self.row("store.last_sweep", Place::new(Table::Tenants, keys::STACK, keys::SWEEP)).await
     }
 
     async fn tenant_of(&self, binding: &str) -> PortResult<Option<String>> {
