@@ -1,47 +1,8 @@
-use crate::stack::{NOW, Stack, config, sqs};
+//! The topic of notices, as its subscribers see it.
+
+use crate::stack::{config, sns, sqs};
 use ledger_aws::{Aws, SystemChance};
-use ledger_engine::ports::{Chance, NoticeStore, Notices, PortFault, Published};
-use ledger_wire::rows::{NoticesRow, OutboxRow};
-
-fn row(tenant: &str, revision: u32) -> NoticesRow {
-    NoticesRow { revision, digest_at: NOW, ..NoticesRow::new(tenant, 420) }
-}
-
-#[tokio::test]
-async fn notices_are_written_only_as_seen() {
-    let Some(stack) = Stack::new().await else { return };
-    assert_eq!(stack.store.notices("t-1").await, Ok(None));
-    assert_eq!(stack.store.put_notices(Some(1), &row("t-1", 2)).await, Ok(false), "there is none");
-    assert_eq!(stack.store.put_notices(None, &row("t-1", 1)).await, Ok(true));
-    assert_eq!(stack.store.put_notices(None, &row("t-1", 1)).await, Ok(true), "its reply was lost");
-    assert_eq!(stack.store.put_notices(None, &row("t-1", 9)).await, Ok(false), "there is one");
-    let sent = OutboxRow { id: "n-1".to_owned(), recipient: "p-1".to_owned(), ..OutboxRow::default() };
-    let next = NoticesRow { outbox: vec![sent], ..row("t-1", 2) };
-    assert_eq!(stack.store.put_notices(Some(1), &next).await, Ok(true));
-    assert_eq!(stack.store.put_notices(Some(1), &next).await, Ok(true), "its reply was lost");
-    assert_eq!(stack.store.put_notices(Some(1), &row("t-1", 2)).await, Ok(false), "somebody was faster");
-    assert_eq!(stack.store.notices("t-1").await, Ok(Some(next)));
-    stack.end().await;
-}
-
-#[tokio::test]
-async fn tenants_with_notices_are_found_page_by_page() {
-    let Some(stack) = Stack::new().await else { return };
-    for tenant in ["t-1", "t-2", "t-3"] {
-        assert_eq!(stack.store.put_notices(None, &row(tenant, 1)).await, Ok(true));
-    }
-    let page = |after: Option<&'static str>| {
-        let store = stack.store.clone();
-        async move {
-            let found = store.notices_page(after, 2).await.unwrap();
-            found.into_iter().map(|row| row.tenant).collect::<Vec<_>>()
-        }
-    };
-    assert_eq!(page(None).await, ["t-1", "t-2"]);
-    assert_eq!(page(Some("t-2")).await, ["t-3"]);
-    assert!(page(Some("t-3")).await.is_empty());
-    stack.end().await;
-}
+use ledger_engine::ports::{Chance, Notices, PortFault, Published};
 
 fn notice() -> Published {
     Published {
@@ -54,7 +15,7 @@ fn notice() -> Published {
 #[tokio::test]
 async fn a_notice_reaches_who_is_subscribed_for_it() {
     let Some(mut config) = config() else { return };
-    let raw = crate::stack::sns(&config, config.endpoints.sns.as_ref());
+    let raw = sns(&config, config.endpoints.sns.as_ref());
     let queues = sqs(&config, config.endpoints.sqs.as_ref());
     let name = format!("ledger-contract-{}", SystemChance.uuid());
     let topic = raw.create_topic().name(&name).send().await.unwrap().topic_arn.unwrap();
