@@ -172,7 +172,10 @@ impl Executor<'_> {
     /// # Errors
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
-        let there = self.row_of(wanted);
+        let mut there = self.row_of(wanted);
+        if planted!(self.post.timers, ReservationOnRun) {
+            there = there.filter(|row| row.state != "reserved" || row.run_id == self.run_id);
+        }
         // Who only looks has no claim under which the index could be written.
         if there.as_ref().is_none_or(|row| row.state != "linked") && !self.claim.is_empty() {
             Box::pin(self.look_up(wanted)).await?;
@@ -362,7 +365,15 @@ impl Executor<'_> {
     /// Ends doubt: adopts what is found, or believes the absence once the settle time is over.
     async fn resolve(&mut self, wanted: &Wanted, there: Option<&XrefRow>) -> Result<Start, Ended> {
         self.in_doubt = there.is_some_and(|row| row.doubtful);
-        let mut found = self.find(&wanted.document).await?;
+        let looked = self.find(&wanted.document).await;
+        if planted!(self.post.timers, DoubtForgottenOnLater) && looked.is_err() {
+            self.in_doubt = false;
+            self.stage_own(wanted, |row| {
+                row.doubtful = false;
+                row.epoch = row.epoch.saturating_add(1);
+            });
+        }
+        let mut found = looked?;
         if found.is_none()
             && wanted.find_first
             && let Some(previous) = &wanted.previous
@@ -393,7 +404,7 @@ impl Executor<'_> {
             let settled_at =
                 row.last_sent_at.unwrap_or(row.updated_at).saturating_add(i64::try_from(settle).unwrap_or(i64::MAX));
             let now = self.post.clock.now_ms();
-            if now < settled_at {
+            if now < settled_at && !planted!(self.post.timers, AbsenceBelievedAtOnce) {
                 let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
                 return Err(Fault::later(
                     Code::WriteInDoubt,
@@ -581,6 +592,7 @@ impl Executor<'_> {
         }
         match action {
             Action::Later { .. } | Action::Refused | Action::Reconnect => Verdict::NotApplied,
+            Action::Doubtful | Action::Broken if planted!(self.post.timers, UnknownIsRefusal) => Verdict::NotApplied,
             Action::Doubtful | Action::Broken => Verdict::InDoubt,
         }
     }
@@ -607,7 +619,13 @@ impl Executor<'_> {
             }
             Some(Verdict::Applied) => {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
-                if let Some(posted) = created {
+                if planted!(self.post.timers, CreatedForgotten) {
+                    self.in_doubt = false;
+                    self.stage_own(wanted, |row| {
+                        row.doubtful = false;
+                        row.epoch = epoch.saturating_add(1);
+                    });
+                } else if let Some(posted) = created {
                     self.in_doubt = false;
                     self.stage_posted(wanted, &posted, "created", epoch, Origin::Known);
                 }
@@ -631,6 +649,7 @@ impl Executor<'_> {
         if let Some(expected) = wanted.document.total()
             && let Some(total) = posted.total
             && total != expected
+            && !planted!(self.post.timers, TotalNotProven)
         {
             self.stage_posted(wanted, &posted, "created", epoch, origin);
             return Err(
@@ -997,6 +1016,7 @@ impl Executor<'_> {
     /// The key of a reservation's epoch: the same for every repetition of its create, another for every other one.
     fn idempotency_key(&self, wanted: &Wanted, epoch: u32) -> String {
         let document = wanted.keys.first().map_or("", String::as_str);
+        let epoch = if planted!(self.post.timers, AnotherKeyForRepetition) { self.attempt } else { epoch };
         let hash = fingerprint(&[self.book.as_bytes(), document.as_bytes(), &epoch.to_be_bytes()]);
         let mut key = hex::encode(hash);
         key.truncate(IDEMPOTENCY_KEY_LENGTH);

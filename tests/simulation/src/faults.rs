@@ -78,6 +78,19 @@ faults! {
     DeliveryReplyLost = "answer to a delivery lost", rate 120, times 4;
 }
 
+/// What a request to a book does there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Writes {
+    /// It asks.
+    Nothing,
+    /// It changes what is there, and may be repeated.
+    Changes,
+    /// It makes something.
+    Creates,
+    /// It makes a document with a total.
+    CreatesTotal,
+}
+
 /// What becomes of a request to a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BookTrouble {
@@ -349,13 +362,15 @@ impl Faults {
 
     /// What becomes of a request to a book.
     #[must_use]
-    pub fn book(&self, life: &Life, spoken: Spoken, call: &str, writes: bool, creates: bool) -> Option<BookTrouble> {
+    pub fn book(&self, life: &Life, spoken: Spoken, call: &str, writes: Writes) -> Option<BookTrouble> {
         let mut inside = self.inside();
         let inside = &mut *inside;
         let fault = *self.chosen.iter().find(|fault| {
             let fits = match fault {
-                Fault::ReplyLost | Fault::AppliedLate | Fault::ErrorInside => writes,
-                Fault::WrongTotal => creates,
+                Fault::ReplyLost | Fault::ErrorInside => writes >= Writes::Changes,
+                // A change that comes late would undo a later one: no order is promised for those.
+                Fault::AppliedLate => writes >= Writes::Creates,
+                Fault::WrongTotal => writes == Writes::CreatesTotal,
                 Fault::RequestDropped
                 | Fault::Slow
                 | Fault::LimitedNamed

@@ -6,7 +6,7 @@ use crate::world::{Bound, Spoken, World};
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
 use ledger_engine::tenants::refresh_token_context;
-use ledger_engine::wire::rows::{RunRow, TokenRow, keys};
+use ledger_engine::wire::rows::{AttemptRow, RunRow, TokenRow, XrefRow, keys};
 use ledger_world::shop::{OutboxStatus, Sale, Shop};
 use ledger_world::statement::Statement;
 use rust_decimal::Decimal;
@@ -107,6 +107,9 @@ pub fn judged(world: &World) -> Vec<Finding> {
             judge.finds(Wrong::LimitExceeded, format!("{} said so {} times", volume.url, volume.limited()));
         }
     }
+    for swallowed in &world.swallowed {
+        judge.finds(Wrong::Lost, format!("the message of {swallowed} is nowhere"));
+    }
     judge.bells();
     judge.findings
 }
@@ -135,10 +138,25 @@ impl Judge<'_> {
         runs
     }
 
+    /// What the book said last of a run.
+    fn said(&self, run: &RunRow) -> String {
+        let attempt: Option<AttemptRow> = self.world.ground.store.peek(&keys::run(&run.run_id), &keys::attempt(run.attempt));
+        attempt.map_or_else(String::new, |attempt| format!("{:?} {:?}", attempt.evidence, attempt.steps.last()))
+    }
+
     /// Nothing is under way, and what stands still does so for a reason.
     fn runs_ended(&mut self) {
         for run in self.runs.clone() {
-            let told = format!("{} {} is {} ({:?}: {:?})", run.event, run.magento_id, run.state, run.code, run.message);
+            let told = format!(
+                "{} {} for {} is {} ({:?}: {:?}) {}",
+                run.event,
+                run.magento_id,
+                run.book,
+                run.state,
+                run.code,
+                run.message,
+                self.said(&run)
+            );
             match edges::state(&run) {
                 RunState::Queued | RunState::Running | RunState::Waiting | RunState::Held => {
                     self.finds(Wrong::Stuck, told);
@@ -154,7 +172,7 @@ impl Judge<'_> {
                     }
                 }
                 RunState::Skipped => {
-                    let usual = ["superseded", "payment_method_not_mapped", "already_paid", "not_supported_by_book"];
+                    let usual = ["superseded", "payment_method_not_mapped", "not_supported_by_book"];
                     if !run.code.as_deref().is_some_and(|code| usual.contains(&code)) {
                         self.finds(Wrong::Causeless, told);
                     }
@@ -332,6 +350,7 @@ impl Judge<'_> {
             }
             let latest: Vec<Arc<RunRow>> = runs.last().cloned().into_iter().collect();
             self.chip_status(bound, shop, "customer", id, &latest, Some("synced"));
+            self.is_up_to_date(bound, book, id);
         }
         let products: BTreeMap<i64, String> = done
             .products
@@ -361,6 +380,26 @@ impl Judge<'_> {
             }
             let latest: Vec<Arc<RunRow>> = runs.last().cloned().into_iter().collect();
             self.chip_status(bound, shop, "product", id, &latest, Some("synced"));
+        }
+    }
+
+    /// A contact that we made, and that nobody but this shop changes, has the customer's name of today.
+    fn is_up_to_date(&mut self, bound: &Bound, book: &Statement, id: i64) {
+        let done = &self.world.done;
+        let alone = self.world.bounds.iter().filter(|it| Arc::ptr_eq(&it.volume, &bound.volume)).count() == 1;
+        let (Some(email), Some(name)) = (done.customers.get(&(bound.shop, id)), done.named.get(&(bound.shop, id))) else {
+            return;
+        };
+        let rows = self.world.ground.store.all::<XrefRow>();
+        let mut ours = rows.iter().filter(|row| row.pk.contains("#contact#") && row.pk.contains(email.as_str()));
+        let adopted = ours.any(|row| row.adopted || row.company);
+        let failed = self.of(bound, "customer.upserted", id).iter().any(|run| run.state == "dead_lettered");
+        if !alone || adopted || failed {
+            return;
+        }
+        let contact = book.contacts.iter().find(|contact| contact.email.eq_ignore_ascii_case(email));
+        if let Some(contact) = contact.filter(|contact| !contact.name.contains(name.as_str())) {
+            self.finds(Wrong::Lost, format!("{email} is {}, in the shop {name}: an edit is nowhere", contact.name));
         }
     }
 
@@ -439,7 +478,9 @@ impl Judge<'_> {
             .any(|fault| self.struck(fault))
             || self.struck(Fault::VaultDown);
         // With Sage a token is lost with the reply that brings it, or with the process that has it.
-        let caused = volume.was_revoked() || self.struck(Fault::Restored) || (sage && (volume.has_lost_a_token() || killed));
+        // A second 401 within an attempt is a person's to look at.
+        let refused_twice = self.world.stage.faults.times(Fault::Unauthorised) > 1;
+        let caused = refused_twice || volume.was_revoked() || self.struck(Fault::Restored) || (sage && (volume.has_lost_a_token() || killed));
         if self.world.done.reconnected.contains(&bound.binding) && !caused {
             self.finds(Wrong::TokenLost, format!("binding {number} had to be connected again"));
         }

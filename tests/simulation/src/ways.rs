@@ -1,7 +1,7 @@
 //! The ways out of a function: to books, to shops, to providers' OAuth addresses. Nobody listens on a port: requests travel
 //! in simulated time, arrive whether or not their sender still lives, and are answered by the stand-ins in this process.
 
-use crate::faults::{BookTrouble, Fault, ShopTrouble};
+use crate::faults::{BookTrouble, Fault, ShopTrouble, Writes};
 use crate::room::{Door, Room, Side};
 use crate::time::Moment;
 use crate::world::{Latency, Volume};
@@ -114,9 +114,14 @@ impl Book for Door {
         };
         let request = request_of(call);
         let life = self.life();
-        let creates = call.writes && volume.makes_a_total(&request);
+        let writes = match (call.writes, volume.creates(&request)) {
+            (false, _) => Writes::Nothing,
+            (true, false) => Writes::Changes,
+            (true, true) if volume.makes_a_total(&request) => Writes::CreatesTotal,
+            (true, true) => Writes::Creates,
+        };
         let what = format!("{} {}", request.method, request.path);
-        let trouble = self.faults().book(&life, volume.spoken, &what, call.writes, creates);
+        let trouble = self.faults().book(&life, volume.spoken, &what, writes);
         let there = self.stage.latency(Latency::Book);
         let back = self.stage.latency(Latency::Book);
         let writing = call.writes.then(|| volume.writer_begins(self.time().now(), &life.name));

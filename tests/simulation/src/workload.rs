@@ -31,6 +31,8 @@ pub enum Deed {
     Stocks(usize, u64),
     /// Somebody buys, and is invoiced.
     Sells(usize, u64),
+    /// Somebody buys one thing and pays like this.
+    SellsOne(usize, &'static str),
     /// What is left of an order is invoiced.
     InvoicesRest(usize, u64),
     /// The money for an open invoice comes.
@@ -63,6 +65,8 @@ pub struct Done {
     pub open_orders: Vec<(usize, i64, String)>,
     /// Accounts by shop and id: the e-mail address.
     pub customers: BTreeMap<(usize, i64), String>,
+    /// First names of accounts, as they are now.
+    pub named: BTreeMap<(usize, i64), String>,
     /// Products by shop and id: the code.
     pub products: BTreeMap<(usize, i64), String>,
     /// Bindings that had to be connected again.
@@ -170,6 +174,7 @@ pub fn settings_for(volume: &Volume, prefix: &str) -> (SettingsV1, [String; 2]) 
         AnyBook::Accounting(_) => {
             let settings = SettingsV1 {
                 tax_map: taxes([("20", "OUTPUT2"), ("5", "RROUTPUT"), ("0", "ZERORATEDOUTPUT")]),
+                default_tax_code: Some("NONE".to_owned()),
                 income_category: "200".to_owned(),
                 shipping_category: "205".to_owned(),
                 purchase_category: Some("310".to_owned()),
@@ -183,6 +188,7 @@ pub fn settings_for(volume: &Volume, prefix: &str) -> (SettingsV1, [String; 2]) 
         AnyBook::Sage(_) => {
             let settings = SettingsV1 {
                 tax_map: taxes([("20", "GB_STANDARD"), ("5", "GB_LOWER"), ("0", "GB_ZERO")]),
+                default_tax_code: Some("GB_NO_TAX".to_owned()),
                 income_category: ledger_account(4_000),
                 shipping_category: ledger_account(4_910),
                 purchase_category: Some(ledger_account(5_000)),
@@ -242,6 +248,7 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
             }
             let id = shop.saves_customer(CustomerSpec::new(&email, &first, &last).billed_to(address))?;
             world.done.customers.insert((*number, id), email);
+            world.done.named.insert((*number, id), first);
             Vec::new()
         }
         Deed::Edits(number, draw) => {
@@ -250,6 +257,7 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
                 world.done.customers.keys().filter(|(of, _)| of == number).map(|(_, id)| *id).collect();
             let Some(id) = Seed::of(*draw).one_of(&of_shop).copied() else { return Ok(Vec::new()) };
             let edit = CustomerEdit { first_name: Some(format!("Sam {}", draw % 90)), ..CustomerEdit::default() };
+            world.done.named.insert((*number, id), edit.first_name.clone().unwrap_or_default());
             shop.edits(id, edit)?;
             told(world, *number, "customer.upserted", id, false)
         }
@@ -279,6 +287,15 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
         }
         Deed::Sells(number, draw) => {
             sells(world, *number, *draw)?;
+            Vec::new()
+        }
+        Deed::SellsOne(number, method) => {
+            let shop = shop_of(world, *number)?;
+            let (email, first, last, address) = buyer(0);
+            let item = ItemSpec::simple("SKU-0", "Thing 0", 2, "19.99").taxed(20);
+            let order = OrderSpec::for_guest(&email, &first, &last, address).item(item).paid_by(method);
+            let id = shop.invoices(&shop.places(&order)?)?;
+            world.done.invoices.insert((*number, id), ("SKU-0".to_owned(), 1));
             Vec::new()
         }
         Deed::InvoicesRest(number, draw) => {

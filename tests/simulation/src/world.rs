@@ -45,7 +45,7 @@ const CLIENT_ID: &str = "ledger-app";
 /// The app's secret.
 const CLIENT_SECRET: &str = "ledger-app-secret";
 /// What is asked for of Xero.
-const SCOPES: [&str; 8] = [
+const XERO_SCOPES: [&str; 8] = [
     "offline_access",
     "openid",
     "profile",
@@ -55,6 +55,8 @@ const SCOPES: [&str; 8] = [
     "accounting.contacts",
     "accounting.settings",
 ];
+/// What is asked for of Sage.
+const SAGE_SCOPES: [&str; 1] = ["full_access"];
 /// The shop's cron runs that often, in milliseconds.
 const CRON_MS: i64 = 60_000;
 /// The sweeper does too.
@@ -206,7 +208,12 @@ impl Volume {
     /// A person lets us in: the tokens.
     #[must_use]
     pub fn lets_us_in(&self) -> serde_json::Value {
-        each!(&self.book, book => book.lets_in(CLIENT_ID, &SCOPES))
+        let scopes: &[&str] = match self.spoken {
+            Spoken::V2 | Spoken::Accounting => &XERO_SCOPES,
+            Spoken::Sage => &SAGE_SCOPES,
+            Spoken::Freeagent => &[],
+        };
+        each!(&self.book, book => book.lets_in(CLIENT_ID, scopes))
     }
 
     /// Whether a refresh token could be used.
@@ -307,6 +314,13 @@ impl Volume {
             last = Some(writer);
         }
         None
+    }
+
+    /// Whether a request that writes makes something, rather than changing it.
+    #[must_use]
+    pub fn creates(&self, request: &Request) -> bool {
+        let creating = if self.spoken == Spoken::Accounting { "PUT" } else { "POST" };
+        request.method == creating
     }
 
     /// Whether a request makes a document with a total.
@@ -503,6 +517,21 @@ pub struct Told {
     pub at: i64,
 }
 
+/// The first invocation of a function after a moment.
+#[derive(Clone, Debug)]
+pub struct Knife {
+    /// The function. A sweeper counts only if something is due.
+    pub function: Function,
+    /// The moment, in milliseconds.
+    pub from: i64,
+    /// What is to become of it.
+    pub doom: Option<Doom>,
+    /// Messages are lost until then.
+    pub loses_messages: bool,
+    /// The invocation, once there was one.
+    pub life: Option<Arc<Life>>,
+}
+
 struct Invocation {
     sandbox: Arc<Sandbox>,
     life: Arc<Life>,
@@ -523,10 +552,8 @@ pub struct World {
     pub bounds: Vec<Bound>,
     /// What the shops did.
     pub done: crate::workload::Done,
-    /// Port calls of invocations that came to their end, where somebody wants to know.
-    pub recorded: Option<Vec<(Function, Vec<&'static str>)>>,
-    /// What is to become of the next invocation of a function.
-    pub doomed: Option<(Function, Doom)>,
+    /// The invocation that is watched, and what is to become of it.
+    pub knife: Option<Knife>,
     operator: Operator,
     tasks: Tasks,
     at_work: BTreeMap<u64, Invocation>,
@@ -537,6 +564,10 @@ pub struct World {
     batch: usize,
     copy: Option<(StoreCopy, i64)>,
     told: Vec<Told>,
+    /// Since when nothing goes wrong, in milliseconds.
+    quiet_since: Option<i64>,
+    /// Runs that wait for a message which nobody has, although nothing went wrong.
+    pub swallowed: BTreeSet<String>,
     quiet: bool,
     steps: u32,
 }
@@ -603,8 +634,7 @@ impl World {
             ground,
             bounds: Vec::new(),
             done: crate::workload::Done::default(),
-            recorded: None,
-            doomed: None,
+            knife: None,
             operator,
             tasks: Tasks::default(),
             at_work: BTreeMap::new(),
@@ -615,6 +645,8 @@ impl World {
             batch,
             copy: None,
             told: Vec::new(),
+            quiet_since: None,
+            swallowed: BTreeSet::new(),
             quiet: false,
             steps: 0,
         };
@@ -852,15 +884,22 @@ impl World {
     pub fn rests(&mut self) -> anyhow::Result<()> {
         self.quiet = true;
         let began = self.now();
+        // What went wrong before may still keep a group locked for as long as a message is hidden.
+        for (shop, told) in std::mem::take(&mut self.done.to_tell) {
+            self.tells(shop, told);
+        }
+        self.quiet_since.get_or_insert(began.saturating_add(QueueShape::default().visibility_ms));
         let mut sweeps = 0_u32;
         loop {
             // Whoever is at work comes to an end, and what they sent is worked off.
             while !self.tasks.is_empty() || self.is_something_queued() {
+                self.looks_into_queues();
                 let next = self.stage.time.next_at().unwrap_or(i64::MAX).min(self.wakes_at());
                 if next == i64::MAX {
                     bail!("somebody waits for nothing");
                 }
                 self.runs_until(next.saturating_add(1))?;
+                self.stage.time.moves_to(next);
             }
             let Some(next) = self.next_due(sweeps) else { return Ok(()) };
             if next.saturating_sub(began) > SETTLES_WITHIN_MS {
@@ -873,8 +912,23 @@ impl World {
             for shop in 0..self.stage.shops.len() {
                 self.turns(Turn::Cron(shop))?;
             }
+            self.notices_what_is_swallowed();
             self.invokes(Function::Sweeper, Given::Nothing, None, "sweeper".to_owned(), None);
             sweeps = sweeps.saturating_add(1);
+        }
+    }
+
+    /// A run that was sent in quiet times is taken at once, if its message is anywhere.
+    fn notices_what_is_swallowed(&mut self) {
+        let now = self.now();
+        let Some(since) = self.quiet_since else { return };
+        for run in self.runs() {
+            let stalled = edges::state(&run) == RunState::Queued
+                && run.updated_at > since
+                && run.due_at.is_some_and(|due| due <= now);
+            if stalled {
+                self.swallowed.insert(format!("{} {} ({})", run.event, run.magento_id, run.run_id));
+            }
         }
     }
 
@@ -1143,6 +1197,11 @@ impl World {
         if received.is_empty() {
             return;
         }
+        let lost = self.knife.as_ref().is_some_and(|it| it.loses_messages && it.life.is_none() && it.from <= self.now());
+        if lost {
+            self.ground.queue.finish(&received, &[]);
+            return;
+        }
         let spoken = received.first().and_then(|it| self.spoken_of(&it.message.group));
         let function = function_of(queue);
         let twice = !self.quiet && self.stage.faults.strikes(Fault::TwoAtOnce, spoken, &function.name());
@@ -1167,24 +1226,24 @@ impl World {
             Given::Messages(batch) => batch.first().and_then(|it| self.spoken_of(&it.message.group)),
             Given::Request(_) | Given::Nothing => None,
         };
-        let doom = match (doom, &self.doomed) {
-            (_, Some((of, doom))) if *of == function => {
-                let doom = *doom;
-                self.doomed = None;
-                doom
-            }
-            (Some(doom), _) => doom,
-            (None, _) if self.stage.faults.is_to_strike(Fault::Killed) => {
+        let cut = self.is_under_the_knife(function);
+        let doom = match doom {
+            _ if cut => self.knife.as_ref().and_then(|knife| knife.doom).unwrap_or_default(),
+            Some(doom) => doom,
+            None if self.stage.faults.is_to_strike(Fault::Killed) => {
                 let most = if function == Function::Webhook { 7 } else { 40 };
                 Doom { dies_at: Some(self.drawn(most)), ..Doom::default() }
             }
-            (None, _) if self.stage.faults.is_to_strike(Fault::Frozen) => {
+            None if self.stage.faults.is_to_strike(Fault::Frozen) => {
                 let milliseconds = i64::try_from(self.stage.faults.between(1_000, 70_000)).unwrap_or_default();
                 Doom { freezes_at: Some((self.drawn(30), milliseconds)), ..Doom::default() }
             }
-            (None, _) => Doom::default(),
+            None => Doom::default(),
         };
         let life = Arc::new(Life::of(name, spoken, doom));
+        if let Some(knife) = self.knife.as_mut().filter(|_| cut) {
+            knife.life = Some(Arc::clone(&life));
+        }
         let sandbox = match self.warm.get_mut(&function).and_then(Vec::pop) {
             Some(warm) => warm,
             None => {
@@ -1204,12 +1263,22 @@ impl World {
         self.at_work.insert(task, Invocation { sandbox, life, tray, batch, origin });
     }
 
+    fn is_under_the_knife(&self, function: Function) -> bool {
+        let now = self.now();
+        let due = || self.runs().iter().any(|run| run.due_at.is_some_and(|due| due <= now));
+        self.knife.as_ref().is_some_and(|knife| knife.life.is_none() && knife.function == function && knife.from <= now)
+            && (function != Function::Sweeper || due())
+    }
+
+    /// The port calls of the invocation that was watched.
+    #[must_use]
+    pub fn calls_under_the_knife(&self) -> Vec<&'static str> {
+        self.knife.as_ref().and_then(|knife| knife.life.as_ref()).map(|life| life.calls()).unwrap_or_default()
+    }
+
     fn ended(&mut self, task: u64, stands: Stands) -> anyhow::Result<()> {
         let Some(invocation) = self.at_work.remove(&task) else { return Ok(()) };
         let function = invocation.sandbox.function;
-        if let Some(recorded) = &mut self.recorded {
-            recorded.push((function, invocation.life.calls()));
-        }
         let came = match stands {
             Stands::Killed => Came::default(),
             Stands::Ended | Stands::Waits => {

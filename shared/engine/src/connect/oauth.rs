@@ -397,6 +397,8 @@ impl Connect<'_> {
             clock: self.clock,
             chance: self.chance,
             own_hosts: self.own_hosts,
+            #[cfg(feature = "planted")]
+            planted: None,
         }
     }
 
