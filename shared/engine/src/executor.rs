@@ -185,7 +185,7 @@ impl Executor<'_> {
             Some("linked") => {
                 let row = there.clone().unwrap_or_default();
                 let linked = posted(&row)?;
-                self.alias(wanted, &row);
+                self.alias(&wanted.keys, &row);
                 if !is_outdated(wanted, &row) {
                     return Ok(linked);
                 }
@@ -395,14 +395,7 @@ impl Executor<'_> {
             return Ok(Start::Linked(posted));
         }
         if let Some(row) = there.filter(|row| row.doubtful) {
-            let settle = self
-                .dialect
-                .profile()
-                .settle_seconds
-                .saturating_mul(10)
-                .saturating_mul(self.post.timers.settle_scale_percent);
-            let settled_at =
-                row.last_sent_at.unwrap_or(row.updated_at).saturating_add(i64::try_from(settle).unwrap_or(i64::MAX));
+            let settled_at = self.settled_at(row.last_sent_at.unwrap_or(row.updated_at));
             let now = self.post.clock.now_ms();
             if now < settled_at && !planted!(self.post.timers, AbsenceBelievedAtOnce) {
                 let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
@@ -722,9 +715,55 @@ impl Executor<'_> {
         }
     }
 
-    /// A second key of a linked contact that was not known yet.
-    fn alias(&mut self, wanted: &Wanted, linked: &XrefRow) {
-        let missing: Vec<String> = wanted.keys.iter().filter(|key| self.current(key).is_none()).cloned().collect();
+    /// When a request that was sent then has arrived or never will, in milliseconds.
+    fn settled_at(&self, sent_at: i64) -> i64 {
+        let profile = self.dialect.profile();
+        let settle =
+            profile.settle_seconds.saturating_mul(10).saturating_mul(self.post.timers.settle_scale_percent);
+        sent_at.saturating_add(i64::try_from(settle).unwrap_or(i64::MAX))
+    }
+
+    /// Whether a movement of this run's that is in doubt is beside the point: another run has counted the stock since, when
+    /// this one had arrived or never would.
+    #[must_use]
+    pub fn was_counted_since(&self, movement: &XrefRow, product: &[String]) -> bool {
+        let mover = self.speaking(product).and_then(|row| row.moving_run);
+        let sent_at = movement.last_sent_at.unwrap_or(movement.updated_at);
+        mover.as_ref() != Some(&self.run_id) && self.post.clock.now_ms() >= self.settled_at(sent_at)
+    }
+
+    /// Nobody counts a product's stock while another run's movement of it may still arrive in the book.
+    ///
+    /// # Errors
+    /// That one may: what ends the attempt.
+    pub fn nobody_else_moves(&self, product: &[String]) -> Result<(), Ended> {
+        let Some(row) = self.speaking(product) else { return Ok(()) };
+        let theirs = row.moving_run.as_ref().is_some_and(|run| *run != self.run_id);
+        let Some(since) = row.moving_since.filter(|_| theirs) else { return Ok(()) };
+        let (now, settled_at) = (self.post.clock.now_ms(), self.settled_at(since));
+        if now >= settled_at {
+            return Ok(());
+        }
+        let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
+        let text = "another change of the product's stock may still arrive in the book";
+        Err(Fault::later(Code::WriteInDoubt, Some(wait), text).into())
+    }
+
+    /// A document that is settled, or was never applied, is to be followed by another one under the same row.
+    pub fn begins_again(&mut self, key: &str) {
+        if let Some(mut row) = self.current(key) {
+            "reserved".clone_into(&mut row.state);
+            row.doubtful = false;
+            row.epoch = row.epoch.saturating_add(1);
+            row.provider_id = None;
+            row.amount = None;
+            self.stage(row);
+        }
+    }
+
+    /// A second key of a linked contact or product that was not known yet.
+    pub fn alias(&mut self, keys: &[String], linked: &XrefRow) {
+        let missing: Vec<String> = keys.iter().filter(|key| self.current(key).is_none()).cloned().collect();
         for key in missing {
             let row = XrefRow { pk: key, revision: 0, ..linked.clone() };
             self.stage(row);

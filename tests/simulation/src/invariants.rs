@@ -172,7 +172,7 @@ impl Judge<'_> {
                     }
                 }
                 RunState::Skipped => {
-                    let usual = ["superseded", "payment_method_not_mapped", "not_supported_by_book"];
+                    let usual = ["superseded", "payment_method_not_mapped", "already_paid", "not_supported_by_book"];
                     if !run.code.as_deref().is_some_and(|code| usual.contains(&code)) {
                         self.finds(Wrong::Causeless, told);
                     }
@@ -187,7 +187,7 @@ impl Judge<'_> {
                     .into_iter()
                     .any(|fault| self.struck(fault)),
                 // The book's own no, in its own words, under a status that says yes or no.
-                "refused" | "provider_refused" => self.struck(Fault::ErrorInside),
+                "book_refused" => self.struck(Fault::ErrorInside),
                 _ => false,
             };
             if !caused {

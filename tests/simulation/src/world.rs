@@ -187,6 +187,7 @@ impl Volume {
                 let options = AccountingOptions {
                     clock,
                     requests_per_minute: Some(AccountingOptions::REAL_MINUTE_LIMIT),
+                    tenant: format!("7f3c9a52-1d04-4b7e-9c11-00000000000{number}"),
                     ..AccountingOptions::default()
                 };
                 let book = AccountingBook::without_a_door(options, &url);
@@ -194,7 +195,12 @@ impl Volume {
                 (AnyBook::Accounting(book), organisation)
             }
             Spoken::Sage => {
-                let options = SageOptions { clock, requests_per_minute: Some(200), ..SageOptions::default() };
+                let options = SageOptions {
+                    clock,
+                    requests_per_minute: Some(200),
+                    business: format!("5a6eb0515e550000000000000000010{number}"),
+                    ..SageOptions::default()
+                };
                 let book = SageBook::without_a_door(options, &url);
                 let organisation = book.business();
                 (AnyBook::Sage(book), organisation)
@@ -826,6 +832,10 @@ impl World {
         self.runs_until(began.saturating_add(busy))?;
         self.stage.faults.ends();
         self.stage.faults.note("from here on nothing goes wrong");
+        for shop in &self.stage.shops {
+            // Somebody has set the shop's clock.
+            shop.clock().advance(shop.clock().offset().saturating_neg());
+        }
         self.rests()?;
         self.is_mended()?;
         self.rests()
