@@ -2,32 +2,19 @@
 //!
 //! `LEDGER_TEST_STACK_ENV` names a file of `KEY=VALUE` lines that says how to reach a stack. Each test copies the
 //! schema of the stack's tables into tables of its own, so that neither disturbs the other; without the variable each
-//! says that it was skipped. What a local engine never does (conflicts, throttling) is in `faults.rs`.
+//! says that it was skipped. The checks are those of `ledger-contract`, which hold the store in memory to its word too; here
+//! is what only this adapter has to show. What a local engine never does (conflicts, throttling) is in `faults.rs`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
 
-#[path = "contract/agenda.rs"]
-mod agenda;
-#[path = "contract/attempts.rs"]
-mod attempts;
-#[path = "contract/deliveries.rs"]
-mod deliveries;
-#[path = "contract/grants.rs"]
-mod grants;
-#[path = "contract/operations.rs"]
-mod operations;
-#[path = "contract/pairing.rs"]
-mod pairing;
-#[path = "contract/preview.rs"]
-mod preview;
-#[path = "contract/pushes.rs"]
-mod pushes;
 #[path = "contract/queues.rs"]
-mod queues;
-#[path = "contract/reference.rs"]
-mod reference;
+mod queue_subject;
+#[path = "contract/raw.rs"]
+mod raw;
 #[path = "contract/stack.rs"]
 mod stack;
-#[path = "contract/sweeps.rs"]
-mod sweeps;
-#[path = "contract/vault.rs"]
-mod vault;
+
+use queue_subject::Queues;
+use stack::Stack;
+
+ledger_contract::store_checks! { Stack, #[tokio::test] }
+ledger_contract::queue_checks! { Queues, #[tokio::test] }

@@ -4,7 +4,6 @@
 //! Every port call passes a [`trip::Trip`], so that a test can kill the process before or after any of them.
 
 pub mod deployed;
-pub mod memory;
 pub mod ports;
 pub mod stack;
 pub mod trip;

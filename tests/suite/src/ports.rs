@@ -8,13 +8,11 @@ use ledger_engine::domain::identity::Event;
 use ledger_engine::ports::*;
 use ledger_engine::wire::rows::*;
 use ledger_http::{HttpAuthorities, HttpBook, HttpShop};
+use ledger_simulation::memory::{Fate, MemoryQueue, QueueShape, Weather};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-
-/// SQS forgets a deduplication id after this long, in milliseconds.
-const DEDUPLICATION_MS: i64 = 300_000;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 /// The store behind the tripwire.
 #[derive(Clone, Debug)]
@@ -245,137 +243,120 @@ impl Authorities for TripAuthorities {
     }
 }
 
-#[derive(Debug, Default)]
-struct Queued {
-    messages: Vec<Outgoing>,
-    bells: Vec<Outgoing>,
-    sent: Vec<(String, i64)>,
-    down: bool,
-    lacking: Vec<Event>,
+/// A provider whose OAuth nobody can reach: tokens here are set by hand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoProvider;
+
+#[async_trait]
+impl Authorities for NoProvider {
+    async fn call(&self, _: &AuthorityCall<'_>) -> Result<Reply, TransportFault> {
+        Err(TransportFault::NotSent("nobody is there".to_owned()))
+    }
 }
 
-/// Queues in memory, with SQS's silent dropping of repeated deduplication ids.
-#[derive(Clone, Debug)]
-pub struct MemoryQueue {
-    queued: Arc<Mutex<Queued>>,
+/// What becomes of what is sent.
+#[derive(Debug)]
+struct Sending {
     clock: SimulatedClock,
+    down: AtomicBool,
+}
+
+#[async_trait]
+impl Weather for Sending {
+    fn now_ms(&self) -> i64 {
+        Clock::now_ms(&self.clock)
+    }
+
+    async fn before(&self, call: &'static str) -> Fate {
+        let fails = call == "queue.send" && self.down.load(Ordering::SeqCst);
+        if fails { Fate::Unavailable } else { Fate::Fair }
+    }
+}
+
+/// Queues in memory behind the tripwire.
+#[derive(Clone, Debug)]
+pub struct TripQueue {
+    inner: MemoryQueue,
+    sending: Arc<Sending>,
     trip: Arc<Trip>,
 }
 
-impl MemoryQueue {
+impl TripQueue {
     /// Empty queues.
     #[must_use]
     pub fn new(clock: SimulatedClock, trip: Arc<Trip>) -> Self {
-        Self { queued: Arc::default(), clock, trip }
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut Queued) -> T) -> T {
-        change(&mut self.queued.lock().unwrap_or_else(PoisonError::into_inner))
+        let sending = Arc::new(Sending { clock, down: AtomicBool::new(false) });
+        let weather: Arc<dyn Weather> = Arc::<Sending>::clone(&sending);
+        Self { inner: MemoryQueue::new(QueueShape::default(), weather), sending, trip }
     }
 
     /// Takes all messages out, bells excepted.
     #[must_use]
     pub fn take(&self) -> Vec<Outgoing> {
-        self.with(|queued| std::mem::take(&mut queued.messages))
+        self.inner.drain()
     }
 
     /// Puts a message back in front.
     pub fn put_back(&self, message: Outgoing) {
-        self.with(|queued| queued.messages.insert(0, message));
+        self.inner.put_back(message);
     }
 
     /// The bells that ring.
     #[must_use]
     pub fn bells(&self) -> Vec<Outgoing> {
-        self.with(|queued| queued.bells.clone())
+        self.inner.dead()
     }
 
-    /// Messages waiting, bells excepted.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.with(|queued| queued.messages.len())
-    }
-
-    /// True where nothing waits.
+    /// True where nothing waits, bells excepted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        let work = Event::ALL.into_iter().map(QueueName::Work);
+        work.chain([QueueName::PushSyncState]).all(|queue| self.inner.waiting(queue).is_empty())
     }
 
     /// There is no queue for an event.
     pub fn lacks(&self, event: Event) {
-        self.with(|queued| queued.lacking.push(event));
+        self.inner.lacks(QueueName::Work(event));
     }
 
     /// There are queues for all events again.
     pub fn has_all(&self) {
-        self.with(|queued| queued.lacking.clear());
+        self.inner.has_all();
     }
 
     /// Sending fails from here on, or works again.
     pub fn fails(&self, down: bool) {
-        self.with(|queued| queued.down = down);
+        self.sending.down.store(down, Ordering::SeqCst);
     }
 }
 
 #[async_trait]
-impl Queue for MemoryQueue {
+impl Queue for TripQueue {
     async fn send(&self, message: &Outgoing) -> PortResult<()> {
-        let work = async {
-            let now = self.clock.now_ms();
-            self.with(|queued| {
-                if queued.down {
-                    return Err(PortFault::Unavailable("the queue is down".to_owned()));
-                }
-                queued.sent.retain(|(_, at)| now.saturating_sub(*at) < DEDUPLICATION_MS);
-                let id = format!("{:?}/{}/{}", message.queue, message.group, message.deduplication);
-                if queued.sent.iter().any(|(sent, _)| *sent == id) {
-                    return Ok(());
-                }
-                queued.sent.push((id, now));
-                match message.queue {
-                    QueueName::DeadLetter => queued.bells.push(message.clone()),
-                    QueueName::Work(_) | QueueName::PushSyncState => queued.messages.push(message.clone()),
-                }
-                Ok(())
-            })
-        };
-        self.trip.through("queue.send", work).await
+        self.trip.through("queue.send", self.inner.send(message)).await
     }
 
     fn has(&self, queue: QueueName) -> bool {
-        !self.with(|queued| queued.lacking.iter().any(|event| queue == QueueName::Work(*event)))
+        self.inner.has(queue)
     }
 
-    async fn give_back(&self, _queue: QueueName, _receipt: &str, _seconds: u32) -> PortResult<()> {
-        Ok(())
+    async fn give_back(&self, queue: QueueName, receipt: &str, seconds: u32) -> PortResult<()> {
+        self.inner.give_back(queue, receipt, seconds).await
     }
 }
 
 #[async_trait]
-impl Bells for MemoryQueue {
+impl Bells for TripQueue {
     async fn depth(&self) -> PortResult<u64> {
-        let depth = self.with(|queued| queued.bells.len());
-        self.trip.through("bells.depth", async { Ok(u64::try_from(depth).unwrap_or(u64::MAX)) }).await
+        self.trip.through("bells.depth", self.inner.depth()).await
     }
 
     async fn receive(&self) -> PortResult<Vec<BellMessage>> {
-        let messages = self.with(|queued| {
-            queued
-                .bells
-                .iter()
-                .map(|bell| BellMessage { receipt: bell.deduplication.clone(), body: bell.body.clone() })
-                .collect()
-        });
-        self.trip.through("bells.receive", async { Ok(messages) }).await
+        self.trip.through("bells.receive", Bells::receive(&self.inner)).await
     }
 
     async fn delete(&self, receipt: &str) -> PortResult<()> {
-        let work = async {
-            self.with(|queued| queued.bells.retain(|bell| bell.deduplication != receipt));
-            Ok(())
-        };
-        self.trip.through("bells.delete", work).await
+        self.trip.through("bells.delete", Bells::delete(&self.inner, receipt)).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! A shop, a book, and Ledger between them.
 
 use crate::ports::{
-    MemoryQueue, SeededChance, SimulatedClock, TripAuthorities, TripBook, TripShop, TripStore, TripVault,
+    SeededChance, SimulatedClock, TripAuthorities, TripBook, TripQueue, TripShop, TripStore, TripVault,
 };
 use crate::stack;
 use crate::trip::Trip;
@@ -56,7 +56,7 @@ pub struct Ledger {
     /// The vault.
     pub vault: TripVault,
     /// The queues.
-    pub queue: MemoryQueue,
+    pub queue: TripQueue,
     /// The way to the shop.
     pub to_shop: TripShop,
     /// The way to the book.
@@ -335,7 +335,7 @@ impl World {
         let ledger = Arc::new(Ledger {
             store: TripStore { inner: aws.store(), trip: Arc::clone(&trip) },
             vault: TripVault { inner: aws.vault(), trip: Arc::clone(&trip) },
-            queue: MemoryQueue::new(clock.clone(), Arc::clone(&trip)),
+            queue: TripQueue::new(clock.clone(), Arc::clone(&trip)),
             to_shop: TripShop { inner: http.shop(), trip: Arc::clone(&trip) },
             to_book: TripBook { inner: http.book(), trip: Arc::clone(&trip) },
             to_authorities: TripAuthorities { inner: http.authorities(), trip: Arc::clone(&trip) },

@@ -4,17 +4,10 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, BillingMode, GlobalSecondaryIndex, GlobalSecondaryIndexDescription, TableStatus,
 };
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
-use ledger_aws::{Aws, Config, DynamoStore, SystemChance, SystemClock, Tables};
-use ledger_engine::ports::{Attempts, Chance, ClaimRequest, Claimed, Clock, GatherRequest, PushWant, Sweeps};
-use ledger_wire::rows::{AttemptRow, BindingRow, JtiRow, PushRow, ROW_VERSION, RunRow, TenantRow, XrefRow, keys};
+use ledger_aws::{Aws, Config, DynamoStore, KmsVault, SystemChance, SystemClock, Tables};
+use ledger_contract::{AnyRow, Subject, Table};
+use ledger_engine::ports::{Chance, Clock};
 use std::collections::{BTreeMap, HashMap};
-
-/// 2026, in milliseconds.
-pub(crate) const NOW: i64 = 1_780_000_000_000;
-/// The same in seconds.
-pub(crate) const NOW_SECONDS: i64 = 1_780_000_000;
-/// Later than any test lasts.
-const FAR_SECONDS: i64 = 4_000_000_000;
 
 /// A test's tables, and the store on them.
 pub(crate) struct Stack {
@@ -105,52 +98,19 @@ impl Stack {
     }
 
     /// Changes one attribute, past the store.
-    pub(crate) async fn set_raw(&self, table: &str, pk: &str, sk: Option<&str>, name: &str, value: AttributeValue) {
+    pub(crate) async fn set_raw(&self, table: &str, pk: &str, sk: &str, name: &str, value: AttributeValue) {
         let call = self.raw.update_item().table_name(table).key("pk", AttributeValue::S(pk.to_owned()));
-        let call = match sk {
-            Some(sk) => call.key("sk", AttributeValue::S(sk.to_owned())),
-            None => call,
-        };
+        let call = call.key("sk", AttributeValue::S(sk.to_owned()));
         let call = call.update_expression("SET #name = :value").expression_attribute_names("#name", name);
         call.expression_attribute_values(":value", value).send().await.unwrap();
     }
 
-    /// Removes a row, past the store.
-    pub(crate) async fn remove_raw(&self, table: &str, pk: &str, sk: &str) {
-        let call = self.raw.delete_item().table_name(table).key("pk", AttributeValue::S(pk.to_owned()));
-        call.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
-    }
-
-    /// Writes a run as it is.
-    pub(crate) async fn put_run(&self, run: &RunRow) {
-        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(run).unwrap();
-        self.raw.put_item().table_name(&self.config.tables.sync_runs).set_item(Some(item)).send().await.unwrap();
-    }
-
-    /// Writes a cross-reference as it is.
-    pub(crate) async fn put_xref(&self, xref: &XrefRow) {
-        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(xref).unwrap();
-        self.raw.put_item().table_name(&self.config.tables.entity_xref).set_item(Some(item)).send().await.unwrap();
-    }
-
-    pub(crate) async fn run(&self, id: &str) -> RunRow {
-        self.store.run(&keys::run(id)).await.unwrap().expect("the run")
-    }
-
-    pub(crate) async fn push(&self) -> Option<PushRow> {
-        Sweeps::push(&self.store, &keys::push("t", "xero", "invoice", 7)).await.unwrap()
-    }
-
-    pub(crate) async fn xref(&self, pk: &str) -> Option<XrefRow> {
-        let request = GatherRequest { xrefs: vec![pk.to_owned()], ..gather("none") };
-        self.store.gather(&request).await.unwrap().xrefs.remove(pk)
-    }
-
-    /// Puts a queued run there and claims it.
-    pub(crate) async fn claimed(&self, id: &str) -> RunRow {
-        self.put_run(&run(id)).await;
-        assert_eq!(self.store.claim(&claim(id, "c-1")).await, Ok(Claimed::Ours));
-        self.run(id).await
+    fn table(&self, table: Table) -> &str {
+        match table {
+            Table::SyncRuns => &self.config.tables.sync_runs,
+            Table::EntityXref => &self.config.tables.entity_xref,
+            Table::Tenants => &self.config.tables.tenants,
+        }
     }
 
     /// Removes the test's tables.
@@ -159,6 +119,39 @@ impl Stack {
         for table in [&tables.sync_runs, &tables.entity_xref, &tables.tenants] {
             self.raw.delete_table().table_name(table).send().await.unwrap();
         }
+    }
+}
+
+impl Subject for Stack {
+    type Store = DynamoStore;
+    type Vault = KmsVault;
+    type Clock = SystemClock;
+    type Chance = SystemChance;
+
+    fn store(&self) -> &DynamoStore {
+        &self.store
+    }
+
+    fn vault(&self) -> KmsVault {
+        Aws::new(&self.config).unwrap().vault()
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &SystemClock
+    }
+
+    fn chance(&self) -> &SystemChance {
+        &SystemChance
+    }
+
+    async fn write(&self, row: AnyRow) {
+        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(&row).unwrap();
+        self.raw.put_item().table_name(self.table(row.table())).set_item(Some(item)).send().await.unwrap();
+    }
+
+    async fn remove(&self, table: Table, pk: &str, sk: &str) {
+        let call = self.raw.delete_item().table_name(self.table(table)).key("pk", AttributeValue::S(pk.to_owned()));
+        call.key("sk", AttributeValue::S(sk.to_owned())).send().await.unwrap();
     }
 }
 
@@ -188,130 +181,5 @@ async fn copy_table(raw: &aws_sdk_dynamodb::Client, from: &str, to: &str) {
             return;
         }
         SystemClock.sleep_ms(100).await;
-    }
-}
-
-/// A queued run, due for the sweeper in ten minutes.
-pub(crate) fn run(id: &str) -> RunRow {
-    let pk = keys::run(id);
-    RunRow {
-        due_shard: Some(keys::due_shard(&pk)),
-        due_at: Some(NOW + 600_000),
-        pk,
-        sk: keys::RUN.to_owned(),
-        v: ROW_VERSION,
-        run_id: id.to_owned(),
-        tenant: "t".to_owned(),
-        binding: "b".to_owned(),
-        provider: "xero".to_owned(),
-        book: "book".to_owned(),
-        event: "invoice.created".to_owned(),
-        magento_id: 7,
-        state: "queued".to_owned(),
-        generation: 1,
-        dispatch: 1,
-        received_at: NOW,
-        updated_at: NOW,
-        ..RunRow::default()
-    }
-}
-
-pub(crate) fn jti(id: &str, runs: &[&str]) -> JtiRow {
-    JtiRow {
-        pk: keys::jti("t", id),
-        sk: keys::JTI.to_owned(),
-        v: ROW_VERSION,
-        runs: runs.iter().map(|run| (*run).to_owned()).collect(),
-        delivery_hash: "hash".to_owned(),
-        expires_at: FAR_SECONDS,
-    }
-}
-
-pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
-    ClaimRequest {
-        run_id: id.to_owned(),
-        generation: 1,
-        claim: claim.to_owned(),
-        book: "book".to_owned(),
-        now: NOW,
-        until: NOW + 65_000,
-        unfinished_max: 3,
-    }
-}
-
-pub(crate) fn gather(id: &str) -> GatherRequest {
-    GatherRequest {
-        run_id: id.to_owned(),
-        tenant: "t".to_owned(),
-        binding: "b".to_owned(),
-        book: "book".to_owned(),
-        xrefs: Vec::new(),
-    }
-}
-
-pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {
-    XrefRow {
-        pk: pk.to_owned(),
-        v: ROW_VERSION,
-        state: "reserved".to_owned(),
-        kind: "invoice".to_owned(),
-        book: "xero:1".to_owned(),
-        revision,
-        run_id: "r".to_owned(),
-        ..XrefRow::default()
-    }
-}
-
-pub(crate) fn want() -> PushWant {
-    PushWant {
-        tenant: "t".to_owned(),
-        provider: "xero".to_owned(),
-        entity_type: "invoice".to_owned(),
-        magento_id: 7,
-        document_run: None,
-        payment_run: None,
-        xref: None,
-        due_at: NOW + 60_000,
-        expires_at: FAR_SECONDS,
-    }
-}
-
-pub(crate) fn attempt(run: &RunRow) -> AttemptRow {
-    AttemptRow {
-        pk: run.pk.clone(),
-        sk: keys::attempt(run.attempt),
-        v: ROW_VERSION,
-        attempt: run.attempt,
-        generation: run.generation,
-        outcome: "succeeded".to_owned(),
-        expires_at: FAR_SECONDS,
-        ..AttemptRow::default()
-    }
-}
-
-pub(crate) fn tenant(id: &str) -> TenantRow {
-    TenantRow {
-        pk: keys::tenant(id),
-        sk: keys::TENANT.to_owned(),
-        v: ROW_VERSION,
-        tenant: id.to_owned(),
-        shop_url: format!("https://{id}.example"),
-        status: "connected".to_owned(),
-        ..TenantRow::default()
-    }
-}
-
-pub(crate) fn binding(tenant: &str, id: &str) -> BindingRow {
-    BindingRow {
-        pk: keys::tenant(tenant),
-        sk: keys::binding(id),
-        v: ROW_VERSION,
-        binding: id.to_owned(),
-        tenant: tenant.to_owned(),
-        provider: "xero".to_owned(),
-        status: "active".to_owned(),
-        mode: String::new(),
-        settings_version: 1,
-        ..BindingRow::default()
     }
 }

@@ -290,6 +290,32 @@ impl MemoryQueue {
         self.waiting(QueueName::DeadLetter)
     }
 
+    /// Takes everything but the dead letters out, hidden or not, in the order in which it was sent: as if it had been
+    /// received and deleted.
+    #[must_use]
+    pub fn drain(&self) -> Vec<Outgoing> {
+        self.with(|state, _| {
+            let mut drained = Vec::new();
+            for (queue, messages) in &mut state.queues {
+                if *queue != QueueName::DeadLetter {
+                    drained.extend(messages.drain(..));
+                }
+            }
+            drained.sort_by_key(|it| it.id);
+            drained.into_iter().map(|it| it.message).collect()
+        })
+    }
+
+    /// Puts a message in front of all others, whatever its deduplication id: as if it had been received and its time were
+    /// over.
+    pub fn put_back(&self, message: Outgoing) {
+        self.with(|state, now| {
+            state.next_id = state.next_id.saturating_add(1);
+            let it = Message { id: state.next_id, message, sent_at: now, receive_count: 1, hidden_until: now };
+            state.queue(it.message.queue).push_front(it);
+        });
+    }
+
     /// The next moment at which something hidden comes back, in milliseconds; `None` where nothing is hidden.
     #[must_use]
     pub fn next_visible_at(&self) -> Option<i64> {

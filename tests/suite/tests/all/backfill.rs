@@ -19,8 +19,9 @@ use ledger_engine::wire::gateway::ProxyRequest;
 use ledger_engine::wire::message::{PushMessage, RunMessage};
 use ledger_engine::wire::rows::{AgendaRow, BindingRow, JobRow, ROW_VERSION, RunRow, XrefRow, keys};
 use ledger_http::{Http, HttpConfig};
-use ledger_suite::memory::NoProvider;
-use ledger_suite::ports::{MemoryQueue, SeededChance, SimulatedClock, TripBook, TripShop, TripStore, TripVault};
+use ledger_suite::ports::{
+    NoProvider, SeededChance, SimulatedClock, TripBook, TripQueue, TripShop, TripStore, TripVault,
+};
 use ledger_suite::trip::{Side, Trip};
 use ledger_suite::world::{API_KEY, BOOK_TOKEN, Bound, bound};
 use ledger_world::book::{Book, BookOptions};
@@ -51,7 +52,7 @@ struct Scene {
     book: Book,
     store: TripStore,
     vault: TripVault,
-    queue: MemoryQueue,
+    queue: TripQueue,
     to_shop: TripShop,
     to_book: TripBook,
     clock: SimulatedClock,
@@ -81,7 +82,7 @@ impl Scene {
             aws,
             store: TripStore { inner: adapters.store(), trip: Arc::clone(&trip) },
             vault: TripVault { inner: adapters.vault(), trip: Arc::clone(&trip) },
-            queue: MemoryQueue::new(clock.clone(), Arc::clone(&trip)),
+            queue: TripQueue::new(clock.clone(), Arc::clone(&trip)),
             to_shop: TripShop { inner: http.shop(), trip: Arc::clone(&trip) },
             to_book: TripBook { inner: http.book(), trip: Arc::clone(&trip) },
             chance: SeededChance::new(SCENES.fetch_add(1, Ordering::SeqCst)),

@@ -522,6 +522,7 @@ fn the_tests_that_are_named_exist() -> anyhow::Result<()> {
         });
         let exists = |name: &str| {
             sources.contains(&format!("fn {name}("))
+                || sources.contains(&format!("fn {name}<"))
                 || sources.contains(&format!("    {name}: ["))
                 || sources.contains(&format!("def {name}("))
         };

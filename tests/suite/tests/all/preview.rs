@@ -21,8 +21,7 @@ use ledger_engine::tenants::{Mode, TenantMemory};
 use ledger_engine::wire::magento;
 use ledger_engine::wire::message::RunMessage;
 use ledger_engine::wire::rows::{BindingRow, ROW_VERSION, RunRow, keys};
-use ledger_suite::memory::NoProvider;
-use ledger_suite::ports::{MemoryQueue, SeededChance, SimulatedClock};
+use ledger_suite::ports::{NoProvider, SeededChance, SimulatedClock, TripQueue};
 use ledger_suite::trip::Trip;
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,7 +89,7 @@ struct Scene {
     aws: ledger_bench::aws::Aws,
     store: DynamoStore,
     vault: KmsVault,
-    queue: MemoryQueue,
+    queue: TripQueue,
     clock: SimulatedClock,
     chance: SeededChance,
     memory: TenantMemory,
@@ -111,7 +110,7 @@ impl Scene {
         let mut scene = Self {
             store: adapters.store(),
             vault: adapters.vault(),
-            queue: MemoryQueue::new(clock.clone(), Arc::new(Trip::default())),
+            queue: TripQueue::new(clock.clone(), Arc::new(Trip::default())),
             clock,
             chance: SeededChance::new(7),
             memory: TenantMemory::default(),

@@ -1,13 +1,14 @@
 //! Reference data and settings against each dialect's book, in one process: the store is in memory.
 
 use crate::reference_scene::{Scene, Spoken};
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use ledger_engine::domain::reference::Reference;
-use ledger_engine::ports::References;
+use ledger_engine::ports::{Configurations, References};
 use ledger_engine::reference::{FAILED_AGAIN_MS, FRESH_MS, List, ReadList, When, known};
 use ledger_engine::settings::SettingsError;
-use ledger_engine::wire::rows::StepRow;
+use ledger_engine::wire::rows::{ReferenceRow, StepRow, keys};
 use ledger_engine::wire::settings::check::FieldCode;
+use ledger_simulation::memory::Table;
 use ledger_world::book::{BookFault, FaultSpec};
 use serde_json::{Value, json};
 
@@ -226,17 +227,15 @@ async fn of_two_readers_one_is_stopped() -> anyhow::Result<()> {
         let binding = &binding;
         async move { scene.reader().read(binding, &[list], When::Now, deadline).await }
     };
-    scene.store.with(|rows| rows.rival = true);
+    scene.has_rival(true);
     ensure!(reads(scene.later(AMPLE_MS)).await? == [(list, ReadList::Busy)]);
-    scene.store.with(|rows| rows.rival = false);
+    scene.has_rival(false);
     ensure!(reads(scene.later(NO_TIME_MS)).await? == [(list, ReadList::Unfinished)]);
     // Somebody is at it.
-    scene.store.with(|rows| {
-        let reading = rows.lists.get_mut("accounts").and_then(|row| row.reading.as_mut());
-        if let Some(reading) = reading {
-            reading.until = scene.later(1);
-        }
-    });
+    let mut row: ReferenceRow =
+        scene.store.peek(&keys::of_binding("b"), &keys::reference("accounts")).context("no list")?;
+    row.reading.as_mut().context("nobody reads")?.until = scene.later(1);
+    scene.store.put(row);
     ensure!(reads(scene.later(AMPLE_MS)).await? == [(list, ReadList::Busy)]);
     scene.clock.advance(2);
     ensure!(reads(scene.later(AMPLE_MS)).await? == [(list, ReadList::Complete)]);
@@ -275,9 +274,10 @@ async fn settings_are_put_once_per_version_and_hold_from_then_on() -> anyhow::Re
     assert_eq!(paths(&checked.errors, FieldCode::PrefixTaken), ["invoice_number_prefix"]);
     draft["invoice_number_prefix"] = json!("NEW-");
     ensure!(put(2, draft).await?.version == 3);
-    ensure!(scene.store.with(|rows| rows.prefixes.iter().any(|it| it.prefix == "NEW-")), "noted with the book");
+    let noted = scene.store.prefixes_of(&binding.book).await?;
+    ensure!(noted.iter().any(|it| it.prefix == "NEW-"), "noted with the book");
 
-    scene.store.with(|rows| "disconnected".clone_into(&mut rows.binding.status));
+    scene.binding_is(|binding| "disconnected".clone_into(&mut binding.status));
     ensure!(matches!(put(3, json!({})).await, Err(SettingsError::NotNow(_))));
     Ok(())
 }
@@ -398,11 +398,11 @@ async fn a_refusal_stands_where_the_book_still_lacks_what_a_setting_names() -> a
 async fn a_binding_without_settings_holds_its_runs() -> anyhow::Result<()> {
     let scene = Scene::open(Spoken::V2).await?;
     let settings = scene.binding().settings;
-    scene.store.with(|rows| {
-        rows.binding.settings = Default::default();
-        rows.binding.settings_version = 0;
-        rows.settings.clear();
+    scene.binding_is(|binding| {
+        binding.settings = Default::default();
+        binding.settings_version = 0;
     });
+    scene.store.remove(Table::Tenants, &keys::of_binding("b"), &keys::settings(1));
     let configure = scene.configure();
     ensure!(configure.get("t", "b").await?.settings.is_none());
     let run = scene.attempts("b2b-on-terms").await?;

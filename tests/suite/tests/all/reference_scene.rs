@@ -5,20 +5,21 @@ use async_trait::async_trait;
 use ledger_engine::config::Timers;
 use ledger_engine::dialects::{Method, Reply};
 use ledger_engine::domain::fault::Fault;
-use ledger_engine::ports::{Book as BookPort, BookCall, Clock, PrefixOwner, TransportFault};
+use ledger_engine::ports::{Book as BookPort, BookCall, Clock, TransportFault};
 use ledger_engine::post::{Post, Received};
 use ledger_engine::reference::{BookTokens, Reader, StoredTokens};
 use ledger_engine::settings::Configure;
 use ledger_engine::tally::Tally;
-use ledger_engine::tenants::TenantMemory;
+use ledger_engine::tenants::{TenantMemory, access_token_context, api_key_context};
 use ledger_engine::wire::message::{MESSAGE_VERSION, RunMessage};
 use ledger_engine::wire::rows::{
-    BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, StepRow, TenantRow, TokenRow, keys,
+    AttemptRow, BindingRow, BookBindingRow, ROW_VERSION, ReferenceRow, RunRow, SettingsRow, StepRow, TenantRow,
+    TokenRow, keys,
 };
 use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_http::{Http, HttpBook, HttpConfig, HttpShop};
-use ledger_suite::memory::{MemoryStore, NoProvider, OpenVault, Rows};
-use ledger_suite::ports::{MemoryQueue, SeededChance, SimulatedClock};
+use ledger_simulation::memory::{Fate, MemoryStore, MemoryVault, Weather};
+use ledger_suite::ports::{NoProvider, SeededChance, SimulatedClock, TripQueue};
 use ledger_suite::trip::Trip;
 use ledger_suite::world::{API_KEY, MORNING_MS};
 use ledger_world::accounting::{AccountingBook, AccountingOptions};
@@ -29,8 +30,8 @@ use ledger_world::server::Request;
 use ledger_world::shop::{Shop, ShopOptions};
 use secrecy::SecretString;
 use serde_json::json;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The book's token.
 pub(crate) const TOKEN: &str = "book-token";
@@ -95,8 +96,10 @@ pub(crate) struct Scene {
     book: AnyBook,
     shop: Shop,
     pub(crate) store: MemoryStore,
+    vault: MemoryVault,
+    rival: Arc<Rival>,
     pub(crate) clock: SimulatedClock,
-    queue: MemoryQueue,
+    queue: TripQueue,
     chance: SeededChance,
     to_shop: HttpShop,
     to_book: Way,
@@ -106,10 +109,39 @@ pub(crate) struct Scene {
     runs: AtomicU64,
 }
 
+/// The scene's time, and another reader of lists.
+#[derive(Debug)]
+struct Rival {
+    clock: SimulatedClock,
+    store: OnceLock<MemoryStore>,
+    reads: AtomicBool,
+}
+
+#[async_trait]
+impl Weather for Rival {
+    fn now_ms(&self) -> i64 {
+        Clock::now_ms(&self.clock)
+    }
+
+    async fn before(&self, call: &'static str) -> Fate {
+        if call == "store.put_reference"
+            && self.reads.load(Ordering::SeqCst)
+            && let Some(store) = self.store.get()
+        {
+            let (pk, sk) = (keys::of_binding("b"), keys::reference("accounts"));
+            let there: ReferenceRow = store.peek(&pk, &sk).unwrap_or_default();
+            let revision = there.revision.saturating_add(1);
+            let list = "accounts".to_owned();
+            store.put(ReferenceRow { pk, sk, v: ROW_VERSION, list, revision, ..there });
+        }
+        Fate::Fair
+    }
+}
+
 #[async_trait]
 impl BookTokens for Scene {
     async fn token_for(&self, binding: &BindingRow) -> Result<Option<SecretString>, Fault> {
-        StoredTokens { store: &self.store, vault: &OpenVault }.token_for(binding).await
+        StoredTokens { store: &self.store, vault: &self.vault }.token_for(binding).await
     }
 }
 
@@ -180,17 +212,25 @@ impl Scene {
                 (AnyBook::Sage(book), url, id, "sage", settings)
             }
         };
-        let sealed = |text: &str| SealedRow { ciphertext: text.to_owned(), version: 1 };
-        let tenant = TenantRow {
+        let rival = Arc::new(Rival { clock: clock.clone(), store: OnceLock::new(), reads: AtomicBool::new(false) });
+        let weather: Arc<dyn Weather> = Arc::<Rival>::clone(&rival);
+        let store = MemoryStore::new(Arc::clone(&weather));
+        let _first = rival.store.set(store.clone());
+        let vault = MemoryVault::new(weather);
+        store.put(TenantRow {
+            pk: keys::tenant("t"),
+            sk: keys::TENANT.to_owned(),
             v: ROW_VERSION,
             tenant: "t".to_owned(),
             shop_url: shop.url(),
             status: "connected".to_owned(),
-            current_key: Some(sealed(API_KEY)),
+            current_key: Some(vault.sealed(API_KEY, 1, &api_key_context("t"))?),
             ..TenantRow::default()
-        };
+        });
         let provider = book_id.split(':').next().unwrap_or_default().to_owned();
-        let binding = BindingRow {
+        store.put(BindingRow {
+            pk: keys::tenant("t"),
+            sk: keys::binding("b"),
             v: ROW_VERSION,
             binding: "b".to_owned(),
             tenant: "t".to_owned(),
@@ -203,16 +243,31 @@ impl Scene {
             settings_version: 1,
             connected_at: MORNING_MS,
             ..BindingRow::default()
-        };
-        let token = TokenRow { v: ROW_VERSION, access: sealed(TOKEN), version: 1, ..TokenRow::default() };
-        let first = SettingsRow { v: ROW_VERSION, settings, version: 1, ..SettingsRow::default() };
-        let rows = Rows { tenant, binding, token: Some(token), settings: [(1, first)].into(), ..Rows::default() };
+        });
+        store.put(TokenRow {
+            pk: keys::of_binding("b"),
+            sk: keys::TOKEN.to_owned(),
+            v: ROW_VERSION,
+            access: vault.sealed(TOKEN, 1, &access_token_context("b"))?,
+            version: 1,
+            ..TokenRow::default()
+        });
+        store.put(SettingsRow {
+            pk: keys::of_binding("b"),
+            sk: keys::settings(1),
+            v: ROW_VERSION,
+            settings,
+            version: 1,
+            ..SettingsRow::default()
+        });
         let http = Http::new(&HttpConfig { allow_private_addresses: true, ..HttpConfig::default() })?;
         let scene = Self {
             book,
             shop,
-            store: MemoryStore::new(rows),
-            queue: MemoryQueue::new(clock.clone(), Arc::new(Trip::default())),
+            store,
+            vault,
+            rival,
+            queue: TripQueue::new(clock.clone(), Arc::new(Trip::default())),
             chance: SeededChance::new(7),
             to_shop: http.shop(),
             to_book: Way {
@@ -238,13 +293,25 @@ impl Scene {
     }
 
     pub(crate) fn binding(&self) -> BindingRow {
-        self.store.with(|rows| rows.binding.clone())
+        self.store.peek(&keys::tenant("t"), &keys::binding("b")).unwrap_or_default()
+    }
+
+    /// Changes the binding, past every check.
+    pub(crate) fn binding_is(&self, change: impl FnOnce(&mut BindingRow)) {
+        let mut binding = self.binding();
+        change(&mut binding);
+        self.store.put(binding);
+    }
+
+    /// Another reader of lists is always faster from here on, or there is none.
+    pub(crate) fn has_rival(&self, reads: bool) {
+        self.rival.reads.store(reads, Ordering::SeqCst);
     }
 
     pub(crate) fn reader(&self) -> Reader<'_> {
         Reader {
             store: &self.store,
-            vault: &OpenVault,
+            vault: &self.vault,
             shop: &self.to_shop,
             book: &self.to_book,
             tokens: self,
@@ -296,12 +363,16 @@ impl Scene {
     }
 
     pub(crate) fn has_shops_with_prefixes(&self, shops: &[(&str, &str, &str)]) {
-        let owner = |(tenant, binding, prefix): &(&str, &str, &str)| PrefixOwner {
-            tenant: (*tenant).to_owned(),
-            binding: (*binding).to_owned(),
-            prefix: (*prefix).to_owned(),
-        };
-        self.store.with(|rows| rows.prefixes = shops.iter().map(owner).collect());
+        for (tenant, binding, prefix) in shops {
+            self.store.put(BookBindingRow {
+                pk: keys::book(&self.binding().book),
+                sk: keys::binding_of(tenant, binding),
+                v: ROW_VERSION,
+                tenant: (*tenant).to_owned(),
+                binding: (*binding).to_owned(),
+                prefix: (*prefix).to_owned(),
+            });
+        }
     }
 
     /// The settings name this category, past every check.
@@ -310,7 +381,7 @@ impl Scene {
             (AnyBook::Family(book), Some((collection, code))) => book.url_of(collection, code),
             _ => category.to_owned(),
         };
-        self.store.with(|rows| rows.binding.settings.income_category = named);
+        self.binding_is(|binding| binding.settings.income_category = named);
         Ok(())
     }
 
@@ -350,7 +421,7 @@ impl Scene {
     /// A run is attempted once more.
     pub(crate) async fn attempts_again(&self, run: &RunRow) -> anyhow::Result<RunRow> {
         let queued = RunRow { state: "queued".to_owned(), ..run.clone() };
-        self.store.with(|rows| rows.runs.insert(run.run_id.clone(), queued));
+        self.store.put(queued);
         let message = RunMessage {
             v: MESSAGE_VERSION,
             run_id: run.run_id.clone(),
@@ -364,7 +435,7 @@ impl Scene {
         let post = Post {
             store: &self.store,
             queue: &self.queue,
-            vault: &OpenVault,
+            vault: &self.vault,
             shop: &self.to_shop,
             book: &self.to_book,
             authorities: &NoProvider,
@@ -376,7 +447,7 @@ impl Scene {
         };
         let deadline = self.later(60_000);
         post.attempt(&Received { message: &message, book: &run.book, receive_count: 1, deadline }).await;
-        self.store.with(|rows| rows.runs.get(&run.run_id).cloned()).context("the run is gone")
+        self.store.peek(&run.pk, keys::RUN).context("the run is gone")
     }
 
     fn calls(&self, is_one: impl Fn(&LogEntry) -> bool) -> usize {
@@ -395,7 +466,10 @@ impl Scene {
 
     /// Steps of the last attempt.
     pub(crate) fn steps(&self) -> Vec<StepRow> {
-        self.store.with(|rows| rows.attempts.last().map(|it| it.steps.clone())).unwrap_or_default()
+        let last = self.runs.load(Ordering::SeqCst).saturating_sub(1);
+        let pk = keys::run(&format!("r-{last}"));
+        let attempts = self.store.all::<AttemptRow>();
+        attempts.iter().rfind(|it| it.pk == pk).map(|it| it.steps.clone()).unwrap_or_default()
     }
 
     /// Invoices in the book.

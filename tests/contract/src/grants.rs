@@ -1,6 +1,8 @@
-use crate::stack::{NOW, NOW_SECONDS, Stack, binding, tenant};
+//! What connecting a book asks, and keeping it connected.
+
+use crate::Subject;
+use crate::scene::{NOW, NOW_SECONDS, binding, tenant};
 use async_trait::async_trait;
-use ledger_aws::{Aws, SystemChance, SystemClock};
 use ledger_engine::connect::grant::{GrantOf, Grants};
 use ledger_engine::dialects::Reply;
 use ledger_engine::domain::identity::Provider;
@@ -93,21 +95,17 @@ fn confirmation(seen: &BindingRow, seen_grant: Option<u32>) -> Confirmation {
 }
 
 /// A tenant with a pending binding, a grant that waits, and none that is confirmed.
-async fn pended(stack: &Stack) -> BindingRow {
-    let store = &stack.store;
+async fn pended<S: Subject>(subject: &S) -> BindingRow {
+    let store = subject.store();
     store.add_tenant(&tenant("t")).await.unwrap();
     let row = BindingRow { status: "pending".to_owned(), ..binding("t", "b") };
-    let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(&row).unwrap();
-    let call = stack.raw.put_item().table_name(&stack.config.tables.tenants).set_item(Some(item));
-    call.send().await.unwrap();
+    subject.put(row.clone()).await;
     store.put_pending(&pending("p-1")).await.unwrap();
     row
 }
 
-#[tokio::test]
-async fn one_has_the_lease_on_a_grant() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn one_has_the_lease_on_a_grant<S: Subject>(subject: &S) {
+    let store = subject.store();
     assert_eq!(store.lease_grant("b", 1, "x", NOW, NOW + 90).await, Ok(GrantLeased::Moved(None)));
     store.put_token(&grant("b", 1)).await.unwrap();
     assert_eq!(store.lease_grant("b", 1, "x", NOW, NOW + 90).await, Ok(GrantLeased::Ours));
@@ -119,13 +117,10 @@ async fn one_has_the_lease_on_a_grant() {
     store.release_grant("b", "y").await.unwrap();
     assert_eq!(store.grant("b").await, Ok(Some(grant("b", 1))), "nothing is left of it");
     assert_eq!(store.lease_grant("b", 2, "x", NOW, NOW + 90).await, Ok(GrantLeased::Moved(Some(grant("b", 1)))));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_grant_is_replaced_as_seen() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_grant_is_replaced_as_seen<S: Subject>(subject: &S) {
+    let store = subject.store();
     assert_eq!(store.save_grant(1, &grant("b", 2)).await, Ok(false), "there is none");
     store.put_token(&grant("b", 1)).await.unwrap();
     store.lease_grant("b", 1, "x", NOW, NOW + 90).await.unwrap();
@@ -134,14 +129,11 @@ async fn a_grant_is_replaced_as_seen() {
     let other = TokenRow { access: SealedRow { version: 7, ..sealed() }, ..grant("b", 2) };
     assert_eq!(store.save_grant(1, &other).await, Ok(false), "another's");
     assert_eq!(store.grant("b").await, Ok(Some(grant("b", 2))), "without its lease");
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_binding_needs_a_new_connection_only_for_the_grant_in_force() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
-    let row = BindingRow { status: "pending".to_owned(), ..pended(&stack).await };
+pub async fn a_binding_needs_a_new_connection_only_for_the_grant_in_force<S: Subject>(subject: &S) {
+    let store = subject.store();
+    let row = BindingRow { status: "pending".to_owned(), ..pended(subject).await };
     store.confirm(&confirmation(&row, None)).await.unwrap();
     let status = async || store.tenancy("t").await.unwrap().unwrap().bindings[0].status.clone();
     assert_eq!(store.needs_reconnect("t", "b", Some(2)).await, Ok(false));
@@ -150,13 +142,10 @@ async fn a_binding_needs_a_new_connection_only_for_the_grant_in_force() {
     assert_eq!(status().await, "needs_reconnect");
     assert_eq!(store.needs_reconnect("t", "b", Some(1)).await, Ok(true), "again");
     assert_eq!(store.needs_reconnect("t", "none", Some(1)).await, Ok(false));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn what_is_good_once_is_used_once() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn what_is_good_once_is_used_once<S: Subject>(subject: &S) {
+    let store = subject.store();
     let state = OAuthStateRow {
         pk: keys::oauth_state("hash"),
         sk: keys::STATE.to_owned(),
@@ -187,13 +176,10 @@ async fn what_is_good_once_is_used_once() {
     }
     let taken = store.oauth_state(&state.pk).await.unwrap().unwrap();
     assert_eq!(taken.taken_by.as_deref(), Some("x"));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn an_app_is_replaced_as_seen() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn an_app_is_replaced_as_seen<S: Subject>(subject: &S) {
+    let store = subject.store();
     let app = AppRow {
         pk: keys::app("xero"),
         sk: keys::APP.to_owned(),
@@ -212,14 +198,11 @@ async fn an_app_is_replaced_as_seen() {
     assert_eq!(store.put_app(Some(1), &second).await, Ok(true));
     assert_eq!(store.app(&app.pk).await, Ok(Some(second)));
     assert_eq!(store.app("app#sage_accounting").await, Ok(None));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
-    let seen = pended(&stack).await;
+pub async fn a_connection_is_confirmed_as_seen_all_or_nothing<S: Subject>(subject: &S) {
+    let store = subject.store();
+    let seen = pended(subject).await;
     let good = confirmation(&seen, None);
     for unlike in [
         Confirmation { seen_grant: Some(1), ..good.clone() },
@@ -233,9 +216,7 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
         assert_eq!(store.book_bindings("xero:1").await, Ok(Vec::new()));
     }
     // What others write beside it stays.
-    let table = stack.config.tables.tenants.clone();
-    let beside = aws_sdk_dynamodb::types::AttributeValue::S("beside".to_owned());
-    stack.set_raw(&table, &seen.pk, Some(&seen.sk), "web_name", beside).await;
+    subject.put(BindingRow { web_name: Some("beside".to_owned()), ..seen.clone() }).await;
     assert_eq!(store.confirm(&good).await, Ok(true));
     assert_eq!(store.confirm(&good).await, Ok(true), "its reply was lost");
     let there = store.tenancy("t").await.unwrap().unwrap().bindings.remove(0);
@@ -259,13 +240,10 @@ async fn a_connection_is_confirmed_as_seen_all_or_nothing() {
     assert_eq!(store.grant("b").await, Ok(None));
     assert_eq!(store.user_bindings("xero", "user-1").await, Ok(Vec::new()));
     assert_eq!(store.book_bindings("xero:1").await.unwrap().len(), 1, "its numbers are in the book");
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_pending_connection_is_removed_only_as_the_one_it_is() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_pending_connection_is_removed_only_as_the_one_it_is<S: Subject>(subject: &S) {
+    let store = subject.store();
     store.put_pending(&pending("p-1")).await.unwrap();
     store.put_pending(&pending("p-2")).await.unwrap();
     store.remove_pending("b", "p-1").await.unwrap();
@@ -273,27 +251,27 @@ async fn a_pending_connection_is_removed_only_as_the_one_it_is() {
     store.remove_pending("b", "p-2").await.unwrap();
     store.remove_pending("b", "p-2").await.unwrap();
     assert_eq!(store.pending("b").await, Ok(None));
-    stack.end().await;
 }
 
 /// A provider that rotates, and counts.
-struct Counting(AtomicUsize);
+struct Counting<'a, C> {
+    renewals: AtomicUsize,
+    clock: &'a C,
+}
 
 #[async_trait]
-impl Authorities for Counting {
+impl<C: Clock> Authorities for Counting<'_, C> {
     async fn call(&self, _call: &AuthorityCall<'_>) -> Result<Reply, TransportFault> {
-        let number = self.0.fetch_add(1, Ordering::SeqCst);
-        SystemClock.sleep_ms(300).await;
+        let number = self.renewals.fetch_add(1, Ordering::SeqCst);
+        self.clock.sleep_ms(300).await;
         let body = format!(r#"{{"access_token":"new-{number}","refresh_token":"refresh-{number}","expires_in":1800}}"#);
         Ok(Reply { status: 200, body: body.into_bytes(), ..Reply::default() })
     }
 }
 
 /// Two hundred at the moment a token ends, each as a process of its own would: one renewal, one new token for all.
-#[tokio::test]
-async fn two_hundred_at_once_are_one_renewal() {
-    let Some(stack) = Stack::new().await else { return };
-    let vault = Aws::new(&stack.config).unwrap().vault();
+pub async fn two_hundred_at_once_are_one_renewal<S: Subject>(subject: &S) {
+    let vault = subject.vault();
     let secret = SecretString::from("hush");
     let app = AppRow {
         pk: keys::app("xero"),
@@ -307,8 +285,8 @@ async fn two_hundred_at_once_are_one_renewal() {
         hosts: Some(AppHostsRow { token: "http://127.0.0.1:1/token".to_owned(), ..AppHostsRow::default() }),
         ..AppRow::default()
     };
-    stack.store.put_app(None, &app).await.unwrap();
-    let now = SystemClock.now_ms();
+    subject.store().put_app(None, &app).await.unwrap();
+    let now = subject.clock().now_ms();
     let row = TokenRow {
         access: vault.seal(&"old".into(), 1, &access_token_context("b")).await.unwrap(),
         refresh: Some(vault.seal(&"refresh".into(), 1, &refresh_token_context("b")).await.unwrap()),
@@ -316,14 +294,14 @@ async fn two_hundred_at_once_are_one_renewal() {
         refreshed_at: Some(now - 1_800_000),
         ..grant("b", 1)
     };
-    stack.store.put_token(&row).await.unwrap();
-    let provider = Counting(AtomicUsize::new(0));
+    subject.store().put_token(&row).await.unwrap();
+    let provider = Counting { renewals: AtomicUsize::new(0), clock: subject.clock() };
     let grants = Grants {
-        store: &stack.store,
+        store: subject.store(),
         vault: &vault,
         authorities: &provider,
-        clock: &SystemClock,
-        chance: &SystemChance,
+        clock: subject.clock(),
+        chance: subject.chance(),
         own_hosts: true,
     };
     let of = GrantOf { tenant: "t", binding: "b", provider: Provider::Xero };
@@ -336,16 +314,13 @@ async fn two_hundred_at_once_are_one_renewal() {
             Err(fault) => assert!(["grant_busy", "store_unavailable"].contains(&fault.code.as_str()), "{fault:?}"),
         }
     }
-    assert_eq!(provider.0.load(Ordering::SeqCst), 1);
-    let there = stack.store.grant("b").await.unwrap().unwrap();
+    assert_eq!(provider.renewals.load(Ordering::SeqCst), 1);
+    let there = subject.store().grant("b").await.unwrap().unwrap();
     assert_eq!((there.version, there.lease_owner), (2, None));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_token_copied_to_another_row_tenant_or_attribute_does_not_open() {
-    let Some(stack) = Stack::new().await else { return };
-    let vault = Aws::new(&stack.config).unwrap().vault();
+pub async fn a_token_copied_to_another_row_tenant_or_attribute_does_not_open<S: Subject>(subject: &S) {
+    let vault = subject.vault();
     let secret = SecretString::from("hush");
     let contexts: [SealContext; 4] =
         [access_token_context("b"), access_token_context("c"), refresh_token_context("b"), client_secret_context("b")];
@@ -362,5 +337,4 @@ async fn a_token_copied_to_another_row_tenant_or_attribute_does_not_open() {
         let later = SealedRow { version: 2, ..there };
         assert!(matches!(vault.open(&later, from).await, Err(PortFault::Inconsistent(_))), "another version");
     }
-    stack.end().await;
 }

@@ -1,5 +1,7 @@
-use crate::stack::{NOW, Stack, binding, run, tenant};
-use aws_sdk_dynamodb::types::AttributeValue;
+//! What operators ask, and reading tenants.
+
+use crate::Subject;
+use crate::scene::{NOW, binding, run, tenant};
 use ledger_engine::ports::{Operations, Pairings, PortFault, Tenants};
 use ledger_wire::rows::{
     AttemptRow, BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys,
@@ -24,10 +26,8 @@ pub(crate) fn settings_and_token(binding: &str) -> (SettingsRow, TokenRow) {
     (settings, token)
 }
 
-#[tokio::test]
-async fn a_tenant_is_read_with_its_bindings_in_order() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_tenant_is_read_with_its_bindings_in_order<S: Subject>(subject: &S) {
+    let store = subject.store();
     assert_eq!(store.tenancy("t").await, Ok(None));
     assert_eq!(store.add_tenant(&tenant("t")).await, Ok(true));
     assert_eq!(store.add_tenant(&tenant("t")).await, Ok(true), "the very same: its reply was lost");
@@ -53,30 +53,10 @@ async fn a_tenant_is_read_with_its_bindings_in_order() {
     assert_eq!(store.tenancy("u").await, Ok(None), "bindings alone are no tenant");
     assert_eq!(store.tenant_of("u-1").await, Ok(Some("u".to_owned())));
     assert_eq!(store.tenant_of("u-2").await, Ok(None));
-    // What a later build keeps beside them is not ours to read.
-    let key = [("pk", AttributeValue::S(keys::tenant("t"))), ("sk", AttributeValue::S("preview#1".to_owned()))];
-    stack.put_raw(&stack.config.tables.tenants, &key).await;
-    assert_eq!(store.tenancy("t").await.unwrap().unwrap(), tenancy);
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_row_that_can_not_be_read_is_inconsistent() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.store.add_tenant(&tenant("t")).await.unwrap();
-    let table = stack.config.tables.tenants.clone();
-    let (pk, newer) = (keys::tenant("t"), AttributeValue::N("2".to_owned()));
-    stack.set_raw(&table, &pk, Some(keys::TENANT), "keys_version", AttributeValue::S("x".to_owned())).await;
-    assert!(matches!(stack.store.tenancy("t").await, Err(PortFault::Inconsistent(_))));
-    stack.set_raw(&table, &pk, Some(keys::TENANT), "v", newer).await;
-    assert!(matches!(stack.store.tenancy("t").await, Err(PortFault::Inconsistent(_))));
-    stack.end().await;
-}
-
-#[tokio::test]
-async fn a_binding_is_added_once_and_replaced_as_seen() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_binding_is_added_once_and_replaced_as_seen<S: Subject>(subject: &S) {
+    let store = subject.store();
     store.add_tenant(&tenant("t")).await.unwrap();
     let (settings, token) = settings_and_token("b");
     let seen = binding("t", "b");
@@ -98,22 +78,19 @@ async fn a_binding_is_added_once_and_replaced_as_seen() {
     store.put_token(&newer).await.unwrap();
     assert_eq!(store.token("b").await, Ok(Some(newer)));
     assert_eq!(store.token("none").await, Ok(None));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn runs_are_listed_newest_first_page_by_page() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn runs_are_listed_newest_first_page_by_page<S: Subject>(subject: &S) {
     for number in 0..25_i64 {
-        stack
+        subject
             .put_run(&RunRow { received_at: NOW + number / 2, ..run(&format!("00000000-0000-4000-8000-{number:012}")) })
             .await;
     }
-    stack.put_run(&RunRow { tenant: "u".to_owned(), ..run("of-u") }).await;
+    subject.put_run(&RunRow { tenant: "u".to_owned(), ..run("of-u") }).await;
     let mut seen = Vec::new();
     let mut next: Option<String> = None;
     loop {
-        let page = stack.store.runs("t", next.as_deref(), 10).await.unwrap();
+        let page = subject.store().runs("t", next.as_deref(), 10).await.unwrap();
         assert!(page.runs.len() <= 10);
         seen.extend(page.runs);
         next = page.next;
@@ -125,24 +102,18 @@ async fn runs_are_listed_newest_first_page_by_page() {
     assert!(seen.is_sorted_by_key(|run| std::cmp::Reverse(run.received_at)));
     let ids: std::collections::BTreeSet<&str> = seen.iter().map(|run| run.run_id.as_str()).collect();
     assert_eq!(ids.len(), 25, "none twice");
-    assert_eq!(stack.store.runs("u", None, 10).await.unwrap().runs[0].run_id, "of-u");
-    assert_eq!(stack.store.runs("none", None, 10).await.unwrap().runs, []);
-    assert!(matches!(stack.store.runs("t", Some("?"), 10).await, Err(PortFault::Inconsistent(_))));
-    stack.end().await;
+    assert_eq!(subject.store().runs("u", None, 10).await.unwrap().runs[0].run_id, "of-u");
+    assert_eq!(subject.store().runs("none", None, 10).await.unwrap().runs, []);
+    assert!(matches!(subject.store().runs("t", Some("?"), 10).await, Err(PortFault::Inconsistent(_))));
 }
 
-#[tokio::test]
-async fn attempts_are_listed_oldest_first() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.put_run(&run("r")).await;
+pub async fn attempts_are_listed_oldest_first<S: Subject>(subject: &S) {
+    subject.put_run(&run("r")).await;
     let attempts: Vec<AttemptRow> =
-        [1, 2, 10].map(|number| crate::stack::attempt(&RunRow { attempt: number, ..run("r") })).into();
+        [1, 2, 10].map(|number| crate::scene::attempt(&RunRow { attempt: number, ..run("r") })).into();
     for attempt in attempts.iter().rev() {
-        let item = serde_dynamo::aws_sdk_dynamodb_1::to_item(attempt).unwrap();
-        let call = stack.raw.put_item().table_name(&stack.config.tables.sync_runs).set_item(Some(item));
-        call.send().await.unwrap();
+        subject.put(attempt.clone()).await;
     }
-    assert_eq!(stack.store.attempts("r").await, Ok(attempts));
-    assert_eq!(stack.store.attempts("none").await, Ok(Vec::new()));
-    stack.end().await;
+    assert_eq!(subject.store().attempts("r").await, Ok(attempts));
+    assert_eq!(subject.store().attempts("none").await, Ok(Vec::new()));
 }

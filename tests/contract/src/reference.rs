@@ -1,8 +1,11 @@
-use crate::stack::{NOW, Stack, binding, tenant};
-use aws_sdk_dynamodb::types::AttributeValue;
+//! Reference data, and settings.
+
+use crate::Subject;
+use crate::scene::{NOW, binding, tenant};
 use ledger_engine::ports::{Configurations, Operations, PrefixOwner, References, Tenants};
 use ledger_wire::rows::{
-    ROW_VERSION, ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow, SettingsRow, keys,
+    BookBindingRow, LeaseRow, ROW_VERSION, ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow,
+    SettingsRow, keys,
 };
 use ledger_wire::settings::SettingsV1;
 
@@ -35,10 +38,8 @@ fn page(name: &str, generation: u32, page: u32, entries: usize) -> ReferencePage
     }
 }
 
-#[tokio::test]
-async fn a_list_is_written_as_seen_with_its_pages() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_list_is_written_as_seen_with_its_pages<S: Subject>(subject: &S) {
+    let store = subject.store();
     assert_eq!(store.references("b", &["accounts", "tax_rates"]).await, Ok(Vec::new()));
     let first = list("accounts", 1, 0);
     assert_eq!(store.put_reference(&first, &[]).await, Ok(true));
@@ -60,14 +61,11 @@ async fn a_list_is_written_as_seen_with_its_pages() {
     assert_eq!(store.reference_pages("b", "accounts", 3, 1).await, Ok(pages[..1].to_vec()), "the same place");
     assert_eq!(store.reference_pages("b", "accounts", 2, 2).await, Ok(Vec::new()), "the other place");
     assert_eq!(store.reference_pages("b", "accounts", 1, 0).await, Ok(Vec::new()));
-    stack.end().await;
 }
 
 /// As much as one page of a book may fill, and more pages than one call reads.
-#[tokio::test]
-async fn a_long_list_goes_in_and_comes_out() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_long_list_goes_in_and_comes_out<S: Subject>(subject: &S) {
+    let store = subject.store();
     let wide: Vec<ReferencePageRow> = (0..12).map(|at| page("accounts", 1, at, 1_000)).collect();
     assert_eq!(store.put_reference(&list("accounts", 1, 1), &wide).await, Ok(true));
     assert_eq!(store.reference_pages("b", "accounts", 1, 12).await, Ok(wide));
@@ -76,13 +74,10 @@ async fn a_long_list_goes_in_and_comes_out() {
         assert_eq!(store.put_reference(&list("currencies", revision, 1), pages).await, Ok(true));
     }
     assert_eq!(store.reference_pages("b", "currencies", 1, 130).await, Ok(many));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn settings_are_put_as_seen_and_every_version_is_kept() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn settings_are_put_as_seen_and_every_version_is_kept<S: Subject>(subject: &S) {
+    let store = subject.store();
     store.add_tenant(&tenant("t")).await.unwrap();
     let (settings, token) = crate::operations::settings_and_token("b");
     store.add_binding(&binding("t", "b"), &settings, &token).await.unwrap();
@@ -124,18 +119,20 @@ async fn settings_are_put_as_seen_and_every_version_is_kept() {
     // Noted with its book.
     assert_eq!(store.prefixes_of("xero:1").await, Ok(Vec::new()));
     assert_eq!(put(5, version(6, "C-"), Some("xero:1")).await, Ok(false), "it is not noted there");
-    let text = |text: &str| AttributeValue::S(text.to_owned());
     for (tenant, binding, prefix) in [("t", "b", "A-"), ("u#v", "c", "")] {
-        let row = [
-            ("pk", text(&keys::book("xero:1"))),
-            ("sk", text(&keys::binding_of(tenant, binding))),
-            ("prefix", text(prefix)),
-        ];
-        stack.put_raw(&stack.config.tables.tenants, &row).await;
+        let row = BookBindingRow {
+            pk: keys::book("xero:1"),
+            sk: keys::binding_of(tenant, binding),
+            v: ROW_VERSION,
+            tenant: tenant.to_owned(),
+            binding: binding.to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        subject.put(row).await;
     }
-    stack
-        .put_raw(&stack.config.tables.tenants, &[("pk", text(&keys::book("xero:1"))), ("sk", text(keys::LEASE))])
-        .await;
+    let lease =
+        LeaseRow { pk: keys::book("xero:1"), sk: keys::LEASE.to_owned(), v: ROW_VERSION, ..LeaseRow::default() };
+    subject.put(lease).await;
     assert_eq!(put(5, version(6, "C-"), Some("xero:1")).await, Ok(true));
     let owner = |tenant: &str, binding: &str, prefix: &str| PrefixOwner {
         tenant: tenant.to_owned(),
@@ -143,5 +140,4 @@ async fn settings_are_put_as_seen_and_every_version_is_kept() {
         prefix: prefix.to_owned(),
     };
     assert_eq!(store.prefixes_of("xero:1").await, Ok(vec![owner("t", "b", "C-"), owner("u#v", "c", "")]));
-    stack.end().await;
 }

@@ -1,5 +1,7 @@
-use crate::stack::{NOW, Stack, attempt, binding, claim, gather, run, tenant, want, xref};
-use aws_sdk_dynamodb::types::AttributeValue;
+//! What the workers ask.
+
+use crate::scene::{NOW, attempt, binding, claim, gather, run, tenant, want, xref};
+use crate::{Subject, Table};
 use ledger_engine::ports::{
     Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, GrantStore, Operations, PortFault, Progress,
     Release, Sweeps, Tenants, Written, XrefWrite,
@@ -8,13 +10,11 @@ use ledger_wire::rows::{
     AttentionRow, CallsRow, LeaseRow, PaceRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TokenRow, XrefRow, keys,
 };
 
-#[tokio::test]
-async fn a_claim_takes_run_and_book() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn a_claim_takes_run_and_book<S: Subject>(subject: &S) {
     let queued = RunRow { state_key: Some("held".to_owned()), state_order: Some("b#1".to_owned()), ..run("r") };
-    stack.put_run(&queued).await;
+    subject.put_run(&queued).await;
     let request = ClaimRequest { now: NOW + 1, ..claim("r", "c-1") };
-    assert_eq!(stack.store.claim(&request).await, Ok(Claimed::Ours));
+    assert_eq!(subject.store().claim(&request).await, Ok(Claimed::Ours));
     let claimed = RunRow {
         state: "running".to_owned(),
         claim: Some("c-1".to_owned()),
@@ -24,7 +24,7 @@ async fn a_claim_takes_run_and_book() {
         updated_at: NOW + 1,
         ..run("r")
     };
-    assert_eq!(stack.run("r").await, claimed, "the due mark is where it was, the state mark is gone");
+    assert_eq!(subject.run("r").await, claimed, "the due mark is where it was, the state mark is gone");
     let lease = LeaseRow {
         pk: keys::book("book"),
         sk: keys::LEASE.to_owned(),
@@ -34,38 +34,32 @@ async fn a_claim_takes_run_and_book() {
         taken_at: NOW + 1,
         pace: PaceRow::default(),
     };
-    assert_eq!(stack.store.lease("book").await, Ok(Some(lease)));
+    assert_eq!(subject.store().lease("book").await, Ok(Some(lease)));
     // The same call again answers the same and counts nothing twice, with other times in it too.
-    assert_eq!(stack.store.claim(&request).await, Ok(Claimed::Ours));
+    assert_eq!(subject.store().claim(&request).await, Ok(Claimed::Ours));
     let later = ClaimRequest { now: NOW + 2, ..request };
-    assert_eq!(stack.store.claim(&later).await, Ok(Claimed::Ours));
-    assert_eq!(stack.run("r").await, claimed);
-    stack.end().await;
+    assert_eq!(subject.store().claim(&later).await, Ok(Claimed::Ours));
+    assert_eq!(subject.run("r").await, claimed);
 }
 
-#[tokio::test]
-async fn of_many_claims_one_wins() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.put_run(&run("r")).await;
+pub async fn of_many_claims_one_wins<S: Subject>(subject: &S) {
+    subject.put_run(&run("r")).await;
     let claims = (0..20).map(|number| {
-        let store = stack.store.clone();
+        let store = subject.store();
         async move { store.claim(&claim("r", &format!("c-{number}"))).await.unwrap() }
     });
     let answers = futures::future::join_all(claims).await;
     assert_eq!(answers.iter().filter(|answer| **answer == Claimed::Ours).count(), 1);
     assert!(answers.iter().all(|answer| matches!(answer, Claimed::Ours | Claimed::Not(Some(_)))));
-    assert_eq!(stack.run("r").await.attempt, 1);
-    stack.end().await;
+    assert_eq!(subject.run("r").await.attempt, 1);
 }
 
-#[tokio::test]
-async fn one_book_has_one_writer() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn one_book_has_one_writer<S: Subject>(subject: &S) {
     for number in 0..10 {
-        stack.put_run(&run(&format!("r-{number}"))).await;
+        subject.put_run(&run(&format!("r-{number}"))).await;
     }
     let claims = (0..10).map(|number| {
-        let store = stack.store.clone();
+        let store = subject.store();
         async move { store.claim(&claim(&format!("r-{number}"), &format!("c-{number}"))).await.unwrap() }
     });
     let answers = futures::future::join_all(claims).await;
@@ -74,27 +68,21 @@ async fn one_book_has_one_writer() {
     // Who didn't get the book didn't touch the run.
     let mut attempts = 0;
     for number in 0..10 {
-        attempts += stack.run(&format!("r-{number}")).await.attempt;
+        attempts += subject.run(&format!("r-{number}")).await.attempt;
     }
     assert_eq!(attempts, 1);
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_lease_ends_by_itself() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.claimed("r-1").await;
-    stack.put_run(&run("r-2")).await;
+pub async fn a_lease_ends_by_itself<S: Subject>(subject: &S) {
+    subject.claimed("r-1").await;
+    subject.put_run(&run("r-2")).await;
     let until = NOW + 65_000;
     let at = |now| ClaimRequest { now, until: now + 65_000, ..claim("r-2", &format!("c-{now}")) };
-    assert_eq!(stack.store.claim(&at(until)).await, Ok(Claimed::BookBusy(until)));
-    assert_eq!(stack.store.claim(&at(until + 1)).await, Ok(Claimed::Ours));
-    stack.end().await;
+    assert_eq!(subject.store().claim(&at(until)).await, Ok(Claimed::BookBusy(until)));
+    assert_eq!(subject.store().claim(&at(until + 1)).await, Ok(Claimed::Ours));
 }
 
-#[tokio::test]
-async fn only_what_is_ready_is_claimed() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn only_what_is_ready_is_claimed<S: Subject>(subject: &S) {
     let ready = [
         RunRow { state: "waiting".to_owned(), due_at: Some(NOW), ..run("waiting") },
         RunRow {
@@ -106,9 +94,9 @@ async fn only_what_is_ready_is_claimed() {
         RunRow { unfinished: 2, ..run("last-chance") },
     ];
     for (number, row) in ready.iter().enumerate() {
-        stack.put_run(row).await;
+        subject.put_run(row).await;
         let request = ClaimRequest { book: format!("book-{number}"), ..claim(&row.run_id, &format!("c-{number}")) };
-        assert_eq!(stack.store.claim(&request).await, Ok(Claimed::Ours), "{}", row.run_id);
+        assert_eq!(subject.store().claim(&request).await, Ok(Claimed::Ours), "{}", row.run_id);
     }
     let not = [
         RunRow { state: "waiting".to_owned(), due_at: Some(NOW + 1), ..run("too-early") },
@@ -122,40 +110,31 @@ async fn only_what_is_ready_is_claimed() {
         RunRow { unfinished: 3, ..run("crashed") },
     ];
     for row in &not {
-        stack.put_run(row).await;
+        subject.put_run(row).await;
         let request = ClaimRequest { book: "free".to_owned(), ..claim(&row.run_id, &row.run_id) };
-        assert_eq!(stack.store.claim(&request).await, Ok(Claimed::Not(Some(row.clone()))), "{}", row.run_id);
-        assert_eq!(stack.run(&row.run_id).await, *row);
+        assert_eq!(subject.store().claim(&request).await, Ok(Claimed::Not(Some(row.clone()))), "{}", row.run_id);
+        assert_eq!(subject.run(&row.run_id).await, *row);
     }
-    assert_eq!(stack.store.claim(&claim("none", "c")).await, Ok(Claimed::Not(None)));
-    assert_eq!(stack.store.lease("free").await, Ok(None), "a lease is never taken without its run");
-    stack.end().await;
+    assert_eq!(subject.store().claim(&claim("none", "c")).await, Ok(Claimed::Not(None)));
+    assert_eq!(subject.store().lease("free").await, Ok(None), "a lease is never taken without its run");
 }
 
-#[tokio::test]
-async fn the_run_is_judged_before_the_book() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.claimed("r-1").await;
+pub async fn the_run_is_judged_before_the_book<S: Subject>(subject: &S) {
+    subject.claimed("r-1").await;
     let done = RunRow { state: "succeeded".to_owned(), ..run("r-2") };
-    stack.put_run(&done).await;
-    assert_eq!(stack.store.claim(&claim("r-2", "c-2")).await, Ok(Claimed::Not(Some(done))));
-    stack.end().await;
+    subject.put_run(&done).await;
+    assert_eq!(subject.store().claim(&claim("r-2", "c-2")).await, Ok(Claimed::Not(Some(done))));
 }
 
-#[tokio::test]
-async fn a_run_of_a_newer_build_is_not_claimed() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn a_run_of_a_newer_build_is_not_claimed<S: Subject>(subject: &S) {
     let newer = RunRow { v: ROW_VERSION + 1, ..run("r") };
-    stack.put_run(&newer).await;
-    assert!(matches!(stack.store.claim(&claim("r", "c")).await, Err(PortFault::Inconsistent(_))));
-    assert!(matches!(stack.store.gather(&gather("r")).await, Err(PortFault::Inconsistent(_))));
-    assert!(matches!(Sweeps::run(&stack.store, &keys::run("r")).await, Err(PortFault::Inconsistent(_))));
-    stack.end().await;
+    subject.put_run(&newer).await;
+    assert!(matches!(subject.store().claim(&claim("r", "c")).await, Err(PortFault::Inconsistent(_))));
+    assert!(matches!(subject.store().gather(&gather("r")).await, Err(PortFault::Inconsistent(_))));
+    assert!(matches!(Sweeps::run(subject.store(), &keys::run("r")).await, Err(PortFault::Inconsistent(_))));
 }
 
-#[tokio::test]
-async fn an_attempt_reads_all_it_needs_at_once() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn an_attempt_reads_all_it_needs_at_once<S: Subject>(subject: &S) {
     let token = TokenRow {
         pk: keys::of_binding("b"),
         sk: keys::TOKEN.to_owned(),
@@ -171,15 +150,15 @@ async fn an_attempt_reads_all_it_needs_at_once() {
         version,
         ..SettingsRow::default()
     };
-    stack.store.add_tenant(&tenant("t")).await.unwrap();
-    stack.store.add_binding(&binding("t", "b"), &settings(1), &token).await.unwrap();
-    stack.put_run(&run("r")).await;
+    subject.store().add_tenant(&tenant("t")).await.unwrap();
+    subject.store().add_binding(&binding("t", "b"), &settings(1), &token).await.unwrap();
+    subject.put_run(&run("r")).await;
     let wanted: Vec<String> = (0..90).map(|number| format!("x-{number}")).collect();
     for pk in wanted.iter().step_by(2) {
-        stack.put_xref(&xref(pk, 1)).await;
+        subject.put_xref(&xref(pk, 1)).await;
     }
     let twice = wanted.iter().chain(&wanted).cloned().collect();
-    let gathered = stack.store.gather(&GatherRequest { xrefs: twice, ..gather("r") }).await.unwrap();
+    let gathered = subject.store().gather(&GatherRequest { xrefs: twice, ..gather("r") }).await.unwrap();
     assert_eq!(gathered.run, Some(run("r")));
     assert_eq!(gathered.tenant, Some(tenant("t")));
     assert_eq!(gathered.binding, Some(binding("t", "b")));
@@ -187,11 +166,10 @@ async fn an_attempt_reads_all_it_needs_at_once() {
     assert_eq!(gathered.lease, None);
     assert_eq!(gathered.xrefs.len(), 45);
     assert!(gathered.xrefs.iter().all(|(pk, row)| *row == xref(pk, 1)));
-    assert_eq!(stack.store.settings("b", 1).await, Ok(Some(settings(1))));
-    assert_eq!(stack.store.settings("b", 2).await, Ok(None));
+    assert_eq!(subject.store().settings("b", 1).await, Ok(Some(settings(1))));
+    assert_eq!(subject.store().settings("b", 2).await, Ok(None));
     let nothing = GatherRequest { tenant: "u".to_owned(), binding: "u".to_owned(), ..gather("none") };
-    assert_eq!(stack.store.gather(&nothing).await, Ok(ledger_engine::ports::Gathered::default()));
-    stack.end().await;
+    assert_eq!(subject.store().gather(&nothing).await, Ok(ledger_engine::ports::Gathered::default()));
 }
 
 fn progress(xrefs: &[(XrefRow, Expect)]) -> Progress {
@@ -202,43 +180,41 @@ fn progress(xrefs: &[(XrefRow, Expect)]) -> Progress {
     }
 }
 
-#[tokio::test]
-async fn a_reservation_is_written_only_where_it_is_expected() {
-    let Some(stack) = Stack::new().await else { return };
-    stack.claimed("r").await;
+pub async fn a_reservation_is_written_only_where_it_is_expected<S: Subject>(subject: &S) {
+    subject.claimed("r").await;
     let owned =
         |pk: &str, document: &str, revision| XrefRow { document: Some(document.to_owned()), ..xref(pk, revision) };
     // Absent.
-    assert_eq!(stack.store.progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Done));
+    assert_eq!(subject.store().progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Done));
     assert_eq!(
-        stack.store.progress(&progress(&[(xref("x", 2), Expect::Absent)])).await,
+        subject.store().progress(&progress(&[(xref("x", 2), Expect::Absent)])).await,
         Ok(Written::Changed("x".to_owned()))
     );
     // The very same again is one whose reply was lost.
-    assert_eq!(stack.store.progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Done));
+    assert_eq!(subject.store().progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Done));
     // Revision.
-    assert_eq!(stack.store.progress(&progress(&[(xref("x", 2), Expect::Revision(1))])).await, Ok(Written::Done));
+    assert_eq!(subject.store().progress(&progress(&[(xref("x", 2), Expect::Revision(1))])).await, Ok(Written::Done));
     assert_eq!(
-        stack.store.progress(&progress(&[(xref("x", 3), Expect::Revision(1))])).await,
+        subject.store().progress(&progress(&[(xref("x", 3), Expect::Revision(1))])).await,
         Ok(Written::Changed("x".to_owned()))
     );
     assert_eq!(
-        stack.store.progress(&progress(&[(xref("none", 1), Expect::Revision(0))])).await,
+        subject.store().progress(&progress(&[(xref("none", 1), Expect::Revision(0))])).await,
         Ok(Written::Changed("none".to_owned()))
     );
     // Absent or of this document.
     let of = |document: &str| Expect::AbsentOrOf(document.to_owned());
     for revision in [1, 2] {
         let write = progress(&[(owned("n", "x", revision), of("x"))]);
-        assert_eq!(stack.store.progress(&write).await, Ok(Written::Done));
+        assert_eq!(subject.store().progress(&write).await, Ok(Written::Done));
     }
     assert_eq!(
-        stack.store.progress(&progress(&[(owned("n", "y", 1), of("y"))])).await,
+        subject.store().progress(&progress(&[(owned("n", "y", 1), of("y"))])).await,
         Ok(Written::Changed("n".to_owned()))
     );
-    stack.put_xref(&xref("nobodys", 1)).await;
+    subject.put_xref(&xref("nobodys", 1)).await;
     assert_eq!(
-        stack.store.progress(&progress(&[(owned("nobodys", "x", 2), of("x"))])).await,
+        subject.store().progress(&progress(&[(owned("nobodys", "x", 2), of("x"))])).await,
         Ok(Written::Changed("nobodys".to_owned()))
     );
     // All or nothing, and the first that is in the way is told.
@@ -247,35 +223,31 @@ async fn a_reservation_is_written_only_where_it_is_expected() {
         (xref("x", 9), Expect::Revision(8)),
         (owned("n", "y", 1), of("y")),
     ]);
-    assert_eq!(stack.store.progress(&write).await, Ok(Written::Changed("x".to_owned())));
-    assert_eq!(stack.xref("new").await, None);
-    assert_eq!(stack.xref("x").await, Some(xref("x", 2)));
-    assert_eq!(stack.xref("n").await, Some(owned("n", "x", 2)));
-    stack.end().await;
+    assert_eq!(subject.store().progress(&write).await, Ok(Written::Changed("x".to_owned())));
+    assert_eq!(subject.xref("new").await, None);
+    assert_eq!(subject.xref("x").await, Some(xref("x", 2)));
+    assert_eq!(subject.xref("n").await, Some(owned("n", "x", 2)));
 }
 
-#[tokio::test]
-async fn who_lost_the_claim_writes_nothing() {
-    let Some(stack) = Stack::new().await else { return };
-    let before = stack.claimed("r").await;
+pub async fn who_lost_the_claim_writes_nothing<S: Subject>(subject: &S) {
+    let before = subject.claimed("r").await;
     // Its time is over and another takes it.
     let late = NOW + 65_001;
     let other = ClaimRequest { now: late, until: late + 65_000, ..claim("r", "c-2") };
-    assert_eq!(stack.store.claim(&other).await, Ok(Claimed::Ours));
-    let held = stack.run("r").await;
+    assert_eq!(subject.store().claim(&other).await, Ok(Claimed::Ours));
+    let held = subject.run("r").await;
     assert_eq!((held.attempt, held.unfinished), (2, 2));
-    assert_eq!(stack.store.progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Lost));
+    assert_eq!(subject.store().progress(&progress(&[(xref("x", 1), Expect::Absent)])).await, Ok(Written::Lost));
     let commit = commit(&before, &[(xref("x", 1), Expect::Absent)]);
-    assert_eq!(stack.store.commit(&commit).await, Ok(Written::Lost));
-    assert_eq!(stack.run("r").await, held);
-    assert_eq!(stack.xref("x").await, None);
-    assert_eq!(stack.push().await, None);
-    assert_eq!(stack.store.attempts("r").await, Ok(Vec::new()));
-    assert_eq!(stack.store.lease("book").await.unwrap().unwrap().claim, "c-2");
+    assert_eq!(subject.store().commit(&commit).await, Ok(Written::Lost));
+    assert_eq!(subject.run("r").await, held);
+    assert_eq!(subject.xref("x").await, None);
+    assert_eq!(subject.push().await, None);
+    assert_eq!(subject.store().attempts("r").await, Ok(Vec::new()));
+    assert_eq!(subject.store().lease("book").await.unwrap().unwrap().claim, "c-2");
     // So does one whose run is not there at all.
     let nobody = Progress { run_id: "none".to_owned(), ..progress(&[]) };
-    assert_eq!(stack.store.progress(&nobody).await, Ok(Written::Lost));
-    stack.end().await;
+    assert_eq!(subject.store().progress(&nobody).await, Ok(Written::Lost));
 }
 
 fn pace() -> PaceRow {
@@ -303,136 +275,117 @@ fn commit(run: &RunRow, xrefs: &[(XrefRow, Expect)]) -> Commit {
     }
 }
 
-#[tokio::test]
-async fn an_outcome_is_written_with_all_that_depends_on_it() {
-    let Some(stack) = Stack::new().await else { return };
-    let claimed = stack.claimed("r").await;
+pub async fn an_outcome_is_written_with_all_that_depends_on_it<S: Subject>(subject: &S) {
+    let claimed = subject.claimed("r").await;
     let commit = commit(&claimed, &[(xref("x", 1), Expect::Absent)]);
-    assert_eq!(stack.store.commit(&commit).await, Ok(Written::Done));
-    assert_eq!(stack.run("r").await, commit.run);
-    assert_eq!(stack.xref("x").await, Some(xref("x", 1)));
-    assert_eq!(stack.push().await.unwrap().wanted, 1);
-    assert_eq!(stack.store.attempts("r").await, Ok(vec![commit.attempt.clone()]));
-    let lease = stack.store.lease("book").await.unwrap().unwrap();
+    assert_eq!(subject.store().commit(&commit).await, Ok(Written::Done));
+    assert_eq!(subject.run("r").await, commit.run);
+    assert_eq!(subject.xref("x").await, Some(xref("x", 1)));
+    assert_eq!(subject.push().await.unwrap().wanted, 1);
+    assert_eq!(subject.store().attempts("r").await, Ok(vec![commit.attempt.clone()]));
+    let lease = subject.store().lease("book").await.unwrap().unwrap();
     assert_eq!((lease.claim.as_str(), lease.taken_at), ("", NOW));
     // The due mark is gone from the index too.
-    assert_eq!(stack.store.oldest_due(shard("r")).await, Ok(None));
+    assert_eq!(subject.store().oldest_due(shard("r")).await, Ok(None));
     // Again, as after a lost reply: the same answer, and nothing counts twice.
-    assert_eq!(stack.store.commit(&commit).await, Ok(Written::Done));
-    assert_eq!(stack.push().await.unwrap().wanted, 1);
+    assert_eq!(subject.store().commit(&commit).await, Ok(Written::Done));
+    assert_eq!(subject.push().await.unwrap().wanted, 1);
     // The book is free at once.
-    stack.put_run(&run("r-2")).await;
-    assert_eq!(stack.store.claim(&claim("r-2", "c-9")).await, Ok(Claimed::Ours));
-    stack.end().await;
+    subject.put_run(&run("r-2")).await;
+    assert_eq!(subject.store().claim(&claim("r-2", "c-9")).await, Ok(Claimed::Ours));
 }
 
 fn shard(id: &str) -> u8 {
     keys::due_shard(&keys::run(id)).trim_start_matches("due#").parse().unwrap()
 }
 
-#[tokio::test]
-async fn an_outcome_survives_the_loss_of_its_lease() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn an_outcome_survives_the_loss_of_its_lease<S: Subject>(subject: &S) {
     for (id, lease) in [("taken", Some("other")), ("gone", None)] {
-        let claimed = stack.claimed(id).await;
+        let claimed = subject.claimed(id).await;
         match lease {
             Some(claim) => {
-                let claim = AttributeValue::S(claim.to_owned());
-                stack
-                    .set_raw(&stack.config.tables.tenants, &keys::book("book"), Some(keys::LEASE), "claim", claim)
-                    .await;
+                let there = subject.store().lease("book").await.unwrap().unwrap();
+                subject.put(LeaseRow { claim: claim.to_owned(), ..there }).await;
             }
-            None => stack.remove_raw(&stack.config.tables.tenants, &keys::book("book"), keys::LEASE).await,
+            None => subject.remove(Table::Tenants, &keys::book("book"), keys::LEASE).await,
         }
         let pk = format!("x-{id}");
         let commit = commit(&claimed, &[(xref(&pk, 1), Expect::Absent)]);
-        assert_eq!(stack.store.commit(&commit).await, Ok(Written::Done), "{id}");
-        assert_eq!(stack.run(id).await, commit.run);
-        assert_eq!(stack.xref(&pk).await, Some(xref(&pk, 1)));
-        assert_eq!(stack.store.attempts(id).await, Ok(vec![commit.attempt]));
-        let lease_left = stack.store.lease("book").await.unwrap();
+        assert_eq!(subject.store().commit(&commit).await, Ok(Written::Done), "{id}");
+        assert_eq!(subject.run(id).await, commit.run);
+        assert_eq!(subject.xref(&pk).await, Some(xref(&pk, 1)));
+        assert_eq!(subject.store().attempts(id).await, Ok(vec![commit.attempt]));
+        let lease_left = subject.store().lease("book").await.unwrap();
         let released = lease_left.as_ref().filter(|lease| lease.claim.is_empty());
         assert!(released.is_none_or(|lease| lease.pace == pace()), "the pace travels with the lease");
         let left = lease_left.map(|lease| lease.claim);
         assert_eq!(left.as_deref(), lease, "another's lease stays his");
-        stack.remove_raw(&stack.config.tables.tenants, &keys::book("book"), keys::LEASE).await;
+        subject.remove(Table::Tenants, &keys::book("book"), keys::LEASE).await;
     }
-    assert_eq!(stack.push().await.unwrap().wanted, 2);
-    stack.end().await;
+    assert_eq!(subject.push().await.unwrap().wanted, 2);
 }
 
-#[tokio::test]
-async fn an_outcome_is_not_written_over_anothers_cross_reference_or_generation() {
-    let Some(stack) = Stack::new().await else { return };
-    let claimed = stack.claimed("r").await;
-    stack.put_xref(&XrefRow { run_id: "other".to_owned(), ..xref("x", 4) }).await;
+pub async fn an_outcome_is_not_written_over_anothers_cross_reference_or_generation<S: Subject>(subject: &S) {
+    let claimed = subject.claimed("r").await;
+    subject.put_xref(&XrefRow { run_id: "other".to_owned(), ..xref("x", 4) }).await;
     let write = commit(&claimed, &[(xref("x", 2), Expect::Revision(1))]);
-    assert_eq!(stack.store.commit(&write).await, Ok(Written::Changed("x".to_owned())));
-    assert_eq!(stack.run("r").await, claimed);
-    assert_eq!(stack.store.lease("book").await.unwrap().unwrap().claim, "c-1");
+    assert_eq!(subject.store().commit(&write).await, Ok(Written::Changed("x".to_owned())));
+    assert_eq!(subject.run("r").await, claimed);
+    assert_eq!(subject.store().lease("book").await.unwrap().unwrap().claim, "c-1");
     let reopened = RunRow { generation: 2, ..claimed.clone() };
-    assert_eq!(stack.store.commit(&commit(&reopened, &[])).await, Ok(Written::Lost));
+    assert_eq!(subject.store().commit(&commit(&reopened, &[])).await, Ok(Written::Lost));
     // Without push, cross-references and lease it is small.
     let small = Commit { push: None, release: None, ..commit(&claimed, &[]) };
-    assert_eq!(stack.store.commit(&small).await, Ok(Written::Done));
-    assert_eq!(stack.push().await, None);
-    stack.end().await;
+    assert_eq!(subject.store().commit(&small).await, Ok(Written::Done));
+    assert_eq!(subject.push().await, None);
 }
 
-#[tokio::test]
-async fn the_pace_of_a_book_goes_from_hand_to_hand() {
-    let Some(stack) = Stack::new().await else { return };
-    let claimed = stack.claimed("r-1").await;
-    assert_eq!(stack.store.commit(&commit(&claimed, &[])).await, Ok(Written::Done));
-    stack.put_run(&run("r-2")).await;
-    assert_eq!(stack.store.claim(&claim("r-2", "c-2")).await, Ok(Claimed::Ours));
-    let gathered = stack.store.gather(&gather("r-2")).await.unwrap();
+pub async fn the_pace_of_a_book_goes_from_hand_to_hand<S: Subject>(subject: &S) {
+    let claimed = subject.claimed("r-1").await;
+    assert_eq!(subject.store().commit(&commit(&claimed, &[])).await, Ok(Written::Done));
+    subject.put_run(&run("r-2")).await;
+    assert_eq!(subject.store().claim(&claim("r-2", "c-2")).await, Ok(Claimed::Ours));
+    let gathered = subject.store().gather(&gather("r-2")).await.unwrap();
     let lease = gathered.lease.unwrap();
     assert_eq!((lease.claim.as_str(), lease.pace), ("c-2", pace()));
     let without = GatherRequest { book: String::new(), ..gather("r-2") };
-    assert_eq!(stack.store.gather(&without).await.unwrap().lease, None);
-    stack.end().await;
+    assert_eq!(subject.store().gather(&without).await.unwrap().lease, None);
 }
 
-#[tokio::test]
-async fn a_run_is_replaced_only_as_seen() {
-    let Some(stack) = Stack::new().await else { return };
+pub async fn a_run_is_replaced_only_as_seen<S: Subject>(subject: &S) {
     let seen = run("r");
-    stack.put_run(&seen).await;
+    subject.put_run(&seen).await;
     let next =
         RunRow { state: "waiting".to_owned(), code: Some("book".to_owned()), updated_at: NOW + 1, ..seen.clone() };
     let other = RunRow { dispatch: 9, ..seen.clone() };
-    let store = &stack.store;
+    let store = subject.store();
     assert_eq!(Attempts::replace_run(store, &other, &next, None).await, Ok(false));
     assert_eq!(Attempts::replace_run(store, &other, &next, Some(&want())).await, Ok(false));
-    assert_eq!(stack.push().await, None);
+    assert_eq!(subject.push().await, None);
     assert_eq!(Attempts::replace_run(store, &seen, &next, None).await, Ok(true));
-    assert_eq!(stack.run("r").await, next);
+    assert_eq!(subject.run("r").await, next);
     // The very same again is one whose reply was lost.
     assert_eq!(Sweeps::replace_run(store, &seen, &next, None).await, Ok(true));
     let last = RunRow { state: "held".to_owned(), ..next.clone() };
     assert_eq!(Sweeps::replace_run(store, &next, &last, Some(&want())).await, Ok(true));
-    assert_eq!(stack.run("r").await, last);
-    assert_eq!(stack.push().await.unwrap().wanted, 1);
+    assert_eq!(subject.run("r").await, last);
+    assert_eq!(subject.push().await.unwrap().wanted, 1);
     // A run that is not there is not made.
     assert_eq!(Sweeps::replace_run(store, &run("none"), &run("none"), None).await, Ok(false));
     // Of many that saw the same, one wins.
     let races = (0..10).map(|number| {
-        let (store, last) = (stack.store.clone(), last.clone());
+        let (store, last) = (subject.store(), last.clone());
         async move {
             let next = RunRow { dispatch: 2, updated_at: NOW + 100 + number, ..last.clone() };
-            Sweeps::replace_run(&store, &last, &next, None).await.unwrap()
+            Sweeps::replace_run(store, &last, &next, None).await.unwrap()
         }
     });
     let won = futures::future::join_all(races).await.into_iter().filter(|won| *won).count();
     assert_eq!(won, 1);
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn a_shop_that_refuses_is_asked_after_until_it_accepts() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn a_shop_that_refuses_is_asked_after_until_it_accepts<S: Subject>(subject: &S) {
+    let store = subject.store();
     store.add_tenant(&tenant("t")).await.unwrap();
     Attempts::shop_refuses(store, "t", NOW).await.unwrap();
     Attempts::shop_refuses(store, "t", NOW + 1).await.unwrap();
@@ -461,13 +414,10 @@ async fn a_shop_that_refuses_is_asked_after_until_it_accepts() {
         assert_eq!(store.tenancy(tenant).await, Ok(None));
     }
     assert_eq!(store.attentions().await, Ok(Vec::new()));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn pending_and_disconnected_shops_keep_their_status() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn pending_and_disconnected_shops_keep_their_status<S: Subject>(subject: &S) {
+    let store = subject.store();
     for status in ["pending", "disconnected"] {
         let row = ledger_wire::rows::TenantRow { status: status.to_owned(), ..tenant(status) };
         store.add_tenant(&row).await.unwrap();
@@ -478,13 +428,10 @@ async fn pending_and_disconnected_shops_keep_their_status() {
         assert_eq!(store.tenancy(status).await.unwrap().unwrap().tenant, row);
     }
     assert_eq!(store.attentions().await, Ok(Vec::new()));
-    stack.end().await;
 }
 
-#[tokio::test]
-async fn only_an_active_binding_comes_to_need_a_connection() {
-    let Some(stack) = Stack::new().await else { return };
-    let store = &stack.store;
+pub async fn only_an_active_binding_comes_to_need_a_connection<S: Subject>(subject: &S) {
+    let store = subject.store();
     store.add_tenant(&tenant("t")).await.unwrap();
     for (id, status, then) in [
         ("b-1", "active", "needs_reconnect"),
@@ -502,5 +449,4 @@ async fn only_an_active_binding_comes_to_need_a_connection() {
     }
     assert_eq!(store.needs_reconnect("t", "none", None).await, Ok(true));
     assert_eq!(store.tenancy("t").await.unwrap().unwrap().bindings.len(), 4);
-    stack.end().await;
 }
