@@ -37,11 +37,13 @@ pub enum Wrong {
     Overlap,
     /// A grant is gone that nobody took back.
     TokenLost,
+    /// An error was logged without a cause.
+    ErrorLogged,
 }
 
 impl Wrong {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Lost,
         Self::Doubled,
         Self::WrongTotal,
@@ -52,6 +54,7 @@ impl Wrong {
         Self::LimitExceeded,
         Self::Overlap,
         Self::TokenLost,
+        Self::ErrorLogged,
     ];
 
     /// What it is called in reports.
@@ -68,6 +71,7 @@ impl Wrong {
             Self::LimitExceeded => "limits_exceeded",
             Self::Overlap => "overlaps",
             Self::TokenLost => "tokens_lost",
+            Self::ErrorLogged => "errors_logged",
         }
     }
 }
@@ -110,6 +114,7 @@ pub fn judged(world: &World) -> Vec<Finding> {
     for swallowed in &world.swallowed {
         judge.finds(Wrong::Lost, format!("the message of {swallowed} is nowhere"));
     }
+    judge.errors();
     judge.bells();
     judge.findings
 }
@@ -183,9 +188,7 @@ impl Judge<'_> {
         for (run_id, code) in self.world.done.dead.clone() {
             let caused = match code.as_str() {
                 "total_mismatch" => self.struck(Fault::WrongTotal),
-                "crashed" => [Fault::Killed, Fault::Frozen, Fault::StoreReplyLost, Fault::ClockJumped, Fault::Restored]
-                    .into_iter()
-                    .any(|fault| self.struck(fault)),
+                "crashed" => self.has_killed(),
                 // The book's own no, in its own words, under a status that says yes or no.
                 "book_refused" => self.struck(Fault::ErrorInside),
                 _ => false,
@@ -473,10 +476,7 @@ impl Judge<'_> {
         }
         let volume = &bound.volume;
         let sage = volume.spoken == Spoken::Sage;
-        let killed = [Fault::Killed, Fault::Frozen, Fault::ClockJumped, Fault::StoreReplyLost, Fault::StoreThrottled]
-            .into_iter()
-            .any(|fault| self.struck(fault))
-            || self.struck(Fault::VaultDown);
+        let killed = [Fault::Killed, Fault::Frozen, Fault::ClockJumped].into_iter().any(|fault| self.struck(fault));
         // With Sage a token is lost with the reply that brings it, or with the process that has it.
         // A second 401 within an attempt is a person's to look at.
         let refused_twice = self.world.stage.faults.times(Fault::Unauthorised) > 1;
@@ -492,6 +492,30 @@ impl Judge<'_> {
         if !refresh.is_some_and(|refresh| volume.would_refresh(refresh.expose_secret())) && !caused {
             self.finds(Wrong::TokenLost, format!("the refresh token of binding {number} is none any more"));
         }
+    }
+
+    /// An error is logged for what we have to look at ourselves: here, for what a fault explains only.
+    fn errors(&mut self) {
+        for heard in self.world.ears.heard() {
+            let caused = match (heard.code.as_str(), heard.message.as_str()) {
+                // Three attempts that ended without an outcome.
+                ("crashed", _) => self.has_killed(),
+                (_, "a new token was lost") => {
+                    self.struck(Fault::StoreThrottled) || self.struck(Fault::StoreConflict) || self.struck(Fault::VaultDown)
+                }
+                _ => false,
+            };
+            if !caused {
+                self.finds(Wrong::ErrorLogged, format!("{heard:?}"));
+            }
+        }
+    }
+
+    /// Whether a function may have died.
+    fn has_killed(&self) -> bool {
+        [Fault::Killed, Fault::Frozen, Fault::StoreReplyLost, Fault::ClockJumped, Fault::Restored]
+            .into_iter()
+            .any(|fault| self.struck(fault))
     }
 
     fn bells(&mut self) {

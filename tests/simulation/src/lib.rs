@@ -8,6 +8,7 @@
 //! * [`invariants`]: what must be true in the end; [`report`]: many seeds; [`crash_sweep`]: every boundary of every job.
 
 pub mod crash_sweep;
+pub mod ears;
 pub mod faults;
 pub mod functions;
 pub mod invariants;

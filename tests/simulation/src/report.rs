@@ -63,7 +63,8 @@ pub fn lived(seed: u64, prepares: impl FnOnce(&mut World)) -> Lived {
         }
     };
     prepares(&mut world);
-    if let Err(error) = world.lives() {
+    let ears = world.ears.clone();
+    if let Err(error) = tracing::subscriber::with_default(ears, || world.lives()) {
         lived.findings.push((Wrong::Stuck, format!("{error:#}")));
     } else {
         lived.findings = judged(&world);

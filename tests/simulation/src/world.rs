@@ -175,13 +175,17 @@ impl Volume {
         self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(spoken: Spoken, number: usize, clock: WorldClock) -> anyhow::Result<Self> {
+    /// Opens a book. A forgetful one takes a number twice, where it isn't known that the real one does not: nothing but our
+    /// own memory prevents a double then.
+    fn open(spoken: Spoken, number: usize, clock: WorldClock, forgetful: bool) -> anyhow::Result<Self> {
         let url = format!("https://book-{number}.example");
         let (book, organisation) = match spoken {
             Spoken::V2 | Spoken::Freeagent => {
                 let house = if spoken == Spoken::V2 { House::V2 } else { House::Freeagent };
                 let options = BookOptions { clock, house, company_id: 1, ..BookOptions::default() }.with_real_limits();
-                (AnyBook::Family(Book::without_a_door(options, &url)), format!("company-{number}"))
+                let book = Book::without_a_door(options, &url);
+                book.sets(|switches| switches.unique_references = !forgetful);
+                (AnyBook::Family(book), format!("company-{number}"))
             }
             Spoken::Accounting => {
                 let options = AccountingOptions {
@@ -558,6 +562,8 @@ pub struct World {
     pub bounds: Vec<Bound>,
     /// What the shops did.
     pub done: crate::workload::Done,
+    /// What was logged as an error.
+    pub ears: crate::ears::Ears,
     /// The invocation that is watched, and what is to become of it.
     pub knife: Option<Knife>,
     operator: Operator,
@@ -607,7 +613,7 @@ impl World {
         let home = plan.books.first().copied().context("a world without a book")?;
         let mut volumes = Vec::new();
         for (number, spoken) in plan.books.iter().enumerate() {
-            volumes.push(Arc::new(Volume::open(*spoken, number, seconds(&time))?));
+            volumes.push(Arc::new(Volume::open(*spoken, number, seconds(&time), plan.seed % 2 == 1)?));
         }
         let mut shops = Vec::new();
         for (number, books) in plan.shops.iter().enumerate() {
@@ -640,6 +646,7 @@ impl World {
             ground,
             bounds: Vec::new(),
             done: crate::workload::Done::default(),
+            ears: crate::ears::Ears::default(),
             knife: None,
             operator,
             tasks: Tasks::default(),
