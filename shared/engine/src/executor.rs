@@ -761,9 +761,12 @@ impl Executor<'_> {
         }
     }
 
-    /// A second key of a linked contact or product that was not known yet.
+    /// A second key of a linked contact or product that was not known yet, or was reserved when another run linked the
+    /// first.
     pub fn alias(&mut self, keys: &[String], linked: &XrefRow) {
-        let missing: Vec<String> = keys.iter().filter(|key| self.current(key).is_none()).cloned().collect();
+        let open = |row: XrefRow| matches!(row.state.as_str(), "reserved" | "find_first");
+        let missing: Vec<String> =
+            keys.iter().filter(|key| self.current(key).is_none_or(open)).cloned().collect();
         for key in missing {
             let row = XrefRow { pk: key, revision: 0, ..linked.clone() };
             self.stage(row);

@@ -214,7 +214,7 @@ pub fn swept(job: Job, spoken: Spoken) -> Swept {
                 Ok(world) => {
                     let struck = world.calls_under_the_knife();
                     let findings = judged(&world);
-                    if struck.len() != number.saturating_add(1) || struck.last() != Some(call) {
+                    if world.death_under_the_knife() != Some(boundary) || struck.get(number) != Some(call) {
                         swept.troubles.push(format!("{case}: was not visited, but {struck:?}"));
                     } else if findings.is_empty() {
                         swept.exactly_once = swept.exactly_once.saturating_add(1);

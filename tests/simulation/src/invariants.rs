@@ -6,7 +6,7 @@ use crate::world::{Bound, Spoken, World};
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
 use ledger_engine::tenants::refresh_token_context;
-use ledger_engine::wire::rows::{AttemptRow, RunRow, TokenRow, XrefRow, keys};
+use ledger_engine::wire::rows::{AttemptRow, PushRow, RunRow, TokenRow, XrefRow, keys};
 use ledger_world::shop::{OutboxStatus, Sale, Shop};
 use ledger_world::statement::Statement;
 use rust_decimal::Decimal;
@@ -169,7 +169,7 @@ impl Judge<'_> {
                 RunState::DeadLettered => {
                     // An operator has tried everything once more: only what a person has to correct is left.
                     let caused = match run.code.as_deref() {
-                        Some("total_mismatch") => self.struck(Fault::WrongTotal),
+                        Some("total_mismatch" | "reference_taken") => self.struck(Fault::WrongTotal),
                         _ => false,
                     };
                     if !caused {
@@ -187,7 +187,8 @@ impl Judge<'_> {
         }
         for (run_id, code) in self.world.done.dead.clone() {
             let caused = match code.as_str() {
-                "total_mismatch" => self.struck(Fault::WrongTotal),
+                // After a restore it is looked for, and found with the other total.
+                "total_mismatch" | "reference_taken" => self.struck(Fault::WrongTotal),
                 "crashed" => self.has_killed(),
                 // The book's own no, in its own words, under a status that says yes or no.
                 "book_refused" => self.struck(Fault::ErrorInside),
@@ -443,10 +444,13 @@ impl Judge<'_> {
         let chip = shop.chip_of(bound.volume.spoken.provider(), entity, id);
         let shown = chip.as_ref().map_or("none", |chip| chip.sync_status.as_str());
         if shown != expected {
-            let states: Vec<&str> = runs.iter().map(|run| run.state.as_str()).collect();
+            let states: Vec<(&str, &str)> = runs.iter().map(|run| (run.run_id.as_str(), run.state.as_str())).collect();
+            let number = u64::try_from(id).unwrap_or_default();
+            let pk = keys::push(&bound.tenant, bound.volume.spoken.provider(), entity, number);
+            let push: Option<PushRow> = self.world.ground.store.peek(&pk, keys::PUSH);
             self.finds(
                 Wrong::ChipWrong,
-                format!("{entity} {id} shows {shown}, not {expected} ({states:?}, {})", bound.volume.url),
+                format!("{entity} {id} shows {shown}, not {expected} ({states:?}, {}, {push:?})", bound.volume.url),
             );
         }
     }

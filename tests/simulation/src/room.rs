@@ -6,7 +6,7 @@ use crate::time::Time;
 use crate::world::{Spoken, Stage};
 use async_trait::async_trait;
 use ledger_engine::ports::{Chance, Clock};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// On which side of a port call something happens.
@@ -36,10 +36,18 @@ pub struct Life {
     pub spoken: Option<Spoken>,
     /// What it is, for the schedule.
     pub name: String,
-    boundaries: AtomicU32,
     frozen_until: AtomicI64,
     dead: AtomicBool,
-    calls: Mutex<Vec<&'static str>>,
+    made: Mutex<Made>,
+}
+
+/// The port calls of a life.
+#[derive(Debug, Default)]
+struct Made {
+    calls: Vec<&'static str>,
+    /// Those without an answer yet: a function may make several at once.
+    open: Vec<(u32, &'static str)>,
+    died_at: Option<u32>,
 }
 
 impl Life {
@@ -69,11 +77,35 @@ impl Life {
     /// The port calls it made, in order.
     #[must_use]
     pub fn calls(&self) -> Vec<&'static str> {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.made().calls.clone()
     }
 
-    fn calls_port(&self, name: &'static str) {
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+    /// The boundary at which it was killed.
+    #[must_use]
+    pub fn died_at(&self) -> Option<u32> {
+        self.made().died_at
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of a boundary: twice that of the call, one more for behind it.
+    fn boundary(&self, name: &'static str, side: Side) -> u32 {
+        let mut made = self.made();
+        match side {
+            Side::Before => {
+                let number = u32::try_from(made.calls.len()).unwrap_or(u32::MAX);
+                made.calls.push(name);
+                made.open.push((number, name));
+                number.saturating_mul(2)
+            }
+            Side::After => {
+                let at = made.open.iter().position(|(_, open)| *open == name);
+                let number = at.map_or(u32::MAX, |at| made.open.remove(at).0);
+                number.saturating_mul(2).saturating_add(1)
+            }
+        }
     }
 }
 
@@ -135,11 +167,9 @@ impl Room {
     /// A port call is about to be made, or was made: here functions die and freeze.
     pub async fn boundary(&self, name: &'static str, side: Side) {
         let life = self.life();
-        if side == Side::Before {
-            life.calls_port(name);
-        }
-        let number = life.boundaries.fetch_add(1, Ordering::Relaxed);
+        let number = life.boundary(name, side);
         if life.doom.dies_at == Some(number) {
+            life.made().died_at = Some(number);
             self.faults().killed(&life, name, side);
             life.dies();
             std::future::pending::<()>().await;

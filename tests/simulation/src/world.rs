@@ -1293,6 +1293,12 @@ impl World {
         self.knife.as_ref().and_then(|knife| knife.life.as_ref()).map(|life| life.calls()).unwrap_or_default()
     }
 
+    /// The boundary at which the invocation that was watched died.
+    #[must_use]
+    pub fn death_under_the_knife(&self) -> Option<u32> {
+        self.knife.as_ref().and_then(|knife| knife.life.as_ref()).and_then(|life| life.died_at())
+    }
+
     fn ended(&mut self, task: u64, stands: Stands) -> anyhow::Result<()> {
         let Some(invocation) = self.at_work.remove(&task) else { return Ok(()) };
         let function = invocation.sandbox.function;
