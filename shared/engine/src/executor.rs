@@ -718,8 +718,7 @@ impl Executor<'_> {
     /// When a request that was sent then has arrived or never will, in milliseconds.
     fn settled_at(&self, sent_at: i64) -> i64 {
         let profile = self.dialect.profile();
-        let settle =
-            profile.settle_seconds.saturating_mul(10).saturating_mul(self.post.timers.settle_scale_percent);
+        let settle = profile.settle_seconds.saturating_mul(10).saturating_mul(self.post.timers.settle_scale_percent);
         sent_at.saturating_add(i64::try_from(settle).unwrap_or(i64::MAX))
     }
 
@@ -765,8 +764,7 @@ impl Executor<'_> {
     /// first.
     pub fn alias(&mut self, keys: &[String], linked: &XrefRow) {
         let open = |row: XrefRow| matches!(row.state.as_str(), "reserved" | "find_first");
-        let missing: Vec<String> =
-            keys.iter().filter(|key| self.current(key).is_none_or(open)).cloned().collect();
+        let missing: Vec<String> = keys.iter().filter(|key| self.current(key).is_none_or(open)).cloned().collect();
         for key in missing {
             let row = XrefRow { pk: key, revision: 0, ..linked.clone() };
             self.stage(row);

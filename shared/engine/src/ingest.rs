@@ -198,7 +198,9 @@ impl Ingest<'_> {
             Ok(answer) | Err(answer) => answer,
         };
         let answer = match answer {
-            Answer::Later { code } if planted!(self.timers, StoreTroubleIsRefusal) => Answer::bad(code, None, "not now"),
+            Answer::Later { code } if planted!(self.timers, StoreTroubleIsRefusal) => {
+                Answer::bad(code, None, "not now")
+            }
             answer => answer,
         };
         let run_id = match &answer {
@@ -429,12 +431,8 @@ pub(crate) fn run_of(
     now: i64,
 ) -> Option<RunRow> {
     let id = BindingId::parse(&binding.binding)?;
-    let run_id = RunId::derive(
-        &id,
-        asked.event,
-        asked.key,
-        if planted!(timers, IdentityByKeyAlone) { &[] } else { asked.body },
-    );
+    let run_id =
+        RunId::derive(&id, asked.event, asked.key, if planted!(timers, IdentityByKeyAlone) { &[] } else { asked.body });
     let row = RunRow {
         pk: keys::run(run_id.as_str()),
         sk: keys::RUN.to_owned(),

@@ -145,7 +145,12 @@ impl Sandbox {
 
     /// An invocation.
     #[must_use]
-    pub fn invoked(self: Arc<Self>, life: Arc<Life>, given: Given, tray: Tray) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    pub fn invoked(
+        self: Arc<Self>,
+        life: Arc<Life>,
+        given: Given,
+        tray: Tray,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         self.room.lives(life);
         // The function is told the true time at which it is stopped, by its own clock.
         let deadline = self.door.now_ms().saturating_add(self.function.timeout_ms());

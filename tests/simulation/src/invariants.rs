@@ -94,7 +94,8 @@ pub fn judged(world: &World) -> Vec<Finding> {
     let statements: Vec<Statement> = world.stage.volumes.iter().map(|volume| volume.book.statement()).collect();
     for (number, bound) in world.bounds.iter().enumerate() {
         let volume = world.stage.volumes.iter().position(|it| Arc::ptr_eq(it, &bound.volume));
-        let (Some(statement), Some(shop)) = (volume.and_then(|at| statements.get(at)), world.stage.shops.get(bound.shop))
+        let (Some(statement), Some(shop)) =
+            (volume.and_then(|at| statements.get(at)), world.stage.shops.get(bound.shop))
         else {
             continue;
         };
@@ -145,7 +146,8 @@ impl Judge<'_> {
 
     /// What the book said last of a run.
     fn said(&self, run: &RunRow) -> String {
-        let attempt: Option<AttemptRow> = self.world.ground.store.peek(&keys::run(&run.run_id), &keys::attempt(run.attempt));
+        let attempt: Option<AttemptRow> =
+            self.world.ground.store.peek(&keys::run(&run.run_id), &keys::attempt(run.attempt));
         attempt.map_or_else(String::new, |attempt| format!("{:?} {:?}", attempt.evidence, attempt.steps.last()))
     }
 
@@ -218,7 +220,10 @@ impl Judge<'_> {
                         }
                     }
                     OutboxStatus::DeadLettered => {
-                        self.finds(Wrong::Lost, format!("the shop gave up {}: {:?}", row.idempotency_key, row.last_error));
+                        self.finds(
+                            Wrong::Lost,
+                            format!("the shop gave up {}: {:?}", row.idempotency_key, row.last_error),
+                        );
                     }
                     OutboxStatus::Pending => {
                         self.finds(Wrong::Stuck, format!("the shop still sends {}", row.idempotency_key));
@@ -391,7 +396,8 @@ impl Judge<'_> {
     fn is_up_to_date(&mut self, bound: &Bound, book: &Statement, id: i64) {
         let done = &self.world.done;
         let alone = self.world.bounds.iter().filter(|it| Arc::ptr_eq(&it.volume, &bound.volume)).count() == 1;
-        let (Some(email), Some(name)) = (done.customers.get(&(bound.shop, id)), done.named.get(&(bound.shop, id))) else {
+        let (Some(email), Some(name)) = (done.customers.get(&(bound.shop, id)), done.named.get(&(bound.shop, id)))
+        else {
             return;
         };
         let rows = self.world.ground.store.all::<XrefRow>();
@@ -426,7 +432,10 @@ impl Judge<'_> {
             self.finds(Wrong::ChipWrong, format!("{entity} {id} names {named:?}, the book {document}"));
         }
         if chip.provider_reference.as_deref().is_some_and(|reference| reference != number) {
-            self.finds(Wrong::ChipWrong, format!("{entity} {id} shows {:?}, the book {number}", chip.provider_reference));
+            self.finds(
+                Wrong::ChipWrong,
+                format!("{entity} {id} shows {:?}, the book {number}", chip.provider_reference),
+            );
         }
     }
 
@@ -484,7 +493,10 @@ impl Judge<'_> {
         // With Sage a token is lost with the reply that brings it, or with the process that has it.
         // A second 401 within an attempt is a person's to look at.
         let refused_twice = self.world.stage.faults.times(Fault::Unauthorised) > 1;
-        let caused = refused_twice || volume.was_revoked() || self.struck(Fault::Restored) || (sage && (volume.has_lost_a_token() || killed));
+        let caused = refused_twice
+            || volume.was_revoked()
+            || self.struck(Fault::Restored)
+            || (sage && (volume.has_lost_a_token() || killed));
         if self.world.done.reconnected.contains(&bound.binding) && !caused {
             self.finds(Wrong::TokenLost, format!("binding {number} had to be connected again"));
         }
@@ -505,7 +517,9 @@ impl Judge<'_> {
                 // Three attempts that ended without an outcome.
                 ("crashed", _) => self.has_killed(),
                 (_, "a new token was lost") => {
-                    self.struck(Fault::StoreThrottled) || self.struck(Fault::StoreConflict) || self.struck(Fault::VaultDown)
+                    self.struck(Fault::StoreThrottled)
+                        || self.struck(Fault::StoreConflict)
+                        || self.struck(Fault::VaultDown)
                 }
                 _ => false,
             };

@@ -142,10 +142,9 @@ impl Report {
         self.schedules = self.schedules.saturating_add(1);
         add(&mut self.documents, &lived.documents);
         add(&mut self.struck, &lived.struck);
-        for (of, value) in [
-            (&mut self.documents_each, lived.document_count()),
-            (&mut self.faults_each, lived.fault_count()),
-        ] {
+        for (of, value) in
+            [(&mut self.documents_each, lived.document_count()), (&mut self.faults_each, lived.fault_count())]
+        {
             let cell = of.entry(value).or_default();
             *cell = cell.saturating_add(1);
         }
@@ -195,7 +194,8 @@ impl Report {
         let mut empty = Vec::new();
         for spoken in Spoken::ALL {
             for kind in Kind::ALL {
-                let posts = ledger_engine::dialects::dialect(spoken.dialect()).is_some_and(|it| it.profile().posts(kind));
+                let posts =
+                    ledger_engine::dialects::dialect(spoken.dialect()).is_some_and(|it| it.profile().posts(kind));
                 if posts && self.documents.get(&(kind, spoken)).copied().unwrap_or_default() == 0 {
                     empty.push(format!("no {} in {}", kind.as_str(), spoken.dialect()));
                 }
@@ -216,16 +216,14 @@ impl Report {
         let heads = Spoken::ALL.map(|spoken| format!("{:>12}", spoken.dialect())).concat();
         lines.push(format!("{:<44}{heads}", "documents"));
         for kind in Kind::ALL {
-            let cells = Spoken::ALL.map(|spoken| {
-                format!("{:>12}", self.documents.get(&(kind, spoken)).copied().unwrap_or_default())
-            });
+            let cells = Spoken::ALL
+                .map(|spoken| format!("{:>12}", self.documents.get(&(kind, spoken)).copied().unwrap_or_default()));
             lines.push(format!("{:<44}{}", kind.as_str(), cells.concat()));
         }
         lines.push(format!("{:<44}{heads}", "faults that struck"));
         for fault in Fault::ALL {
-            let cells = Spoken::ALL.map(|spoken| {
-                format!("{:>12}", self.struck.get(&(*fault, spoken)).copied().unwrap_or_default())
-            });
+            let cells = Spoken::ALL
+                .map(|spoken| format!("{:>12}", self.struck.get(&(*fault, spoken)).copied().unwrap_or_default()));
             lines.push(format!("{:<44}{}", fault.name(), cells.concat()));
         }
         lines.push(format!(

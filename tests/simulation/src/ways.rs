@@ -19,7 +19,8 @@ use secrecy::ExposeSecret as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A page for people.
-const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Something went wrong.</h1></body></html>";
+const PAGE: &str =
+    "<!DOCTYPE html>\n<html><head><title>Error</title></head><body><h1>Something went wrong.</h1></body></html>";
 
 /// Where the answer of a request lies once there is one.
 #[derive(Clone, Default)]
@@ -293,7 +294,8 @@ impl Shop for Door {
                 None
             }
             Some(ShopTrouble::Refused) => {
-                let refusal = || Answer::new(401, "application/json", r#"{"message":"The consumer isn't authorized."}"#);
+                let refusal =
+                    || Answer::new(401, "application/json", r#"{"message":"The consumer isn't authorized."}"#);
                 self.exchanges(there, back, call.timeout_ms, refusal).await
             }
         };
@@ -337,8 +339,13 @@ impl Authorities for Door {
                 ("POST", pairs.collect::<Vec<_>>().join("&"))
             }
         };
-        let request =
-            Request { method: method.to_owned(), path: path.to_owned(), query: String::new(), headers, body: body.into() };
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            headers,
+            body: body.into(),
+        };
         let there = self.stage.latency(Latency::Book);
         let back = self.stage.latency(Latency::Book);
         let lost = self.faults().strikes(Fault::TokenReplyLost, Some(volume.spoken), &self.life().name);

@@ -10,7 +10,9 @@ use ledger_engine::ports::Configurations as _;
 use ledger_engine::wire::rows::{ROW_VERSION, SettingsRow, keys};
 use ledger_engine::wire::settings::{SettingsV1, TaxRuleV1};
 use ledger_world::sage::{bank_account, ledger_account};
-use ledger_world::shop::{Address, CustomerEdit, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, ProductSpec};
+use ledger_world::shop::{
+    Address, CustomerEdit, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, ProductSpec,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// People who buy, in every shop.
@@ -151,7 +153,8 @@ pub fn settings_for(volume: &Volume, prefix: &str) -> (SettingsV1, [String; 2]) 
         ..SettingsV1::default()
     };
     let taxes = |taxes: [(&str, &str); 3]| {
-        let rule = |(rate, code): (&str, &str)| TaxRuleV1 { rate: rate.to_owned(), country: None, code: code.to_owned() };
+        let rule =
+            |(rate, code): (&str, &str)| TaxRuleV1 { rate: rate.to_owned(), country: None, code: code.to_owned() };
         taxes.map(rule).to_vec()
     };
     let methods = |account: &str| -> BTreeMap<String, Option<String>> {
@@ -378,9 +381,8 @@ fn sells(world: &mut World, number: usize, draw: u64) -> anyhow::Result<()> {
         let price = chance.one_of(&prices).copied().unwrap_or("1");
         let quantity = u32::try_from(chance.between(1, 4)).unwrap_or(1);
         let rate: u32 = chance.one_of(&[20, 20, 5, 0]).copied().unwrap_or(20);
-        order = order.item(
-            ItemSpec::simple(&sku, &format!("Thing {row}"), i64::from(quantity), price).taxed(i64::from(rate)),
-        );
+        order = order
+            .item(ItemSpec::simple(&sku, &format!("Thing {row}"), i64::from(quantity), price).taxed(i64::from(rate)));
         skus.push((sku, quantity));
     }
     if chance.happens(500) {

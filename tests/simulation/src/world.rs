@@ -686,11 +686,8 @@ impl World {
         for (number, books) in self.plan.shops.clone().iter().enumerate() {
             let shop = self.stage.shops.get(number).context("no shop")?.clone();
             let tenant = format!("tenant-{number}");
-            let new = NewTenant {
-                tenant: Some(tenant.clone()),
-                shop_url: shop.url(),
-                api_key: SecretString::from(API_KEY),
-            };
+            let new =
+                NewTenant { tenant: Some(tenant.clone()), shop_url: shop.url(), api_key: SecretString::from(API_KEY) };
             now(self.operate().add_tenant(&new))??;
             for book in books {
                 let volume = self.stage.volumes.get(*book).context("no book")?.clone();
@@ -1214,7 +1211,8 @@ impl World {
         if received.is_empty() {
             return;
         }
-        let lost = self.knife.as_ref().is_some_and(|it| it.loses_messages && it.life.is_none() && it.from <= self.now());
+        let lost =
+            self.knife.as_ref().is_some_and(|it| it.loses_messages && it.life.is_none() && it.from <= self.now());
         if lost {
             self.ground.queue.finish(&received, &[]);
             return;
@@ -1316,7 +1314,10 @@ impl World {
             let again = !self.quiet
                 && self.stage.faults.strikes(Fault::Redelivered, invocation.life.spoken, &invocation.life.name);
             if !again {
-                ensure!(self.ground.queue.finish(&invocation.batch, &failed), "a failure names no message of the batch");
+                ensure!(
+                    self.ground.queue.finish(&invocation.batch, &failed),
+                    "a failure names no message of the batch"
+                );
             }
         }
         if let Some(report) = &came.report {
@@ -1375,7 +1376,8 @@ impl World {
 
     /// A shop tells of something now, past its outbox.
     pub fn tells(&mut self, shop: usize, told: Told) {
-        let (Some(of), Some(bound)) = (self.stage.shops.get(shop).cloned(), self.bounds.get(told.bound).cloned()) else {
+        let (Some(of), Some(bound)) = (self.stage.shops.get(shop).cloned(), self.bounds.get(told.bound).cloned())
+        else {
             return;
         };
         let Ok(token) = of.signs(0) else { return };

@@ -266,8 +266,9 @@ impl Identity {
     pub(crate) fn would_refresh(&self, token: &str, now: i64) -> bool {
         let mut all = self.grants.iter().flat_map(|grant| &grant.refresh);
         all.any(|refresh| {
-            let in_time =
-                refresh.replaced_at.is_none_or(|at| self.authority.is_xero() && now.saturating_sub(at) < token::GRACE_SECONDS);
+            let in_time = refresh
+                .replaced_at
+                .is_none_or(|at| self.authority.is_xero() && now.saturating_sub(at) < token::GRACE_SECONDS);
             refresh.token == token && refresh.expires_at > now && in_time
         })
     }

@@ -147,7 +147,12 @@ impl Shop {
     ///
     /// # Errors
     /// When there is no such row.
-    pub fn notes(&self, outbox_id: i64, delivery: &Delivery, came: Result<(u16, String), String>) -> anyhow::Result<()> {
+    pub fn notes(
+        &self,
+        outbox_id: i64,
+        delivery: &Delivery,
+        came: Result<(u16, String), String>,
+    ) -> anyhow::Result<()> {
         cron::notes(&self.core, outbox_id, delivery, came)
     }
 
