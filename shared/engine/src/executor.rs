@@ -1056,7 +1056,6 @@ impl Executor<'_> {
     /// The key of a reservation's epoch: the same for every repetition of its create, another for every other one.
     fn idempotency_key(&self, wanted: &Wanted, epoch: u32) -> String {
         let document = wanted.keys.first().map_or("", String::as_str);
-        let epoch = if planted!(self.post.timers, AnotherKeyForRepetition) { self.attempt } else { epoch };
         let hash = fingerprint(&[self.book.as_bytes(), document.as_bytes(), &epoch.to_be_bytes()]);
         let mut key = hex::encode(hash);
         key.truncate(IDEMPOTENCY_KEY_LENGTH);

@@ -34,8 +34,6 @@ pub enum Planted {
     TotalNotProven,
     /// After a restore nothing is looked for.
     RestoreForgotten,
-    /// A repetition has another key.
-    AnotherKeyForRepetition,
     /// A dead letter rings no bell.
     DeadLetterWithoutBell,
     /// The store's trouble is the shop's mistake.
@@ -44,7 +42,7 @@ pub enum Planted {
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::DoubtForgottenOnLater,
         Self::AbsenceBelievedAtOnce,
         Self::ReservationOnRun,
@@ -60,7 +58,6 @@ impl Planted {
         Self::CreatedForgotten,
         Self::TotalNotProven,
         Self::RestoreForgotten,
-        Self::AnotherKeyForRepetition,
         Self::DeadLetterWithoutBell,
         Self::StoreTroubleIsRefusal,
     ];
@@ -84,7 +81,6 @@ impl Planted {
             Self::CreatedForgotten => "created_forgotten",
             Self::TotalNotProven => "total_not_proven",
             Self::RestoreForgotten => "restore_forgotten",
-            Self::AnotherKeyForRepetition => "another_key_for_repetition",
             Self::DeadLetterWithoutBell => "dead_letter_without_bell",
             Self::StoreTroubleIsRefusal => "store_trouble_is_refusal",
         }
