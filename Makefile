@@ -8,6 +8,8 @@ python ?= python3
 stack := $(python) infra/local/stack.py
 # Orders per dialect for `make conformance`.
 CASES ?= 2000
+# Worlds for `make faults`.
+SEEDS ?= 2000
 # Generated requests for `make api-cases`; `CASES` says it for both.
 API_CASES := $(if $(filter command line environment,$(origin CASES)),$(CASES),5000)
 # Seconds that `make fuzz` gives each target.
@@ -51,6 +53,18 @@ conformance: ## Hold every dialect to its word; `make conformance CASES=100000` 
 	@cargo test --quiet --package ledger-dialects
 	@cargo test --quiet --package ledger-conformance
 	@cargo run --quiet --release --package ledger-conformance -- $(CASES)
+
+.PHONY: faults
+faults: ## Live whole worlds in which everything goes wrong; `make faults SEEDS=100000`
+	@cargo run --quiet --profile quick --package ledger-simulation -- faults $(SEEDS)
+
+.PHONY: crash-sweep
+crash-sweep: ## Kill every kind of job before and after each of its port calls, in every dialect
+	@cargo run --quiet --profile quick --package ledger-simulation -- crash-sweep
+
+.PHONY: planted
+planted: ## Plant one mistake after another in the engine and see which tests notice
+	@$(python) tests/simulation/planted.py
 
 .PHONY: openapi
 openapi: ## Write docs/openapi.json anew from the routes

@@ -472,6 +472,7 @@ impl Carry<'_, '_> {
         if let Some(row) = row.as_ref().filter(|row| row.state == "linked")
             && is_superseded(row, &source)
         {
+            self.executor.alias(&self.keys.contact, row);
             return Ok(Done::Skipped(Code::Superseded));
         }
         // The shop tells companies with invoices only: a contact that is named by one would lose it.
@@ -523,6 +524,7 @@ impl Carry<'_, '_> {
             && (is_older(row, &source)
                 || (row.source_hash.as_ref() == Some(&source.hash) && (quantity.is_none() || row.amount == quantity)))
         {
+            self.executor.alias(&self.keys.product, row);
             return Ok(Done::Skipped(Code::Superseded));
         }
         let wanted = Wanted {
@@ -543,7 +545,11 @@ impl Carry<'_, '_> {
             }
             self.stock(product, &posted).await?;
             for key in &self.keys.product {
-                self.executor.note(key, Kind::Product.as_str(), |row| row.amount.clone_from(&quantity));
+                self.executor.note(key, Kind::Product.as_str(), |row| {
+                    row.amount.clone_from(&quantity);
+                    row.moving_run = None;
+                    row.moving_since = None;
+                });
             }
         }
         Ok(Done::Posted { posted, left_open: None })
@@ -561,20 +567,38 @@ impl Carry<'_, '_> {
             mapping::stock_movement(product, &posted.provider_id, in_book, &reference, at, settings, rules)
         };
         let wanted = |movement| money(&key, Document::StockMovement(movement), false, None);
-        if let Some(row) = self.state_of(&key).filter(|row| row.state == "created" || row.doubtful)
+        let begun = self.state_of(&key).filter(|row| row.state == "created" || row.doubtful);
+        let mut moved_before = false;
+        if let Some(row) = begun.as_ref().filter(|row| self.executor.was_counted_since(row, &self.keys.product)) {
+            tracing::debug!(run_id = %row.run_id, "the stock was counted since");
+            self.executor.begins_again(&key);
+        } else if let Some(row) = begun
             && let Some(moved) = row.amount.as_deref().and_then(|text| text.parse::<rust_decimal::Decimal>().ok())
             && let Some(wished) = product.stock_quantity
             && let Some(before) = wished.checked_sub(moved)
             && let Some(movement) = movement(before)?
             && self.executor.settled(&wanted(movement)).await?.is_some()
         {
+            moved_before = true;
+        } else if self.linked(&key).is_some() {
             return Ok(());
         }
-        if self.linked(&key).is_some() {
-            return Ok(());
+        if !moved_before {
+            self.executor.nobody_else_moves(&self.keys.product)?;
         }
         let Some(in_book) = self.executor.stock(&posted.provider_id).await? else { return Ok(()) };
         if let Some(movement) = movement(in_book)? {
+            if moved_before {
+                // The shop counts otherwise by now than when that movement was sent.
+                self.executor.begins_again(&key);
+            }
+            let (run_id, now) = (self.run.run_id.clone(), self.executor.post.clock.now_ms());
+            for key in &self.keys.product {
+                self.executor.note(key, Kind::Product.as_str(), |row| {
+                    row.moving_run = Some(run_id.clone());
+                    row.moving_since = Some(now);
+                });
+            }
             self.executor.obtain(&wanted(movement)).await?;
         }
         Ok(())

@@ -174,7 +174,10 @@ impl Executor<'_> {
     /// # Errors
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
-        let there = self.row_of(wanted);
+        let mut there = self.row_of(wanted);
+        if planted!(self.post.timers, ReservationOnRun) {
+            there = there.filter(|row| row.state != "reserved" || row.run_id == self.run_id);
+        }
         // Who only looks has no claim under which the index could be written.
         if there.as_ref().is_none_or(|row| row.state != "linked") && !self.claim.is_empty() {
             Box::pin(self.look_up(wanted)).await?;
@@ -184,7 +187,7 @@ impl Executor<'_> {
             Some("linked") => {
                 let row = there.clone().unwrap_or_default();
                 let linked = posted(&row)?;
-                self.alias(wanted, &row);
+                self.alias(&wanted.keys, &row);
                 if !is_outdated(wanted, &row) {
                     return Ok(linked);
                 }
@@ -364,7 +367,15 @@ impl Executor<'_> {
     /// Ends doubt: adopts what is found, or believes the absence once the settle time is over.
     async fn resolve(&mut self, wanted: &Wanted, there: Option<&XrefRow>) -> Result<Start, Ended> {
         self.in_doubt = there.is_some_and(|row| row.doubtful);
-        let mut found = self.find(&wanted.document).await?;
+        let looked = self.find(&wanted.document).await;
+        if planted!(self.post.timers, DoubtForgottenOnLater) && looked.is_err() {
+            self.in_doubt = false;
+            self.stage_own(wanted, |row| {
+                row.doubtful = false;
+                row.epoch = row.epoch.saturating_add(1);
+            });
+        }
+        let mut found = looked?;
         if found.is_none()
             && wanted.find_first
             && let Some(previous) = &wanted.previous
@@ -386,16 +397,9 @@ impl Executor<'_> {
             return Ok(Start::Linked(posted));
         }
         if let Some(row) = there.filter(|row| row.doubtful) {
-            let settle = self
-                .dialect
-                .profile()
-                .settle_seconds
-                .saturating_mul(10)
-                .saturating_mul(self.post.timers.settle_scale_percent);
-            let settled_at =
-                row.last_sent_at.unwrap_or(row.updated_at).saturating_add(i64::try_from(settle).unwrap_or(i64::MAX));
+            let settled_at = self.settled_at(row.last_sent_at.unwrap_or(row.updated_at));
             let now = self.post.clock.now_ms();
-            if now < settled_at {
+            if now < settled_at && !planted!(self.post.timers, AbsenceBelievedAtOnce) {
                 let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
                 return Err(Fault::later(
                     Code::WriteInDoubt,
@@ -583,6 +587,7 @@ impl Executor<'_> {
         }
         match action {
             Action::Later { .. } | Action::Refused | Action::Reconnect => Verdict::NotApplied,
+            Action::Doubtful | Action::Broken if planted!(self.post.timers, UnknownIsRefusal) => Verdict::NotApplied,
             Action::Doubtful | Action::Broken => Verdict::InDoubt,
         }
     }
@@ -609,7 +614,13 @@ impl Executor<'_> {
             }
             Some(Verdict::Applied) => {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
-                if let Some(posted) = created {
+                if planted!(self.post.timers, CreatedForgotten) {
+                    self.in_doubt = false;
+                    self.stage_own(wanted, |row| {
+                        row.doubtful = false;
+                        row.epoch = epoch.saturating_add(1);
+                    });
+                } else if let Some(posted) = created {
                     self.in_doubt = false;
                     self.stage_posted(wanted, &posted, "created", epoch, Origin::Known);
                 }
@@ -633,6 +644,7 @@ impl Executor<'_> {
         if let Some(expected) = wanted.document.total()
             && let Some(total) = posted.total
             && total != expected
+            && !planted!(self.post.timers, TotalNotProven)
         {
             self.stage_posted(wanted, &posted, "created", epoch, origin);
             return Err(
@@ -705,9 +717,56 @@ impl Executor<'_> {
         }
     }
 
-    /// A second key of a linked contact that was not known yet.
-    fn alias(&mut self, wanted: &Wanted, linked: &XrefRow) {
-        let missing: Vec<String> = wanted.keys.iter().filter(|key| self.current(key).is_none()).cloned().collect();
+    /// When a request that was sent then has arrived or never will, in milliseconds.
+    fn settled_at(&self, sent_at: i64) -> i64 {
+        let profile = self.dialect.profile();
+        let settle = profile.settle_seconds.saturating_mul(10).saturating_mul(self.post.timers.settle_scale_percent);
+        sent_at.saturating_add(i64::try_from(settle).unwrap_or(i64::MAX))
+    }
+
+    /// Whether a movement of this run's that is in doubt is beside the point: another run has counted the stock since, when
+    /// this one had arrived or never would.
+    #[must_use]
+    pub fn was_counted_since(&self, movement: &XrefRow, product: &[String]) -> bool {
+        let mover = self.speaking(product).and_then(|row| row.moving_run);
+        let sent_at = movement.last_sent_at.unwrap_or(movement.updated_at);
+        mover.as_ref() != Some(&self.run_id) && self.post.clock.now_ms() >= self.settled_at(sent_at)
+    }
+
+    /// Nobody counts a product's stock while another run's movement of it may still arrive in the book.
+    ///
+    /// # Errors
+    /// That one may: what ends the attempt.
+    pub fn nobody_else_moves(&self, product: &[String]) -> Result<(), Ended> {
+        let Some(row) = self.speaking(product) else { return Ok(()) };
+        let theirs = row.moving_run.as_ref().is_some_and(|run| *run != self.run_id);
+        let Some(since) = row.moving_since.filter(|_| theirs) else { return Ok(()) };
+        let (now, settled_at) = (self.post.clock.now_ms(), self.settled_at(since));
+        if now >= settled_at {
+            return Ok(());
+        }
+        let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
+        let text = "another change of the product's stock may still arrive in the book";
+        Err(Fault::later(Code::WriteInDoubt, Some(wait), text).into())
+    }
+
+    /// A document that is settled, or was never applied, is to be followed by another one under the same row.
+    pub fn begins_again(&mut self, key: &str) {
+        if let Some(mut row) = self.current(key) {
+            "reserved".clone_into(&mut row.state);
+            row.doubtful = false;
+            row.epoch = row.epoch.saturating_add(1);
+            row.provider_id = None;
+            row.amount = None;
+            self.stage(row);
+        }
+    }
+
+    /// A second key of a linked contact or product that was not known yet, or was reserved when another run linked the
+    /// first.
+    pub fn alias(&mut self, keys: &[String], linked: &XrefRow) {
+        let open = |row: XrefRow| matches!(row.state.as_str(), "reserved" | "find_first");
+        let missing: Vec<String> = keys.iter().filter(|key| self.current(key).is_none_or(open)).cloned().collect();
         for key in missing {
             let row = XrefRow { pk: key, revision: 0, ..linked.clone() };
             self.stage(row);

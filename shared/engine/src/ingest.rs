@@ -197,6 +197,12 @@ impl Ingest<'_> {
         let answer = match self.decide(&delivery, &mut proven).await {
             Ok(answer) | Err(answer) => answer,
         };
+        let answer = match answer {
+            Answer::Later { code } if planted!(self.timers, StoreTroubleIsRefusal) => {
+                Answer::bad(code, None, "not now")
+            }
+            answer => answer,
+        };
         let run_id = match &answer {
             Answer::Accepted { sync_run_id } => sync_run_id.as_str(),
             Answer::Unauthorised | Answer::Bad { .. } | Answer::Later { .. } => "",
@@ -425,7 +431,8 @@ pub(crate) fn run_of(
     now: i64,
 ) -> Option<RunRow> {
     let id = BindingId::parse(&binding.binding)?;
-    let run_id = RunId::derive(&id, asked.event, asked.key, asked.body);
+    let run_id =
+        RunId::derive(&id, asked.event, asked.key, if planted!(timers, IdentityByKeyAlone) { &[] } else { asked.body });
     let row = RunRow {
         pk: keys::run(run_id.as_str()),
         sk: keys::RUN.to_owned(),

@@ -1,5 +1,19 @@
 //! What the system does: take deliveries, post documents, push chips, sweep. Ports are its traits; no adapter is named.
 
+/// Whether a mistake is planted: never, without the feature.
+#[cfg(feature = "planted")]
+macro_rules! planted {
+    ($holder:expr, $mistake:ident) => {
+        $holder.planted == Some($crate::planted::Planted::$mistake)
+    };
+}
+#[cfg(not(feature = "planted"))]
+macro_rules! planted {
+    ($holder:expr, $mistake:ident) => {
+        false
+    };
+}
+
 pub mod backfill;
 pub mod batch;
 pub mod carry;
@@ -20,6 +34,8 @@ pub mod notices;
 pub mod operate;
 pub mod pace;
 pub mod plan;
+#[cfg(feature = "planted")]
+pub mod planted;
 pub mod ports;
 pub mod post;
 pub mod presented;

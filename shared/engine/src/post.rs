@@ -201,6 +201,8 @@ impl Post<'_> {
             clock: self.clock,
             chance: self.chance,
             own_hosts: self.timers.allow_private_addresses,
+            #[cfg(feature = "planted")]
+            planted: self.timers.planted,
         }
     }
 
@@ -226,10 +228,15 @@ impl Post<'_> {
         self.end(received, &claim, started_at, outcome, learnt).await
     }
 
+    /// Whose lease an attempt takes: the book's.
+    fn leased(&self, book: &str, run_id: &str) -> String {
+        if planted!(self.timers, NoLease) { format!("{book}#{run_id}") } else { book.to_owned() }
+    }
+
     /// The claim, or what to do without one.
     async fn claim(&self, received: &Received<'_>) -> Result<String, Disposition> {
         let message = received.message;
-        let claim = self.chance.uuid();
+        let claim = if planted!(self.timers, NoFencing) { message.run_id.clone() } else { self.chance.uuid() };
         let began = self.clock.now_ms();
         let waits_until = began.saturating_add(milliseconds(self.timers.lease_wait_seconds));
         let mut asks_from = began.saturating_add(PATIENCE_MS);
@@ -240,7 +247,7 @@ impl Post<'_> {
                 run_id: message.run_id.clone(),
                 generation: message.generation,
                 claim: claim.clone(),
-                book: received.book.to_owned(),
+                book: self.leased(received.book, &message.run_id),
                 now,
                 until: received.deadline.saturating_add(CLAIM_GRACE_MS),
                 unfinished_max: UNFINISHED_MAX,
@@ -394,7 +401,11 @@ impl Post<'_> {
         let fetched = self.fetch(&known, event, message.magento_id, started_at, learnt).await;
         let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
             let run_id = &message.run_id;
-            Keys::of(task.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id)
+            let mut keys = Keys::of(task.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id);
+            if planted!(self.timers, ContactReservedByIdOnly) {
+                keys.contact.truncate(1);
+            }
+            keys
         };
         // The keys need the settings; the remembered ones are right unless they changed within the last minute.
         let remembered = known.tenancy.bindings.iter().find(|binding| binding.binding == message.binding);
@@ -486,7 +497,7 @@ impl Post<'_> {
             settings: &settings,
             profile: dialect.profile(),
             connected_at: binding.connected_at,
-            restored_at: self.timers.restored_at,
+            restored_at: self.timers.restored_at.filter(|_| !planted!(self.timers, RestoreForgotten)),
         };
         let mut result = Box::pin(carry.carry_out()).await;
         if let Err(Ended::Fault(fault)) = result {
@@ -633,8 +644,13 @@ impl Post<'_> {
             run: ended.next,
             claim: claim.to_owned(),
             xrefs: learnt.pending,
-            release: Some(Release { book: received.book.to_owned(), pace: learnt.pace, pause }),
+            release: Some(Release { book: self.leased(received.book, &run.run_id), pace: learnt.pace, pause }),
         };
+        if planted!(self.timers, PushBeforeCommit)
+            && let Some(want) = commit.push.take()
+        {
+            let _ = self.queue.send(&edges::push_message_for(&want, &commit.run)).await;
+        }
         for _ in 0..COMMITS_MAX {
             match self.store.commit(&commit).await {
                 Ok(Written::Done) => {

@@ -339,7 +339,7 @@ impl Sweep<'_> {
             }
             RunState::DeadLettered => {
                 let next = edges::ringing(&row, now);
-                if self.store.replace_run(&row, &next, None).await? {
+                if self.store.replace_run(&row, &next, None).await? && !planted!(self.timers, DeadLetterWithoutBell) {
                     self.queue.send(&edges::bell_message(&next)).await?;
                     with(tally, |tally| tally.report.bells_rung = tally.report.bells_rung.saturating_add(1));
                 }
@@ -393,14 +393,20 @@ impl Sweep<'_> {
             self.store.replace_run(row, &edges::after_others(row, now, sweeps), None).await?;
             return Ok(false);
         }
-        let next = edges::sent_again(row, now, self.timers);
-        let Some(message) = edges::run_message(&next).filter(|message| self.queue.has(message.queue)) else {
+        let mut next = edges::sent_again(row, now, self.timers);
+        if planted!(self.timers, DueMarkClearedBeforeSend) {
+            next = edges::unmarked(&next);
+        }
+        let Some(mut message) = edges::run_message(&next).filter(|message| self.queue.has(message.queue)) else {
             let code = Code::EventNotSupported;
             let next = edges::held(row, now, code, code.remedy(), self.timers);
             return self.store.replace_run(row, &next, None).await;
         };
         if !self.store.replace_run(row, &next, None).await? {
             return Ok(false);
+        }
+        if planted!(self.timers, SameDeduplicationId) {
+            message.deduplication = format!("{}-1", row.run_id);
         }
         self.queue.send(&message).await?;
         with(tally, |tally| tally.report.runs_sent = tally.report.runs_sent.saturating_add(1));
@@ -452,6 +458,8 @@ impl Sweep<'_> {
                 clock: self.clock,
                 chance: self.chance,
                 own_hosts: self.timers.allow_private_addresses,
+                #[cfg(feature = "planted")]
+                planted: self.timers.planted,
             },
         };
         for entry in due {

@@ -353,6 +353,13 @@ pub struct XrefRow {
     /// the quantity. Products: the shop's stock that was last brought to the book.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<String>,
+    /// Products: the run whose stock movement was last sent, until that is known to be in the book: nobody else counts the
+    /// stock while it may still arrive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_run: Option<String>,
+    /// When that was sent, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_since: Option<i64>,
     /// Address of the document's page for people, where the provider's answer named it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub web_address: Option<String>,

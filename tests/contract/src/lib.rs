@@ -185,6 +185,7 @@ mod tests {
             include_str!("attempts.rs"),
             include_str!("deliveries.rs"),
             include_str!("grants.rs"),
+            include_str!("notices.rs"),
             include_str!("operations.rs"),
             include_str!("pairing.rs"),
             include_str!("preview.rs"),

@@ -30,6 +30,7 @@ pub mod statement;
 mod testing;
 
 pub use accounting::AccountingBook;
+pub use ambient::draws_identifiers_from;
 pub use amount::Amount;
 
 pub use book::Book;

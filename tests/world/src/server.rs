@@ -174,7 +174,8 @@ impl From<Answer> for Reply {
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    task: JoinHandle<()>,
+    url: String,
+    task: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -192,7 +193,13 @@ impl Server {
         let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
         let address = listener.local_addr()?;
         let task = tokio::spawn(accept(listener, handler));
-        Ok(Self { address, task })
+        Ok(Self { address, url: format!("http://{address}"), task: Some(task) })
+    }
+
+    /// An address behind which nobody listens: who stands behind it is spoken to in this process.
+    #[must_use]
+    pub(crate) fn without_a_door(url: &str) -> Self {
+        Self { address: SocketAddr::from(([127, 0, 0, 1], 0)), url: url.to_owned(), task: None }
     }
 
     /// The address it listens on.
@@ -201,16 +208,18 @@ impl Server {
         self.address
     }
 
-    /// `http://127.0.0.1:<port>`
+    /// `http://127.0.0.1:<port>`, or what it is called where it has no door.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }
 

@@ -237,6 +237,8 @@ fn xref() -> XrefRow {
         reference: Some("INV-1".to_owned()),
         total: Some("12.34".to_owned()),
         amount: Some("5.00".to_owned()),
+        moving_run: Some("r-0".to_owned()),
+        moving_since: Some(1_800_000_000_006),
         dated_on: Some("2026-03-31".to_owned()),
         web_address: Some("https://accounting.sageone.com/invoicing/sales_invoices/1".to_owned()),
         adopted: true,

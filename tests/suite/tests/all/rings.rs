@@ -52,6 +52,30 @@ fn no_arrow_points_outwards() {
     }
 }
 
+/// Who can make the engine's planted mistakes: packages with the feature, or that ask for it.
+fn planters(packages: &[Package]) -> Vec<String> {
+    let asks = |package: &Package| {
+        let of_features = package.features.values().flatten().any(|it| it.ends_with("/planted"));
+        let by_default = package.features.get("default").is_some_and(|it| it.iter().any(|name| name == "planted"));
+        let of_dependencies = package.dependencies.iter().any(|it| it.features.iter().any(|name| name == "planted"));
+        of_features || by_default || of_dependencies
+    };
+    packages.iter().filter(|package| asks(package)).map(|package| package.name.to_string()).collect()
+}
+
+#[test]
+fn nothing_that_ships_can_make_planted_mistakes() {
+    let packages = ledger_packages();
+    assert_eq!(planters(&packages), ["ledger-simulation"]);
+    let engine = packages.iter().find(|it| *it.name == "ledger-engine").unwrap();
+    assert!(engine.features.contains_key("planted") && !engine.features.contains_key("default"));
+    // Nor does the build for AWS ask for any feature.
+    for path in ["infra/build/Makefile", "infra/build/package.py"] {
+        let text = std::fs::read_to_string(ledger_suite::stack::workspace().join(path)).unwrap();
+        assert!(!text.contains("features"), "{path}");
+    }
+}
+
 #[test]
 fn a_forbidden_arrow_is_noticed() {
     let mut packages = ledger_packages();

@@ -54,6 +54,12 @@ impl AccountingBook {
         Ok(Self { core, server: Arc::new(server) })
     }
 
+    /// Opens a book without a door: it is spoken to in this process.
+    #[must_use]
+    pub fn without_a_door(options: AccountingOptions, url: &str) -> Self {
+        Self { core: Core::new(Store::new(options)), server: Arc::new(Server::without_a_door(url)) }
+    }
+
     /// Where it is reached: the base URL of a binding, without `/api.xro/2.0`.
     #[must_use]
     pub fn url(&self) -> String {

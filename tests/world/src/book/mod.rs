@@ -68,6 +68,14 @@ impl Book {
         Ok(Self { core, server: Arc::new(server) })
     }
 
+    /// Opens a book without a door: it is spoken to in this process.
+    #[must_use]
+    pub fn without_a_door(options: BookOptions, url: &str) -> Self {
+        let core = Core::new(Store::new(options));
+        url.trim_end_matches('/').clone_into(&mut core.store().base_url);
+        Self { core, server: Arc::new(Server::without_a_door(url)) }
+    }
+
     /// Where it is reached: the base URL of a binding, without `/v2`.
     #[must_use]
     pub fn url(&self) -> String {
@@ -220,7 +228,7 @@ impl Book {
         faults::seed(&mut self.core.store(), seed)
     }
 
-    /// Answers a request without door or log, and of faults with `rate_limited` and `answer` only: for tests of many
+    /// Answers a request without door or log, and of faults with those only that are an answer: for tests of many
     /// documents in one process.
     #[must_use]
     pub fn obeys(&self, request: &Request) -> Answer {

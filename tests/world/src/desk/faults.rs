@@ -196,13 +196,25 @@ pub(crate) async fn answer<K: Keeper>(core: Core<K>, request: Request) -> Reply 
     reply
 }
 
-/// Answers in process, as often as somebody likes: without a log and without latency. Of faults, only
-/// `rate_limited` and `answer` happen.
+/// Answers in process, as often as somebody likes: without a log and without latency. Of faults, only those happen that
+/// are an answer: nobody hangs up, and nothing is late.
 pub(crate) fn answer_at_once<K: Keeper>(core: &Core<K>, request: &Request) -> Answer {
     let mut store = core.store();
-    match take(&mut store.desk().faults, request) {
-        Some(BookFault::RateLimited { retry_after }) => store.too_many(retry_after),
-        Some(BookFault::Answer { status, body, content_type, apply }) => {
+    let fault = take(&mut store.desk().faults, request);
+    match fault {
+        None
+        | Some(BookFault::HangUp { .. } | BookFault::Slow { .. } | BookFault::Late { .. } | BookFault::Huge { .. }) => {
+            store.serves(request)
+        }
+        Some(fault) => answer_of(&mut *store, request, fault),
+    }
+}
+
+/// The answer of a fault that is one.
+fn answer_of<K: Keeper>(store: &mut K, request: &Request, fault: BookFault) -> Answer {
+    match fault {
+        BookFault::RateLimited { retry_after } => store.too_many(retry_after),
+        BookFault::Answer { status, body, content_type, apply } => {
             if apply {
                 store.serves(request);
             }
@@ -211,18 +223,28 @@ pub(crate) fn answer_at_once<K: Keeper>(core: &Core<K>, request: &Request) -> An
             store.answers_instead(request, &answer);
             answer
         }
-        None
-        | Some(
-            BookFault::HangUp { .. }
-            | BookFault::Slow { .. }
-            | BookFault::Late { .. }
-            | BookFault::WrongTotal { .. }
-            | BookFault::Unauthorized
-            | BookFault::Refused { .. }
-            | BookFault::ErrorInside
-            | BookFault::Garbage { .. }
-            | BookFault::Huge { .. },
-        ) => store.serves(request),
+        BookFault::WrongTotal { by } => {
+            store.desk().total_shift = by.decimal().unwrap_or_default();
+            let answer = store.obey(request);
+            store.desk().total_shift = rust_decimal::Decimal::ZERO;
+            answer
+        }
+        BookFault::Unauthorized => store.unauthorized(),
+        BookFault::Refused { field, message } => store.refused(&field, &message),
+        BookFault::ErrorInside => Answer::json(200, &store.error_inside()),
+        BookFault::Garbage { apply } => {
+            if apply {
+                store.serves(request);
+            }
+            Answer::new(201, "application/json", store.garbage())
+        }
+        BookFault::Huge { bytes, apply } => {
+            if apply {
+                store.serves(request);
+            }
+            Answer::json(200, &json!({"padding": "x".repeat(bytes)}))
+        }
+        BookFault::HangUp { .. } | BookFault::Slow { .. } | BookFault::Late { .. } => store.serves(request),
     }
 }
 
@@ -260,14 +282,6 @@ async fn meet<K: Keeper>(core: &Core<K>, request: &Request, fault: Option<BookFa
     let obey = |apply: bool| apply.then(|| core.store().serves(request));
     match fault {
         None => core.store().serves(request).into(),
-        Some(BookFault::RateLimited { retry_after }) => core.store().too_many(retry_after).into(),
-        Some(BookFault::Answer { status, body, content_type, apply }) => {
-            obey(apply);
-            let body = body.unwrap_or_else(|| PAGE.to_owned());
-            let answer = Answer::new(status, content_type.as_deref().unwrap_or("text/html; charset=utf-8"), body);
-            core.store().answers_instead(request, &answer);
-            answer.into()
-        }
         Some(BookFault::HangUp { apply }) => {
             obey(apply);
             Reply::HangUp
@@ -283,24 +297,7 @@ async fn meet<K: Keeper>(core: &Core<K>, request: &Request, fault: Option<BookFa
             core.store().desk().late.push(LateWrite { request: request.clone(), after });
             status.map_or(Reply::HangUp, |status| Answer::new(status, "text/html; charset=utf-8", PAGE).into())
         }
-        Some(BookFault::WrongTotal { by }) => {
-            let mut store = core.store();
-            store.desk().total_shift = by.decimal().unwrap_or_default();
-            let answer = store.obey(request);
-            store.desk().total_shift = rust_decimal::Decimal::ZERO;
-            answer.into()
-        }
-        Some(BookFault::Unauthorized) => core.store().unauthorized().into(),
-        Some(BookFault::Refused { field, message }) => core.store().refused(&field, &message).into(),
-        Some(BookFault::ErrorInside) => Answer::json(200, &core.store().error_inside()).into(),
-        Some(BookFault::Garbage { apply }) => {
-            obey(apply);
-            Answer::new(201, "application/json", core.store().garbage()).into()
-        }
-        Some(BookFault::Huge { bytes, apply }) => {
-            obey(apply);
-            Answer::json(200, &json!({"padding": "x".repeat(bytes)})).into()
-        }
+        Some(fault) => answer_of(&mut *core.store(), request, fault).into(),
     }
 }
 

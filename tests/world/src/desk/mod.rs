@@ -170,7 +170,7 @@ macro_rules! desk_methods {
             self.core.store().desk().clock.clone()
         }
 
-        /// Answers a request without door or log, and of faults with `rate_limited` and `answer` only: for tests of many
+        /// Answers a request without door or log, and of faults with those only that are an answer: for tests of many
         /// documents in one process.
         #[must_use]
         pub fn obeys(&self, request: &$crate::server::Request) -> $crate::server::Answer {

@@ -257,6 +257,22 @@ impl Identity {
         })
     }
 
+    /// A person lets an app in, without page and code; what the token endpoint gives.
+    pub(crate) fn lets_in(&mut self, client_id: &str, scopes: &[&str], now: i64) -> Value {
+        token::lets_in(self, client_id, scopes, now)
+    }
+
+    /// Whether a refresh token could be used now.
+    pub(crate) fn would_refresh(&self, token: &str, now: i64) -> bool {
+        let mut all = self.grants.iter().flat_map(|grant| &grant.refresh);
+        all.any(|refresh| {
+            let in_time = refresh
+                .replaced_at
+                .is_none_or(|at| self.authority.is_xero() && now.saturating_sub(at) < token::GRACE_SECONDS);
+            refresh.token == token && refresh.expires_at > now && in_time
+        })
+    }
+
     fn connections_of<'a>(&'a self, grant: &'a Grant) -> impl Iterator<Item = &'a Connection> {
         self.connections.iter().filter(|it| it.client_id == grant.client_id && it.email == grant.email)
     }
@@ -471,6 +487,22 @@ macro_rules! identity_methods {
         /// People take back in the provider's own pages what they granted; how many grants that were.
         pub fn revokes_grants(&self, whose: &$crate::identity::Whose) -> usize {
             self.core.store().desk().identity.revokes(whose)
+        }
+
+        /// A person lets an app in, without page and code; what the token endpoint gives for the code.
+        #[must_use]
+        pub fn lets_in(&self, client_id: &str, scopes: &[&str]) -> serde_json::Value {
+            let mut store = self.core.store();
+            let now = store.desk().clock.now();
+            store.desk().identity.lets_in(client_id, scopes, now)
+        }
+
+        /// Whether a refresh token could be used now.
+        #[must_use]
+        pub fn would_refresh(&self, token: &str) -> bool {
+            let mut store = self.core.store();
+            let now = store.desk().clock.now();
+            store.desk().identity.would_refresh(token, now)
         }
 
         /// How often refreshes were asked for.

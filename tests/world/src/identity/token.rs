@@ -12,7 +12,7 @@ use crate::server::{Answer, Form, Request};
 
 /// How long a refresh token of Xero's is good after another has replaced it, in seconds. Source: Xero API docs, token
 /// types.
-const GRACE_SECONDS: i64 = 30 * 60;
+pub(super) const GRACE_SECONDS: i64 = 30 * 60;
 /// How long Xero's identity token is good, in seconds. Source: Xero API docs, token types.
 const ID_TOKEN_SECONDS: i64 = 5 * 60;
 /// Refreshes a minute and person. Source: `FreeAgent` API docs, introduction.
@@ -139,6 +139,24 @@ fn exchanges(identity: &mut Identity, app: &AppSpec, form: &Form, now: i64) -> A
     let id = grant.id.clone();
     identity.grants.push(grant);
     issue(identity, &id, None, now)
+}
+
+/// A person has let an app in, the page and the code left out: what the token endpoint gives for the code.
+pub(super) fn lets_in(identity: &mut Identity, client_id: &str, scopes: &[&str], now: i64) -> Value {
+    let grant = Grant {
+        id: ambient::fresh_uuid(),
+        client_id: client_id.to_owned(),
+        email: super::BOOKKEEPER.to_owned(),
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        organisations: vec![identity.own.id.clone()],
+        refresh: Vec::new(),
+        refreshes: 0,
+        revoked: false,
+    };
+    identity.connects(&grant, now);
+    let id = grant.id.clone();
+    identity.grants.push(grant);
+    serde_json::from_slice(&issue(identity, &id, None, now).body).unwrap_or_default()
 }
 
 fn refreshes(identity: &mut Identity, app: &AppSpec, form: &Form, now: i64) -> Answer {

@@ -64,6 +64,12 @@ impl SageBook {
         Ok(Self { core, server: Arc::new(server) })
     }
 
+    /// Opens a book without a door: it is spoken to in this process.
+    #[must_use]
+    pub fn without_a_door(options: SageOptions, url: &str) -> Self {
+        Self { core: Core::new(Store::new(options)), server: Arc::new(Server::without_a_door(url)) }
+    }
+
     /// Where it is reached: the base URL of a binding, without `/v3.1`.
     #[must_use]
     pub fn url(&self) -> String {

@@ -34,17 +34,37 @@ pub struct Sent {
     pub body: String,
 }
 
-pub(crate) async fn tick(core: &Core) -> Vec<Sent> {
-    let due = {
-        let mut state = core.state();
-        outbox::clear(&mut state, core.now());
-        if Pairing::of(&state).is_err() {
-            return Vec::new();
-        }
-        outbox::due(&state, core.now())
+/// The rows that a tick sends.
+pub(crate) fn due(core: &Core) -> Vec<i64> {
+    let mut state = core.state();
+    outbox::clear(&mut state, core.now());
+    if Pairing::of(&state).is_err() {
+        return Vec::new();
+    }
+    outbox::due(&state, core.now())
+}
+
+/// Writes down what came of a row that somebody else has sent.
+pub(crate) fn notes(
+    core: &Core,
+    id: i64,
+    delivery: &Delivery,
+    came: Result<(u16, String), String>,
+) -> anyhow::Result<()> {
+    let outcome = match came {
+        Ok((status, body)) => Outcome::Answered(status, body),
+        Err(why) => Outcome::Network(why),
     };
+    let now = core.now();
+    let mut state = core.state();
+    let row = state.outbox.get_mut(&id).with_context(|| format!("no outbox row {id}"))?;
+    outbox::settle(row, &delivery.url, &outcome, now);
+    Ok(())
+}
+
+pub(crate) async fn tick(core: &Core) -> Vec<Sent> {
     let mut sent = Vec::new();
-    for id in due {
+    for id in due(core) {
         // Credentials that vanish meanwhile leave the rest of the rows untouched.
         let Ok(delivery) = delivery(core, id) else { continue };
         let now = core.now();

@@ -39,7 +39,7 @@ pub use trade::{PlacedOrder, Sale};
 use crate::ambient;
 use crate::amount::Amount;
 use crate::clock::Clock;
-use crate::server::{Reply, Request, Server};
+use crate::server::{Answer, Reply, Request, Server};
 use state::{Pairing, State};
 
 /// Which release of the client module the shop has.
@@ -115,15 +115,45 @@ impl Shop {
     /// # Errors
     /// When the address can't be bound.
     pub async fn start(options: ShopOptions) -> anyhow::Result<Self> {
-        let mut state = State::new(options.client, options.providers);
-        state.catalogue_watchers = options.catalogue_watchers;
-        for website in presets::websites() {
-            trade::set_website(&mut state, &website)?;
-        }
-        let core = Core { state: Arc::new(Mutex::new(state)), clock: options.clock };
+        let listen = options.listen;
+        let core = opened(options)?;
         let door = core.clone();
-        let server = Server::start(options.listen, move |request| route(door.clone(), request)).await?;
+        let server = Server::start(listen, move |request| route(door.clone(), request)).await?;
         Ok(Self { core, server: Arc::new(server) })
+    }
+
+    /// The same shop without a door: [`Shop::obeys`] answers in this process, and what is due is sent by whoever asks
+    /// for it with [`Shop::due`].
+    ///
+    /// # Errors
+    /// Never with the websites that it opens with.
+    pub fn without_a_door(options: ShopOptions, url: &str) -> anyhow::Result<Self> {
+        Ok(Self { core: opened(options)?, server: Arc::new(Server::without_a_door(url)) })
+    }
+
+    /// Answers a request to its REST interface in this process, without any of the faults.
+    #[must_use]
+    pub fn obeys(&self, request: &Request) -> Answer {
+        rest::answer_at_once(&self.core, request)
+    }
+
+    /// What its cron job would send now: rows of the outbox, oldest first.
+    #[must_use]
+    pub fn due(&self) -> Vec<i64> {
+        cron::due(&self.core)
+    }
+
+    /// Writes down what came of sending a row of the outbox: a status and a body, or why there was no answer.
+    ///
+    /// # Errors
+    /// When there is no such row.
+    pub fn notes(
+        &self,
+        outbox_id: i64,
+        delivery: &Delivery,
+        came: Result<(u16, String), String>,
+    ) -> anyhow::Result<()> {
+        cron::notes(&self.core, outbox_id, delivery, came)
     }
 
     /// Its address: what the ledger knows as the shop's base URL.
@@ -480,6 +510,15 @@ impl Pairing {
     pub(crate) fn of(state: &State) -> anyhow::Result<&Self> {
         state.pairing.as_ref().filter(|_| !state.key_dropped).context("the shop is not paired")
     }
+}
+
+fn opened(options: ShopOptions) -> anyhow::Result<Core> {
+    let mut state = State::new(options.client, options.providers);
+    state.catalogue_watchers = options.catalogue_watchers;
+    for website in presets::websites() {
+        trade::set_website(&mut state, &website)?;
+    }
+    Ok(Core { state: Arc::new(Mutex::new(state)), clock: options.clock })
 }
 
 async fn route(core: Core, request: Request) -> Reply {

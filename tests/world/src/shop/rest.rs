@@ -91,17 +91,28 @@ fn nothing() -> Answer {
     json(200, &Php::List(Vec::new()))
 }
 
-pub(crate) async fn answer(core: &Core, request: &Request) -> Reply {
-    if core.state().unreachable {
-        return Reply::HangUp;
-    }
+/// Answers in this process: no fault happens, and nobody waits.
+pub(crate) fn answer_at_once(core: &Core, request: &Request) -> Answer {
+    let route = route_of(request);
+    let number = log(core, request, route.as_ref());
+    handle(core, request, route, number)
+}
+
+fn route_of(request: &Request) -> Option<Route> {
     let segments = request.segments();
     let names: Vec<&str> = segments.iter().map(String::as_str).collect();
     let path = match names.as_slice() {
         ["rest", "V1", "byte8", rest @ ..] | ["rest", _, "V1", "byte8", rest @ ..] => rest,
         _ => &[],
     };
-    let route = Route::of(&request.method, path);
+    Route::of(&request.method, path)
+}
+
+pub(crate) async fn answer(core: &Core, request: &Request) -> Reply {
+    if core.state().unreachable {
+        return Reply::HangUp;
+    }
+    let route = route_of(request);
     let number = log(core, request, route.as_ref());
     let fault = route.as_ref().and_then(|route| take_fault(&mut core.state(), route.name()));
     let reply = match fault {
