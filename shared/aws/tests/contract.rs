@@ -6,14 +6,14 @@
 //! is what only this adapter has to show. What a local engine never does (conflicts, throttling) is in `faults.rs`.
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
 
-#[path = "contract/notices.rs"]
-mod topic;
 #[path = "contract/queues.rs"]
 mod queue_subject;
 #[path = "contract/raw.rs"]
 mod raw;
 #[path = "contract/stack.rs"]
 mod stack;
+#[path = "contract/notices.rs"]
+mod topic;
 
 use queue_subject::Queues;
 use stack::Stack;

@@ -75,7 +75,15 @@ any_row! {
 /// A store and a vault, empty, that nobody else uses.
 pub trait Subject: Sync {
     /// The store.
-    type Store: Attempts + Configurations + ConnectStore + Deliveries + ModuleStore + NoticeStore + Operations + Pairings + Pushes;
+    type Store: Attempts
+        + Configurations
+        + ConnectStore
+        + Deliveries
+        + ModuleStore
+        + NoticeStore
+        + Operations
+        + Pairings
+        + Pushes;
     /// The vault.
     type Vault: Vault;
     /// Time.

@@ -6,10 +6,12 @@ use super::weather::Fate;
 use async_trait::async_trait;
 use ledger_domain::run::RunState;
 use ledger_engine::ports::{
-    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PauseChange, PortResult, Progress, PushWant,
-    Release, Written, XrefWrite,
+    Attempts, ClaimRequest, Claimed, Commit, Expect, GatherRequest, Gathered, PauseChange, PortResult, Progress,
+    PushWant, Release, Written, XrefWrite,
 };
-use ledger_wire::rows::{AttentionRow, LeaseRow, ROW_VERSION, RefusalRow, RunRow, SettingsRow, TenantRow, XrefRow, keys};
+use ledger_wire::rows::{
+    AttentionRow, LeaseRow, ROW_VERSION, RefusalRow, RunRow, SettingsRow, TenantRow, XrefRow, keys,
+};
 
 /// What became of an outcome.
 enum Ended {

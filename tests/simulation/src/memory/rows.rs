@@ -4,9 +4,9 @@ use super::index::{Index, Mark, Order};
 use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
     AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
-    ConnectLinkRow, JobRow, JtiRow, LeaseRow, NoticesRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow,
-    ROW_VERSION, ReferencePageRow, ReferenceRow, RefusalRow, RunRow, SettingsRow, ShopAddressRow, SweepRow, TenantPlaceRow,
-    TenantRow, TokenRow, XrefRow, keys,
+    ConnectLinkRow, JobRow, JtiRow, LeaseRow, NoticesRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow,
+    PushRow, ROW_VERSION, ReferencePageRow, ReferenceRow, RefusalRow, RunRow, SettingsRow, ShopAddressRow, SweepRow,
+    TenantPlaceRow, TenantRow, TokenRow, XrefRow, keys,
 };
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! Rows that tests begin with.
 
-use ledger_engine::ports::{ClaimRequest, Commit, PushWant, Release};
+use ledger_engine::ports::{ClaimRequest, Commit, PauseChange, PushWant, Release};
 use ledger_simulation::memory::{Knobs, MemoryStore, Weather};
 use ledger_wire::rows::{AttemptRow, ROW_VERSION, RunRow, keys};
 use std::sync::Arc;
@@ -47,6 +47,7 @@ pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
         now: NOW,
         until: NOW + 65_000,
         unfinished_max: 3,
+        gives_way: false,
     }
 }
 
@@ -85,7 +86,7 @@ pub(crate) fn commit(run: &RunRow, claim: &str) -> Commit {
             attempt: run.attempt,
             ..AttemptRow::default()
         },
-        release: Some(Release { book: "book".to_owned(), pace: None }),
+        release: Some(Release { book: "book".to_owned(), pace: None, pause: PauseChange::Leaves }),
     }
 }
 
