@@ -12,6 +12,8 @@ CASES ?= 2000
 SEEDS ?= 2000
 # Generated requests for `make api-cases`; `CASES` says it for both.
 API_CASES := $(if $(filter command line environment,$(origin CASES)),$(CASES),5000)
+# Seconds that `make fuzz` gives each target.
+SECONDS_EACH ?= 60
 # Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
 PARAMS ?=
 
@@ -71,6 +73,18 @@ openapi: ## Write docs/openapi.json anew from the routes
 .PHONY: api-cases
 api-cases: ## Hold the API to its document with generated requests; `make api-cases CASES=5000`
 	@LEDGER_API_CASES=$(API_CASES) $(python) infra/local/suite.py build stack api
+
+.PHONY: fuzz
+fuzz: ## Let libFuzzer look for bytes that break what takes strangers' bytes apart; `make fuzz SECONDS_EACH=600`
+	@$(python) infra/local/fuzz.py --seconds $(SECONDS_EACH)
+
+.PHONY: moved
+moved: ## Move a shop with 300 documents over from another service, on a stack of its own
+	@$(python) infra/local/suite.py build stack moved
+
+.PHONY: previewed
+previewed: ## Preview 200 orders and compare with what is sent, on a stack of its own
+	@$(python) infra/local/suite.py build stack previewed
 
 .PHONY: bench
 bench: ship ## Measure what ships, next to a program that does nothing

@@ -69,6 +69,16 @@ impl Api {
         self.json(ApiMethod::Get, path, query, ApiBody::Nothing).await
     }
 
+    /// An answer that is a text, and the parameter `after` of the next page that its header `Link` names (RFC 8288).
+    pub(crate) async fn page(
+        &self,
+        path: &str,
+        query: &[(String, String)],
+    ) -> Result<(String, Option<String>), Failure> {
+        let reply = self.send(ApiMethod::Get, path, query, ApiBody::Nothing).await?;
+        Ok((String::from_utf8_lossy(&reply.body).into_owned(), reply.header("link").and_then(next_of)))
+    }
+
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -95,6 +105,13 @@ impl Api {
     pub(crate) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.json(ApiMethod::Delete, path, &[], ApiBody::Nothing).await
     }
+}
+
+/// The `after` of `<?format=csv&after=abc>; rel="next"`.
+pub(crate) fn next_of(link: &str) -> Option<String> {
+    let (address, relation) = link.strip_prefix('<')?.split_once('>')?;
+    let (_, query) = address.split_once('?').filter(|_| relation.contains("rel=\"next\""))?;
+    query.split('&').find_map(|pair| pair.strip_prefix("after=")).map(str::to_owned)
 }
 
 fn written(body: &impl Serialize) -> Result<String, Failure> {

@@ -135,7 +135,7 @@ pub(crate) enum Command {
     },
     /// Check a deployed stack end to end, and say what to do.
     Doctor {
-        /// A tenant to look at; may be repeated. By default those that you are confined to.
+        /// A tenant to look at; may be repeated. By default all that you may see.
         #[arg(long = "tenant", value_name = "ID")]
         tenants: Vec<String>,
     },
@@ -186,6 +186,14 @@ pub(crate) enum BookCommand {
         #[arg(long)]
         no_browser: bool,
     },
+    /// Make another binding of a provider, for another organisation; those that there are have to be disconnected.
+    New {
+        /// The tenant.
+        tenant: String,
+        /// The accounting package.
+        #[arg(long, value_parser = PROVIDERS)]
+        provider: String,
+    },
     /// Make a link for whoever may sign in to the book and has no account here.
     Link {
         /// The binding.
@@ -213,12 +221,12 @@ pub(crate) enum BookCommand {
         /// The binding.
         binding: String,
     },
-    /// Hold a binding's runs from now on.
+    /// Hold a binding's runs from now on. One in preview sends nothing anyway, and can't be paused.
     Pause {
         /// The binding.
         binding: String,
     },
-    /// Let a paused binding go on; the next sweep releases its held runs.
+    /// Let a paused binding go on; the next sweep releases its held runs. One in preview is left alone.
     Resume {
         /// The binding.
         binding: String,
@@ -247,11 +255,15 @@ pub(crate) enum BookCommand {
 pub(crate) enum AppCommand {
     /// Set client id and secret of a provider's app, for the stack or for one binding.
     Set(AppSet),
-    /// Show the stack's app of a provider, and the callback address that has to be entered there.
+    /// Show the stack's app of a provider, or the one that speaks for a binding, and the callback address that has to be
+    /// entered there.
     Show {
         /// The provider.
-        #[arg(value_parser = PROVIDERS)]
-        provider: String,
+        #[arg(value_parser = PROVIDERS, required_unless_present = "binding")]
+        provider: Option<String>,
+        /// The app of this binding.
+        #[arg(long, value_name = "ID", conflicts_with = "provider")]
+        binding: Option<String>,
     },
 }
 
@@ -596,10 +608,13 @@ pub(crate) enum XrefCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Print all that is remembered of a binding: one JSON object a line.
+    /// Print what is remembered of a binding: what the book has, as the CSV that `import` takes, or everything as JSON.
     Export {
         /// The binding.
         binding: String,
+        /// `csv`: the module's table of states, with its header. `json`: one object a line, payments and what is in doubt too.
+        #[arg(long, value_parser = ["csv", "json"], default_value = "csv")]
+        format: String,
     },
     /// Forget what is remembered of an entity, but not that it has to be looked for first.
     Reset {

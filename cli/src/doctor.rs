@@ -1,17 +1,26 @@
 //! Checks a deployed stack end to end, and says what to do about each finding.
 
-use crate::api::Api;
+use crate::api::{Api, part, query};
 use crate::args::Whose;
 use crate::commands::{integration, standing_still, tenant_of};
 use crate::failure::{FAULT, Failure};
 use crate::session::Session;
 use crate::shown::Shown;
 use crate::tables::table;
-use ledger_wire::api::{App, Binding, Causes, Me, ReferenceData, SyncStatus};
+use crate::text::duration;
+use ledger_wire::api::{App, Binding, Causes, Me, ReferenceData, Stack, SyncStatus, Tenants};
 use serde::Serialize;
 
 /// Reference data that is older is worth a look, in seconds: it is read anew after a day of use.
 const REFERENCE_AGE_MAX: i64 = 3 * 86_400;
+/// A sweep that is longer ago is one too many that was left out, in seconds: there is one each minute.
+const SWEEP_AGE_MAX: i64 = 300;
+/// What is due for longer is not worked on, in seconds.
+const DUE_AGE_MAX: i64 = 900;
+/// Most tenants that are looked at, give or take a page.
+const TENANTS_MAX: usize = 200;
+/// A delivery to nobody.
+const WEBHOOK_PROBE: &str = "/webhooks/magento/doctor/invoice.created";
 /// The providers.
 const PROVIDERS: [&str; 3] = ["xero", "sage_accounting", "freeagent"];
 
@@ -109,16 +118,33 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
     };
     report.good("sign-in", me.role.clone());
     apps(session, &api, &url, &mut report).await;
-    let tenants = if named.is_empty() { me.tenants.unwrap_or_default() } else { named.to_vec() };
+    webhook(&open, &mut report).await;
+    sweeper(&api, &mut report).await;
+    let tenants = if named.is_empty() { tenants(&api, &mut report).await } else { named.to_vec() };
     if tenants.is_empty() {
-        report.note("tenants", "none was looked at", "Name them with --tenant.");
+        report.note("tenants", "there is none", "`ledger shop connect` pairs a shop.");
     }
     for tenant in &tenants {
         match tenant_of(&api, tenant).await {
             Err(failure) => report.failed(&format!("tenant {tenant}"), &failure),
             Ok(found) => {
                 shop(tenant, &found.status, &mut report);
-                for binding in found.bindings.iter().filter(|it| it.status != "disconnected") {
+                // Nothing of a shop that was never paired can work yet.
+                let bindings = if found.status == "pending" { &[] } else { found.bindings.as_slice() };
+                for binding in bindings.iter().filter(|it| it.status != "disconnected") {
+                    let id = &binding.binding;
+                    match api.get::<App>(&format!("/v1/bindings/{}/app", part(id)), &[]).await {
+                        // The stack's is looked at already.
+                        Ok(own) if own.binding.is_some() => {
+                            app(session, &format!("app of {id}"), &own, &url, &mut report).await;
+                        }
+                        Ok(_) => {}
+                        Err(failure) if failure.is_not_found() => {
+                            let remedy = format!("`ledger app set {}` sets one.", binding.provider);
+                            report.wrong(&format!("app of {id}"), "none", remedy);
+                        }
+                        Err(failure) => report.failed(&format!("app of {id}"), &failure),
+                    }
                     self::binding(&api, binding, &mut report).await;
                 }
             }
@@ -133,6 +159,74 @@ pub(crate) async fn doctor(session: &Session<'_>, named: &[String]) -> Result<Sh
     Ok(report.shown())
 }
 
+/// Every tenant that the caller may see, up to a number.
+async fn tenants(api: &Api, report: &mut Report) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        match api.get::<Tenants>("/v1/tenants", &query(&[("after", after)])).await {
+            Ok(page) => {
+                found.extend(page.tenants.into_iter().map(|it| it.tenant));
+                after = page.next;
+            }
+            Err(failure) => {
+                report.failed("tenants", &failure);
+                return found;
+            }
+        }
+        if after.is_none() {
+            return found;
+        }
+        if found.len() >= TENANTS_MAX {
+            report.note("tenants", format!("only the first {}", found.len()), "Name others with --tenant.");
+            return found;
+        }
+    }
+}
+
+/// Shops deliver to the same address: what comes without a token has to be turned away by the webhook itself.
+async fn webhook(open: &Api, report: &mut Report) {
+    let body = serde_json::json!({});
+    let provider = query(&[("provider", Some("xero".to_owned()))]);
+    match open.post::<serde_json::Value>(WEBHOOK_PROBE, &provider, Some(&body)).await {
+        Err(failure) if failure.code() == "unauthorised" => {
+            report.good("webhook", "refuses what comes without a token");
+        }
+        Err(failure) => report.wrong(
+            "webhook",
+            format!("{}: {}", failure.code(), failure.message()),
+            "Shops can't deliver: deploy the template as it is, and look at the webhook's log.",
+        ),
+        Ok(_) => report.wrong("webhook", "takes what comes without a token", "Report it; stop the stack."),
+    }
+}
+
+/// Everything that waits is brought back by the sweeper, once a minute.
+async fn sweeper(api: &Api, report: &mut Report) {
+    let stack = match api.get::<Stack>("/v1/stack", &[]).await {
+        Ok(stack) => stack,
+        Err(failure) => return report.failed("sweeper", &failure),
+    };
+    let ago = |seconds: i64| duration(seconds.saturating_mul(1_000));
+    let remedy = "See that the schedule is on (parameter SweeperScheduleState), and the sweeper's log.";
+    match stack.last_sweep_age_seconds {
+        None => report.wrong("sweeper", "has never run to its end", remedy),
+        Some(age) if age > SWEEP_AGE_MAX => {
+            report.wrong("sweeper", format!("last ran to its end {} ago", ago(age)), remedy);
+        }
+        Some(age) => report.good("sweeper", format!("ran {} ago", ago(age))),
+    }
+    match stack.oldest_due_age_seconds {
+        Some(age) if age > DUE_AGE_MAX => report.wrong(
+            "queues",
+            format!("something has been due for {}", ago(age)),
+            "See that the workers run: their logs, and the alarms on the queues.",
+        ),
+        Some(_) => report.good("queues", "nothing waits for longer than it should"),
+        None => {}
+    }
+}
+
 /// True where a callback address is another address of a stack.
 async fn is_answered(session: &Session<'_>, callback: &str) -> bool {
     let (Some(base), Ok(http)) = (callback.strip_suffix("/oauth/callback"), session.http()) else { return false };
@@ -141,22 +235,13 @@ async fn is_answered(session: &Session<'_>, callback: &str) -> bool {
 }
 
 async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) {
-    let expected = format!("{url}/oauth/callback");
     let mut set = 0_usize;
     for provider in PROVIDERS {
         let check = format!("app of {provider}");
         match api.get::<App>(&format!("/v1/apps/{provider}"), &[]).await {
-            Ok(app) if app.callback_url == expected || is_answered(session, &app.callback_url).await => {
-                set = set.saturating_add(1);
-                report.good(&check, format!("callback {}", app.callback_url));
-            }
             Ok(app) => {
                 set = set.saturating_add(1);
-                let remedy = format!(
-                    "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
-                     provider's page of the app."
-                );
-                report.wrong(&check, format!("callback {}", app.callback_url), remedy);
+                self::app(session, &check, &app, url, report).await;
             }
             Err(failure) if failure.is_not_found() => {}
             Err(failure) => report.failed(&check, &failure),
@@ -167,6 +252,19 @@ async fn apps(session: &Session<'_>, api: &Api, url: &str, report: &mut Report) 
     }
 }
 
+/// Whether the stack answers where the provider sends the browser back to.
+async fn app(session: &Session<'_>, check: &str, app: &App, url: &str, report: &mut Report) {
+    let found = format!("callback {}", app.callback_url);
+    if app.callback_url == format!("{url}/oauth/callback") || is_answered(session, &app.callback_url).await {
+        return report.good(check, found);
+    }
+    let remedy = format!(
+        "Nothing of the stack answers there: set the parameter PublicUrl to {url}, and enter the callback on the \
+         provider's page of the app."
+    );
+    report.wrong(check, found, remedy);
+}
+
 fn shop(tenant: &str, status: &str, report: &mut Report) {
     let check = format!("tenant {tenant}");
     match status {
@@ -174,7 +272,11 @@ fn shop(tenant: &str, status: &str, report: &mut Report) {
         "silent" => {
             report.note(&check, status, "Nothing came from the shop for longer than usual: see that its cron runs.")
         }
-        "pending" => report.wrong(&check, status, "Pair the shop: `ledger shop connect`."),
+        "pending" => report.note(
+            &check,
+            "never paired",
+            "Pair the shop: `ledger shop connect`. If its address was a slip, it may stay.",
+        ),
         "token_revoked" => {
             report.wrong(&check, status, "The shop refuses our key: pair it again with `ledger shop connect`.")
         }

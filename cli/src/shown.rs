@@ -165,6 +165,8 @@ pub(crate) fn grant_shown(grant: &GrantStatus) -> Shown {
         ("Lapses", grant.refresh_until.clone()),
         ("Refreshed", grant.refreshed_at.clone()),
         ("Scopes", list(&grant.scopes)),
+        ("Missing", list(&grant.missing_scopes)),
+        ("Renewed by itself", yes(grant.can_renew)),
         ("Version", Some(grant.version.to_string())),
     ]);
     Shown::new(grant, text)
@@ -181,11 +183,13 @@ pub(crate) fn disconnection_text(preview: &Disconnection) -> String {
         other => other,
     };
     format!(
-        "{}\nGoes\n{}\nStays\n{}\n{at_provider}\nRuns that end as skipped: {}\n",
+        "{}\nGoes\n{}\nStays\n{}\n{at_provider}\nHeld runs that end as skipped: {}\nDead letters that stay: {}\nPreviews that stay: {}\n",
         binding_text(&preview.binding),
         items(&preview.removed),
         items(&preview.kept),
-        preview.open_runs
+        preview.held_runs,
+        preview.dead_letters,
+        preview.previews
     )
 }
 
@@ -268,10 +272,15 @@ pub(crate) fn reference_shown(data: &ReferenceData) -> Shown {
             it.name.clone(),
             it.rate.clone().or_else(|| it.currency.clone()).unwrap_or_default(),
             it.group.clone().unwrap_or_default(),
-            if it.active { String::new() } else { "not active".to_owned() },
+            it.country.clone().unwrap_or_default(),
+            match &it.locked_until {
+                _ if !it.active => "not active".to_owned(),
+                Some(day) => format!("locked until {day}"),
+                None => String::new(),
+            },
         ]
     };
-    let header = ["LIST", "ID", "NAME", "RATE OR CURRENCY", "KIND", ""];
+    let header = ["LIST", "ID", "NAME", "RATE OR CURRENCY", "KIND", "COUNTRY", ""];
     let entries = table(&header, data.entries.iter().map(row).collect(), &[], &[2]);
     Shown::new(data, format!("{}\n\n{entries}", ages(&data.lists)))
 }
@@ -354,6 +363,8 @@ fn job_text(job: &Job) -> String {
         ("State", Some(job.state.clone())),
         ("Done", Some(job.done.to_string())),
         ("Nothing to do", Some(job.passed.to_string())),
+        ("Waits for", job.waits_for.clone()),
+        ("Goes on", job.due_at.clone()),
         ("Begun", Some(job.created_at.clone())),
         ("Changed", Some(job.updated_at.clone())),
     ])

@@ -1,8 +1,9 @@
 """The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
 
-    stack.py [--name NAME] up | down | restart | status | sweep | token | dump | env | run -- COMMAND…
+    stack.py [--name NAME] up | down | restart | status | sweep | token | user | journal | dump | env | run -- COMMAND…
 
-Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet.
+Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet. Also
+`strict METHOD PATH [BODY]`: what the API would answer where private addresses are not allowed, as on AWS.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ from tools import LOCAL, ROOT, say, step
 tools.run_inside("engine")
 
 import boto3  # noqa: E402
+import botocore.auth  # noqa: E402
+import botocore.awsrequest  # noqa: E402
 import botocore.config  # noqa: E402
+import botocore.credentials  # noqa: E402
 import botocore.exceptions  # noqa: E402
 
 import processes  # noqa: E402
@@ -174,6 +178,8 @@ class Stack:
                 "TMPDIR": str(temporary),
                 "LANG": "C.UTF-8",
                 "AUTH": "true",
+                # Of all calls together: what a test that keeps a journal looks for has to be among them.
+                "CLOUDTRAIL_MAX_EVENTS": "30000",
                 "AWS_ENDPOINT_URL": endpoint,
                 "BIND_HOST": "127.0.0.1",
                 "GATEWAY_PORT": str(port),
@@ -347,7 +353,8 @@ class Stack:
         return signin.sign_in(self.endpoint, client, user, password)["id_token" if kind == "id" else "access_token"]
 
     def dump(self, since: int) -> None:
-        """Prints every item of the tables, every dead letter's message and every log line since a moment (in ms)."""
+        """Prints every item of the tables, every message that lies in a queue, and of the time since a moment (in ms) every
+        log line, and every message that was sent while there was a journal."""
         outputs = self.outputs
         dynamodb, sqs, logs = self.client("dynamodb"), self.client("sqs"), self.client("logs")
         for table in TABLES.values():
@@ -360,10 +367,48 @@ class Stack:
             taken = sqs.receive_message(QueueUrl=outputs[queue], MaxNumberOfMessages=10, VisibilityTimeout=0)
             for message in taken.get("Messages", []):
                 print("message", json.dumps(message, ensure_ascii=False))
+        for message in self.sent(since):
+            print("sent", json.dumps(message, ensure_ascii=False))
         for name in (value for name, value in sorted(outputs.items()) if name.endswith("LogGroupName")):
             for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name, startTime=since):
                 for event in page["events"]:
                     print("line", json.dumps(event["message"], ensure_ascii=False))
+
+    def user(self, name: str, groups: list[str]) -> str:
+        """Makes an operator who can sign in with `ledger login`; the password."""
+        return signin.make_user(self.client("cognito-idp"), self.outputs["UserPoolId"], name, groups)
+
+    def journal(self, on: bool) -> None:
+        """Lets the engine note every call, or no more; what it noted stays."""
+        request = urllib.request.Request(  # noqa: S310 (an address of our own)
+            f"{self.endpoint}/_ministack/config", method="POST",
+            data=json.dumps({"cloudtrail._recording_enabled": str(on).lower()}).encode())
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+            if not json.loads(answer.read())["applied"]:
+                sys.exit("the engine keeps no journal")
+
+    def sent(self, since: int) -> list[dict[str, Any]]:
+        """What was sent to any queue since a moment (in ms) while the engine noted it, newest first."""
+        credentials = botocore.credentials.Credentials("test", "test")
+        found: dict[str, dict[str, Any]] = {}
+        # Its answer has fifty at most, so the next one ends where the last one began.
+        until = time.time() + 1
+        while True:
+            asked = {"LookupAttributes": [{"AttributeKey": "EventName", "AttributeValue": "SendMessage"}],
+                     "StartTime": since / 1000, "EndTime": until}
+            signed = botocore.awsrequest.AWSRequest("POST", self.endpoint, data=json.dumps(asked), headers={
+                "Content-Type": "application/x-amz-json-1.1",
+                "X-Amz-Target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"})
+            botocore.auth.SigV4Auth(credentials, "cloudtrail", REGION).add_auth(signed)
+            request = urllib.request.Request(  # noqa: S310
+                self.endpoint, method="POST", data=signed.body, headers=dict(signed.headers))
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                events = json.loads(answer.read())["Events"]
+            new = [event for event in events if event["EventId"] not in found]
+            if not new:
+                return [json.loads(event["CloudTrailEvent"])["requestParameters"] for event in found.values()]
+            found |= {event["EventId"]: event for event in new}
+            until = min(event["EventTime"] for event in new)
 
     # ------------------------------------------------------------ stand-ins
 
@@ -492,6 +537,54 @@ class Stack:
         print(answer["Payload"].read().decode())
         return 1 if answer.get("FunctionError") else 0
 
+    def strict(self, method: str, path: str, body: str) -> int:
+        """Asks the API as it is deployed on AWS: the same package, role and tables, without AllowPrivateAddresses."""
+        functions = self.client("lambda")
+        usual = functions.get_function_configuration(FunctionName=self.outputs["ApiFunctionName"])
+        name = f"{usual['FunctionName']}-strict"
+        with tools.lock(f"stack-{self.name}-strict"):
+            known = json.loads((self.folder / "engine" / "code.json").read_text(encoding="utf-8"))
+            key = known["ApiFunction"]["key"]
+            try:
+                there = functions.get_function_configuration(FunctionName=name)
+                if there.get("Description") != key:
+                    functions.delete_function(FunctionName=name)
+            except functions.exceptions.ResourceNotFoundException:
+                there = {}
+            if there.get("Description") != key:
+                variables = usual["Environment"]["Variables"] | {"ALLOW_PRIVATE_ADDRESSES": "false"}
+                functions.create_function(
+                    FunctionName=name, Role=usual["Role"], Runtime=usual["Runtime"], Handler=usual["Handler"],
+                    Code={"S3Bucket": BUCKET, "S3Key": key}, Description=key, Timeout=usual["Timeout"],
+                    MemorySize=usual["MemorySize"], Environment={"Variables": variables},
+                )
+        headers = {
+            "Authorization": f"Bearer {read_env(self.env_file)['OPERATOR_TOKEN']}",
+            "Content-Type": "application/json",
+            "Host": "localhost",
+        }
+        address, _, query = path.partition("?")
+        asked = {name: value for name, _, value in (pair.partition("=") for pair in query.split("&") if pair)}
+        event = {
+            "resource": "/{proxy+}", "path": address, "httpMethod": method, "headers": headers,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+            "queryStringParameters": asked or None,
+            "multiValueQueryStringParameters": {name: [value] for name, value in asked.items()} or None,
+            "pathParameters": {"proxy": address.lstrip("/")}, "stageVariables": None,
+            "requestContext": {
+                "resourceId": "strict", "resourcePath": "/{proxy+}", "httpMethod": method, "path": f"/live{address}",
+                "accountId": ACCOUNT, "protocol": "HTTP/1.1", "stage": "live", "requestId": str(uuid.uuid4()),
+                "requestTimeEpoch": int(time.time() * 1000), "identity": {"sourceIp": "127.0.0.1"}, "apiId": "strict",
+            },
+            "body": body or None, "isBase64Encoded": False,
+        }
+        answer = functions.invoke(FunctionName=name, Payload=json.dumps(event).encode())
+        told = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            sys.exit(f"{name}: {told}")
+        print(json.dumps({"status": told["statusCode"], "body": json.loads(told["body"])}))
+        return 0
+
 
 def operator_policy(stack: str, outputs: dict[str, str]) -> dict[str, Any]:
     """What the command line and the tests may do with a stack."""
@@ -605,12 +698,21 @@ def main() -> int:
     token.add_argument("user")
     token.add_argument("groups", nargs="*", metavar="GROUP")
     token.add_argument("--kind", choices=TOKENS, default="access", help="all but the first must not count")
-    dump = commands.add_parser("dump", help="print all items, dead letters and log lines, one a line")
-    dump.add_argument("--since", type=int, default=0, metavar="MS", help="log lines since this moment only")
+    user = commands.add_parser("user", help="make an operator for `ledger login`, or give one a new password; prints it")
+    user.add_argument("user")
+    user.add_argument("groups", nargs="*", metavar="GROUP")
+    dump = commands.add_parser("dump", help="print all items, messages and log lines, one a line")
+    dump.add_argument("--since", type=int, default=0, metavar="MS", help="log lines and sent messages since this moment only")
+    journal = commands.add_parser("journal", help="let the engine note every call, so that dump has the messages that were sent")
+    journal.add_argument("state", choices=["on", "off"])
     commands.add_parser("restart", help="end the engine and start it again on its state")
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
     commands.add_parser("env", help="print the stack's environment file")
+    strict = commands.add_parser("strict", help="ask the API as it is without AllowPrivateAddresses, as the administrator")
+    strict.add_argument("method")
+    strict.add_argument("path")
+    strict.add_argument("body", nargs="?", default="")
     run = commands.add_parser("run", help="run a command with the stack's environment")
     run.add_argument("arguments", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
@@ -633,10 +735,16 @@ def main() -> int:
             return stack.status()
         case "token":
             print(stack.token(arguments.user, arguments.groups, arguments.kind))
+        case "user":
+            print(stack.user(arguments.user, arguments.groups))
+        case "journal":
+            stack.journal(arguments.state == "on")
         case "dump":
             stack.dump(arguments.since)
         case "sweep":
             return stack.sweep()
+        case "strict":
+            return stack.strict(arguments.method, arguments.path, arguments.body)
         case "env":
             print(stack.env_file.read_text(encoding="utf-8"), end="")
         case "run":

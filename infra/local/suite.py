@@ -70,6 +70,23 @@ def tests() -> None:
     run("cargo", *runner, "--workspace", LEDGER_TEST_STACK_ENV=str(STACK_ENV))
 
 
+def one_test(name: str, **environment: str) -> None:
+    """One of the end-to-end tests, with more to do than beside all others."""
+    runner = ["nextest", "run"] if shutil.which("cargo-nextest") else ["test"]
+    run("cargo", *runner, "--package", "ledger-suite", "--test", "all", name,
+        LEDGER_TEST_STACK_ENV=str(STACK_ENV), **environment)
+
+
+def moved() -> None:
+    """A shop with so many documents moves over from another service."""
+    one_test("moves_over", LEDGER_MOVED_DOCUMENTS=os.environ.get("LEDGER_MOVED_DOCUMENTS", "300"))
+
+
+def previewed() -> None:
+    """So many orders are previewed, then sent."""
+    one_test("shown_in_a_preview", LEDGER_PREVIEWED_ORDERS=os.environ.get("LEDGER_PREVIEWED_ORDERS", "200"))
+
+
 def api() -> None:
     """Generated requests against the deployed API. Last: it disconnects what the tests have paired."""
     run(sys.executable, "infra/local/api.py", "--name", "test", "--cases", os.environ.get("LEDGER_API_CASES", "1000"))
@@ -84,13 +101,19 @@ STEPS: dict[str, Callable[[], None]] = {
     "tests": tests,
     "api": api,
 }
+# Steps that take many minutes, because a book is asked no more often in a minute than its provider allows.
+LONG_STEPS: dict[str, Callable[[], None]] = {
+    "moved": moved,
+    "previewed": previewed,
+}
 
 
 def main() -> int:
     wanted = sys.argv[1:] or list(STEPS)
-    unknown = [name for name in wanted if name not in STEPS]
+    steps = STEPS | LONG_STEPS
+    unknown = [name for name in wanted if name not in steps]
     if unknown:
-        sys.exit(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
+        sys.exit(f"no step {', '.join(unknown)}; there are {', '.join(steps)}")
     took: dict[str, float] = {}
     failed = None
     try:
@@ -98,7 +121,7 @@ def main() -> int:
             say(f"==> {number}/{len(wanted)} {name}")
             started = time.monotonic()
             try:
-                STEPS[name]()
+                steps[name]()
             except subprocess.CalledProcessError as error:
                 failed = name
                 say(f"    {' '.join(str(word) for word in error.cmd)} ended with {error.returncode}")

@@ -50,6 +50,9 @@ GATEWAY_RESPONSES = {
     "REQUEST_TOO_LARGE": (413, False),
 }
 
+# How often a route of the function of operators may be asked: rate and burst. Deliveries have the account's limits only.
+THROTTLED = {"ThrottlingRateLimit": ("ApiRequestsPerSecond", 50), "ThrottlingBurstLimit": ("ApiRequestsAtOnce", 100)}
+
 # Environment variable → template parameter and its default.
 TIMERS = {
     "CLOCK_SKEW_SECONDS": ("ClockSkewSeconds", 300),
@@ -108,6 +111,9 @@ TIMEOUTS = {
     "SweeperFunction": ("SweeperTimeoutSeconds", 60),
     "ApiFunction": ("ApiTimeoutSeconds", 60),
 }
+
+# What a sweep needs to ask the shop for a backfill's first id, with time for some more.
+BACKFILL_SECONDS = 60
 
 READ = {"dynamodb:GetItem", "dynamodb:Query"}
 WRITE = {"dynamodb:PutItem", "dynamodb:UpdateItem"}
@@ -356,6 +362,20 @@ def check_gateway_responses(template: Template) -> None:
     equal(found, GATEWAY_RESPONSES, "gateway responses")
 
 
+def check_throttling(template: Template) -> None:
+    """Whoever asks a lot must not use up what the account has for deliveries."""
+    stage, = resources(expanded(template), "AWS::ApiGateway::Stage").values()
+    found = {}
+    for setting in stage["Properties"].get("MethodSettings", []):
+        path = "/" + setting["ResourcePath"].removeprefix("/~1").replace("~1", "/")
+        found[setting["HttpMethod"].lower(), path] = {
+            name: referred(node) for name, node in setting.items() if name.startswith("Throttling")}
+    limits = {name: parameter for name, (parameter, _) in THROTTLED.items()}
+    equal(found, {route: limits for route, (function, _) in ROUTES.items() if function == "ApiFunction"}, "throttling")
+    for parameter, default in THROTTLED.values():
+        equal(template["Parameters"][parameter]["Default"], default, f"default of {parameter}")
+
+
 def check_functions_have_folders(template: Template) -> None:
     folders = {path.parent.name for path in (ROOT / "functions").glob("*/Cargo.toml")}
     found = templates.functions(template)
@@ -381,6 +401,9 @@ def check_timers_are_parameters(template: Template) -> None:
     for name, (parameter, _) in TIMEOUTS.items():
         timeout = template["Resources"][name]["Properties"].get("Timeout")
         equal(referred(timeout), parameter, f"timeout of {name}")
+    # `shared/engine/src/backfill.rs` asks the shop only while 35 s are left of a sweep, which ends 5 s before its function does.
+    least = template["Parameters"]["SweeperTimeoutSeconds"].get("MinValue")
+    assert least is not None and least >= BACKFILL_SECONDS, f"a sweep of {least} s never gets to a backfill"
 
 
 def check_visibility_is_six_timeouts(template: Template) -> None:
@@ -617,6 +640,63 @@ def check_log_groups(template: Template) -> None:
 
 def check_outputs(template: Template) -> None:
     equal(set(template["Outputs"]), OUTPUTS, "outputs")
+
+
+# Column of the page on security → role; workers of events have the same rights, each with a queue of its own.
+ROLES = {
+    "webhook": "WebhookRole", "each event's worker": "Worker{event}Role", "push worker": "WorkerPushSyncStateRole",
+    "sweeper": "SweeperRole", "api": "ApiRole",
+}
+RIGHTS = {
+    "`sync_runs`": "SyncRunsTable",
+    "its index `due`": "SyncRunsTable/index/due",
+    "its index `by_state`": "SyncRunsTable/index/by_state",
+    "its index `by_tenant`": "SyncRunsTable/index/by_tenant",
+    "`entity_xref`": "EntityXrefTable",
+    "its index `by_book`": "EntityXrefTable/index/by_book",
+    "`tenants`": "TenantsTable",
+    "key": "Key",
+    "own queue": "{own}",
+    "events' queues": "{event}Queue",
+    "chips' queue": "PushSyncStateQueue",
+    "dead letters' queue": "DeadLetterQueue",
+    "own log group": "{function}LogGroup",
+}
+
+
+def rights_table(template: Template) -> list[str]:
+    """The lines of the table of rights, as the roles have them."""
+
+    def column(role: str) -> dict[str, str]:
+        granted = dict(permissions(template, template["Resources"][role]))
+        own = CONSUMERS.get(role.removesuffix("Role") + "Function")
+        cells = {}
+        for label, resource in RIGHTS.items():
+            names = [resource.format(own=own, function=role.removesuffix("Role"), event="{event}")]
+            if "{event}" in names[0]:
+                names = [f"{event}Queue" for event in EVENTS]
+            if label != "own queue":
+                names = [name for name in names if name != own]
+            sets = {frozenset(granted.pop(name, frozenset())) for name in names} or {frozenset()}
+            assert len(sets) == 1, f"{role} has different rights on {names}"
+            actions, = sets
+            cells[label] = ", ".join(sorted(action.partition(":")[2] for action in actions)) or "–"
+        equal(granted, {}, f"rights of {role} that the table has no line for")
+        return cells
+
+    columns = {}
+    for label, role in ROLES.items():
+        found = [column(role.format(event=event)) for event in (EVENTS if "{event}" in role else EVENTS[:1])]
+        assert all(cells == found[0] for cells in found), f"{label}: not the same rights"
+        columns[label] = found[0]
+    lines = [f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    return lines + [f"| {label} | {' | '.join(cells[label] for cells in columns.values())} |" for label in RIGHTS]
+
+
+def check_the_page_on_security_has_the_rights(template: Template) -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = "\n".join(rights_table(template))
+    assert f"\n\n{table}\n\n" in text, f"docs/security.md should have\n{table}"
 
 
 CHECKS = [check for name, check in sorted(globals().items()) if name.startswith("check_")]

@@ -99,6 +99,18 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
         "unquoted Retry-After": put(f"{GATEWAY}/QUOTA_EXCEEDED/ResponseParameters/Headers/Retry-After", "60"),
         "too large for ever": put(f"{GATEWAY}/REQUEST_TOO_LARGE/StatusCode", 503),
     },
+    checks.check_throttling: {
+        "none": put(P("Api", "MethodSettings"), None),
+        "one left out": put(P("Api", "MethodSettings/0"), None),
+        "a literal": put(P("Api", "MethodSettings/3/ThrottlingBurstLimit"), 5000),
+        "too many": put("Parameters/ApiRequestsPerSecond/Default", 10000),
+    },
+    checks.check_the_page_on_security_has_the_rights: {
+        "an action more": put("Resources/SweeperRole/Properties/Policies/0/PolicyDocument/Statement/2/Action",
+                              "dynamodb:Scan"),
+        "one worker differs": put(
+            "Resources/WorkerInvoicePaidRole/Properties/Policies/0/PolicyDocument/Statement/1/Action", "kms:Decrypt"),
+    },
     checks.check_functions_have_folders: {
         "no folder": fifth_function,
         "build method": put("Resources/WebhookFunction/Metadata", None),
@@ -116,6 +128,7 @@ SPOILT: dict[Callable[[Template], None], dict[str, Callable[[Template], None]]] 
     checks.check_timers_are_parameters: {
         "default": put("Parameters/StallSeconds/Default", 60),
         "literal timeout": put(P("SweeperFunction", "Timeout"), 60),
+        "sweeps too short for a backfill": put("Parameters/SweeperTimeoutSeconds/MinValue", 1),
         "private addresses": put("Parameters/AllowPrivateAddresses/Default", "true"),
     },
     checks.check_visibility_is_six_timeouts: {

@@ -17,8 +17,8 @@ use ledger_aws::engine::ports::{Operations, Vault};
 use ledger_aws::engine::tenants::access_token_context;
 use ledger_http::address_with;
 use ledger_wire::api::{
-    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, PendingConnection,
-    RefreshRequest, Refreshed, Started,
+    App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, ModeRequest, NewBindingRequest,
+    PendingConnection, RefreshRequest, Refreshed, Started,
 };
 use secrecy::ExposeSecret;
 
@@ -38,6 +38,14 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
     let api = session.api().await?;
     match command {
         BookCommand::Connect { binding, no_browser } => connect(session, &api, binding, !no_browser).await,
+        BookCommand::New { tenant, provider } => {
+            let request = NewBindingRequest { provider: provider.clone() };
+            let path = format!("/v1/tenants/{}/bindings", part(tenant));
+            let row: Binding = api.post(&path, &[], Some(&request)).await?;
+            let mut shown = binding_shown(&row);
+            shown.text.push_str(&format!("\nNext: `ledger book connect {}`.\n", row.binding));
+            Ok(shown)
+        }
         BookCommand::Link { binding } => {
             let link: ConnectLink = api.ask(&binding_path(binding, "/link")).await?;
             Ok(link_shown(&link))
@@ -52,9 +60,11 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
         }
         BookCommand::Status { binding } => Ok(binding_shown(&binding_of(&api, binding).await?)),
         BookCommand::Refresh { binding } => refresh(&api, binding, &[]).await,
-        BookCommand::Pause { binding } => mode(&api, binding, "paused").await,
-        BookCommand::Resume { binding } | BookCommand::Live { binding } => mode(&api, binding, "live").await,
-        BookCommand::Preview { binding } => mode(&api, binding, "preview").await,
+        BookCommand::Pause { binding } => mode(&api, binding, None, "paused").await,
+        // What is in preview does not go live by the way.
+        BookCommand::Resume { binding } => mode(&api, binding, Some("paused"), "live").await,
+        BookCommand::Live { binding } => mode(&api, binding, None, "live").await,
+        BookCommand::Preview { binding } => mode(&api, binding, None, "preview").await,
         BookCommand::Disconnect { binding, yes } => {
             let done = disconnect(session, &api, &[binding], *yes).await?;
             let one = done.first().ok_or_else(|| Failure::not_found("binding"))?;
@@ -63,8 +73,8 @@ pub(super) async fn book(session: &Session<'_>, command: &BookCommand) -> Result
     }
 }
 
-async fn mode(api: &Api, binding: &str, mode: &str) -> Result<Shown, Failure> {
-    let request = ModeRequest { mode: mode.to_owned() };
+async fn mode(api: &Api, binding: &str, from: Option<&str>, mode: &str) -> Result<Shown, Failure> {
+    let request = ModeRequest { mode: mode.to_owned(), from: from.map(str::to_owned) };
     let row: Binding = api.put(&binding_path(binding, "/mode"), &request).await?;
     Ok(binding_shown(&row))
 }
@@ -178,8 +188,12 @@ pub(super) async fn disconnect(
 pub(super) async fn app(session: &Session<'_>, command: &AppCommand) -> Result<Shown, Failure> {
     match command {
         AppCommand::Set(set) => set_app(session, set).await,
-        AppCommand::Show { provider } => {
-            let app: App = session.api().await?.get(&format!("/v1/apps/{}", part(provider)), &[]).await?;
+        AppCommand::Show { provider, binding } => {
+            let path = match (binding, provider) {
+                (Some(binding), _) => binding_path(binding, "/app"),
+                (None, provider) => format!("/v1/apps/{}", part(provider.as_deref().unwrap_or_default())),
+            };
+            let app: App = session.api().await?.get(&path, &[]).await?;
             Ok(app_shown(&app))
         }
     }

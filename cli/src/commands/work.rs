@@ -177,7 +177,10 @@ pub(super) async fn xref(session: &Session<'_>, command: &XrefCommand) -> Result
             let left: CrossReferences = api.ask(&entity_path(entity, "/reset")).await?;
             Ok(xrefs_shown(&left))
         }
-        XrefCommand::Export { binding } => export(&session.api().await?, binding).await,
+        XrefCommand::Export { binding, format } if format == "csv" => {
+            export_mirror(&session.api().await?, binding).await
+        }
+        XrefCommand::Export { binding, .. } => export(&session.api().await?, binding).await,
         XrefCommand::Import { binding, file, dry_run } => {
             let csv = secrets::text(file)?;
             import(&session.api().await?, binding, &csv, *dry_run).await
@@ -211,6 +214,23 @@ pub(crate) fn pieces(csv: &str, lines_max: usize) -> Vec<(usize, String)> {
         before = before.saturating_add(piece.iter().map(height).sum());
     }
     pieces
+}
+
+/// The columns of the module's own table, as `import` takes them; the header once.
+async fn export_mirror(api: &Api, binding: &str) -> Result<Shown, Failure> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut after = None;
+    loop {
+        let which = query(&[("format", Some("csv".to_owned())), ("after", after)]);
+        let (page, next) = api.page(&binding_path(binding, "/xrefs"), &which).await?;
+        lines.extend(page.lines().skip(usize::from(!lines.is_empty())).map(str::to_owned));
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let csv = lines.join("\n");
+    Ok(Shown::new(&serde_json::json!({"csv": csv}), csv))
 }
 
 async fn export(api: &Api, binding: &str) -> Result<Shown, Failure> {

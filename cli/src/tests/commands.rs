@@ -52,7 +52,8 @@ fn pending(expires_at: &str) -> Value {
 
 fn disconnection(status: &str) -> Value {
     json!({"binding": binding(status), "at_provider": "revoked", "others_of_user": 0, "removed": ["The grant."],
-        "kept": ["Everything that is in the book."], "open_runs": 2})
+        "kept": ["Everything that is in the book."], "held_runs": 2, "dead_letters": 3,
+        "previews": 4})
 }
 
 fn settings_view() -> Value {
@@ -194,7 +195,21 @@ async fn shops_are_paired_shown_and_disconnected() {
             answers: &["no"],
             asked: &[("GET /v1/tenants/t-1", ""), ("GET /v1/bindings/b-1/disconnection", "")],
             exit: 2,
-            says: &["Everything that is in the book.", "Nothing was done."],
+            says: &[
+                "Everything that is in the book.",
+                "Held runs that end as skipped: 2",
+                "Dead letters that stay: 3",
+                "Previews that stay: 4",
+                "Nothing was done.",
+            ],
+        },
+        Case {
+            words: "ledger book new t-1 --provider xero",
+            api: &[("POST /v1/tenants/t-1/bindings", 200, binding("pending"))],
+            answers: &[],
+            asked: &[("POST /v1/tenants/t-1/bindings", r#"{"provider":"xero"}"#)],
+            exit: 0,
+            says: &["pending", "ledger book connect b-1"],
         },
         Case {
             words: "ledger book disconnect b-1 --yes",
@@ -220,6 +235,10 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
     let connection = "GET /v1/bindings/b-1/connection";
     let confirm = ("POST /v1/bindings/b-1/connection/confirm", r#"{"organisation":"o-1"}"#);
     let begin = ("POST /v1/bindings/b-1/connection", "");
+    let organisation = json!({"lists": [{"list": "organisation", "read_at": MOMENT, "age_seconds": 7_200, "count": 1,
+        "cut_off": false, "reading": false, "fault": null}], "entries": [{"list": "organisation", "id": "o-1",
+        "name": "Demo Company", "active": true, "rate": null, "currency": "GBP", "group": null, "country": "GB",
+        "locked_until": "2026-03-31"}]});
     for case in [
         // An earlier connection is not the one that is waited for; a wrong name is asked for again.
         Case {
@@ -295,12 +314,42 @@ async fn books_are_connected_by_the_name_of_the_organisation() {
             says: &["b-1"],
         },
         Case {
+            words: "ledger reference show b-1 --list organisation",
+            api: &[("GET /v1/bindings/b-1/reference", 200, organisation)],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/reference?list=organisation", "")],
+            exit: 0,
+            says: &["Demo Company", "GBP", "GB", "locked until 2026-03-31", "2 h 00 min"],
+        },
+        Case {
             words: "ledger book resume b-1",
-            api: &[("PUT /v1/bindings/b-1/mode", 409, refusal("not_now", "the binding has no book"))],
+            api: &[("PUT /v1/bindings/b-1/mode", 409, refusal("mode_is_another", "the binding is preview"))],
+            answers: &[],
+            asked: &[("PUT /v1/bindings/b-1/mode", r#"{"mode":"live","from":"paused"}"#)],
+            exit: 1,
+            says: &["mode_is_another: The binding is preview.", "f (invalid_format): no"],
+        },
+        Case {
+            words: "ledger book live b-1",
+            api: &[("PUT /v1/bindings/b-1/mode", 200, binding("active"))],
             answers: &[],
             asked: &[("PUT /v1/bindings/b-1/mode", r#"{"mode":"live"}"#)],
-            exit: 1,
-            says: &["not_now: The binding has no book.", "f (invalid_format): no"],
+            exit: 0,
+            says: &["b-1"],
+        },
+        Case {
+            words: "ledger oauth status b-1",
+            api: &[(
+                "GET /v1/bindings/b-1/grant",
+                200,
+                json!({"binding": "b-1", "status": "active", "access_until": MOMENT, "refresh_until": null,
+                    "refreshed_at": MOMENT, "scopes": ["accounting.invoices"], "can_renew": true,
+                    "missing_scopes": ["accounting.payments"], "version": 2}),
+            )],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/grant", "")],
+            exit: 0,
+            says: &["accounting.invoices", "accounting.payments"],
         },
         Case {
             words: "ledger oauth status b-1 --reveal-token",
@@ -335,12 +384,34 @@ async fn secrets_and_settings_come_from_files() {
         let csv = format!("entity_type,magento_id\n{}", "invoice,1\n".repeat(lines));
         json!({"csv": csv, "dry_run": false}).to_string()
     };
+    let exported = "GET /v1/bindings/b-1/xrefs";
+    let reference = |id: u64| {
+        json!({"kind": "invoice", "magento_id": id, "state": "linked", "doubtful": false, "adopted": false,
+            "number": null, "provider_id": "i", "reference": null, "total": null, "run": "r-1",
+            "updated_at": "2026-11-01T00:00:00Z"})
+    };
     for case in [
         Case {
             words: &format!("ledger app set xero --client-id c-1 --secret-file {secret}"),
             api: &[("PUT /v1/apps/xero", 200, app("https://ledger.example/oauth/callback"))],
             answers: &[],
             asked: &[("PUT /v1/apps/xero", r#"{"client_id":"c-1","client_secret":"the-client-secret"}"#)],
+            exit: 0,
+            says: &["https://ledger.example/oauth/callback"],
+        },
+        Case {
+            words: "ledger app show --binding b-1",
+            api: &[("GET /v1/bindings/b-1/app", 200, app("https://ledger.example/oauth/callback"))],
+            answers: &[],
+            asked: &[("GET /v1/bindings/b-1/app", "")],
+            exit: 0,
+            says: &["https://ledger.example/oauth/callback"],
+        },
+        Case {
+            words: "ledger app show xero",
+            api: &[("GET /v1/apps/xero", 200, app("https://ledger.example/oauth/callback"))],
+            answers: &[],
+            asked: &[("GET /v1/apps/xero", "")],
             exit: 0,
             says: &["https://ledger.example/oauth/callback"],
         },
@@ -370,6 +441,20 @@ async fn secrets_and_settings_come_from_files() {
             asked: &[("POST /v1/bindings/b-1/settings/validate", r#"{"settings":{"book_currency":"GBP"}}"#)],
             exit: 1,
             says: &["time_zone (required): is missing", "can't be saved", "accounts"],
+        },
+        Case {
+            words: "ledger xref export b-1 --format json",
+            api: &[
+                (exported, 200, json!({"rows": [reference(1)], "next": "n1"})),
+                (exported, 200, json!({"rows": [reference(2)], "next": null})),
+            ],
+            answers: &[],
+            asked: &[
+                ("GET /v1/bindings/b-1/xrefs?format=json", ""),
+                ("GET /v1/bindings/b-1/xrefs?format=json&after=n1", ""),
+            ],
+            exit: 0,
+            says: &[r#""magento_id":1"#, r#""magento_id":2"#],
         },
         Case {
             words: &format!("ledger xref import b-1 {csv}"),
@@ -594,6 +679,16 @@ async fn jobs_are_started_followed_and_stopped() {
     }
 }
 
+fn own_app(callback: &str) -> Value {
+    let mut own = app(callback);
+    own["binding"] = json!("b-1");
+    own
+}
+
+fn swept(age: i64, oldest_due: i64) -> Value {
+    json!({"last_sweep": MOMENT, "last_sweep_age_seconds": age, "oldest_due_age_seconds": oldest_due, "failures": 0})
+}
+
 /// A stack as the doctor finds it; `spoil` changes what it answers.
 async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
     let fake = Fake::start().await;
@@ -604,6 +699,10 @@ async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
         ("GET /openapi.json", 200, json!({"paths": {"/v1/me": {}, "/v1/bindings/{binding}/connection": {}}})),
         ("GET /v1/me", 200, json!({"subject": "s", "role": "operator", "tenants": ["t-1"]})),
         ("GET /v1/apps/xero", 200, app(&callback)),
+        ("GET /v1/bindings/b-1/app", 200, own_app(&callback)),
+        ("POST /webhooks/magento/doctor/invoice.created", 401, refusal("unauthorised", "no token")),
+        ("GET /v1/stack", 200, swept(30, 5)),
+        ("GET /v1/tenants", 200, json!({"tenants": [tenant("connected")], "next": null})),
         ("GET /v1/tenants/t-1", 200, tenant("connected")),
         ("GET /api/admin/integrations/xero/b-1/status", 200, integration("healthy")),
         ("GET /v1/bindings/b-1/reference", 200, reference),
@@ -619,8 +718,18 @@ async fn examined(spoil: &[(&str, u16, Value)]) -> (u8, String) {
 
 #[tokio::test]
 async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
-    let (exit, text) = examined(&[]).await;
-    assert_eq!((exit, text.contains("Nothing is wrong.")), (0, true), "{text}");
+    // An administrator, who is confined to no tenant, sees every one.
+    for tenants in [json!(["t-1"]), Value::Null] {
+        let me = json!({"subject": "s", "role": "admin", "tenants": tenants});
+        let (exit, text) = examined(&[("GET /v1/me", 200, me)]).await;
+        assert_eq!((exit, text.contains("Nothing is wrong.")), (0, true), "{text}");
+        for looked_at in ["tenant t-1", "binding b-1", "webhook", "sweeper", "queues"] {
+            assert!(text.contains(looked_at), "{looked_at} was not looked at: {text}");
+        }
+    }
+    // An address that somebody mistyped once makes no stack ill for ever.
+    let (exit, text) = examined(&[("GET /v1/tenants/t-1", 200, tenant("pending"))]).await;
+    assert_eq!((exit, text.contains("never paired"), text.contains("binding b-1")), (0, true, false), "{text}");
     let of_tenant = |status: &str, binding: Value| {
         let mut tenant = tenant(status);
         tenant["bindings"] = json!([binding]);
@@ -630,7 +739,23 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         (("GET /openapi.json", 503, refusal("later", "not now")), "later: Not now."),
         (("GET /openapi.json", 200, json!({"paths": {}})), "lacks routes"),
         (("GET /v1/me", 401, refusal("unauthorised", "sign in")), "Sign in with `ledger login`."),
+        (("POST /webhooks/magento/doctor/invoice.created", 503, refusal("later", "not now")), "Shops can't deliver"),
+        (("POST /webhooks/magento/doctor/invoice.created", 200, json!({})), "takes what comes without a token"),
+        (
+            (
+                "GET /v1/stack",
+                200,
+                json!({"last_sweep": null, "last_sweep_age_seconds": null,
+            "oldest_due_age_seconds": null, "failures": null}),
+            ),
+            "has never run",
+        ),
+        (("GET /v1/stack", 200, swept(301, 5)), "SweeperScheduleState"),
+        (("GET /v1/stack", 200, swept(30, 901)), "the workers run"),
+        (("GET /v1/tenants", 403, refusal("no_role", "no group")), "no_role"),
         (("GET /v1/apps/xero", 200, app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
+        (("GET /v1/bindings/b-1/app", 200, own_app("http://127.0.0.1:1/oauth/callback")), "PublicUrl"),
+        (("GET /v1/bindings/b-1/app", 404, refusal("not_found", "no app")), "`ledger app set xero`"),
         (("GET /v1/tenants/t-1", 200, of_tenant("token_revoked", binding("active"))), "pair it again"),
         (("GET /v1/tenants/t-1", 200, of_tenant("connected", binding("pending"))), "`ledger book connect b-1`"),
         (("GET /api/admin/integrations/xero/b-1/status", 200, integration("degraded")), "`ledger diagnose b-1`"),
@@ -643,4 +768,14 @@ async fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
         assert_eq!(exit, 1, "{route}: {text}");
         assert!(says.split(' ').all(|word| flat.contains(word)), "{route}: no {says:?} in {text}");
     }
+}
+
+#[test]
+fn the_next_page_is_named_by_its_link() {
+    let check = |link: &str, after: Option<&str>| assert_eq!(crate::api::next_of(link).as_deref(), after, "{link}");
+    check(r#"<?format=csv&after=eGVy-_1>; rel="next""#, Some("eGVy-_1"));
+    check(r#"<?after=a&format=csv>; rel="next""#, Some("a"));
+    check(r#"<?format=csv&after=a>; rel="prev""#, None);
+    check(r#"<?format=csv>; rel="next""#, None);
+    check("after=a", None);
 }

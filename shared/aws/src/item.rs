@@ -5,8 +5,8 @@ use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
     AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
     ConnectLinkRow, JobRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow,
-    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow,
-    keys,
+    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, SweepRow, TenantPlaceRow,
+    TenantRow, TokenRow, XrefRow, keys,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,8 @@ rows! {
     AttentionRow => "attention",
     AgendaRow => "agenda",
     BindingPlaceRow => "binding's place",
+    TenantPlaceRow => "tenant's place",
+    SweepRow => "sweep",
     ReferenceRow => "list of reference data",
     ReferencePageRow => "page of reference data",
     ShopAddressRow => "shop address",

@@ -252,6 +252,10 @@ async fn attempts_make_one_call_each_time() {
     assert_eq!(calls([], async |aws| aws.store().claim(&claim_request()).await).await, TRANSACTION);
     let request = GatherRequest { run_id: "r".to_owned(), xrefs: vec!["x".to_owned(); 90], ..GatherRequest::default() };
     assert_eq!(calls([], async |aws| aws.store().gather(&request).await).await, ["BatchGetItem"]);
+    // More rows than one call may name are read by several.
+    let xrefs = (0..250).map(|row| format!("x-{row}")).collect();
+    let request = GatherRequest { xrefs, ..request };
+    assert_eq!(calls([], async |aws| aws.store().gather(&request).await).await, ["BatchGetItem"; 3]);
     assert_eq!(calls([], async |aws| aws.store().settings("b", 1).await).await, ["GetItem"]);
     assert_eq!(calls([], async |aws| aws.store().progress(&progress()).await).await, TRANSACTION);
     assert_eq!(calls([], async |aws| aws.store().commit(&commit()).await).await, TRANSACTION);

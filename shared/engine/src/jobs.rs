@@ -19,6 +19,8 @@ pub const RUNS_PER_SWEEP: usize = 50;
 pub const JOBS_MAX: usize = 50;
 /// A job that a sweep has taken up is left alone by others for this long, in milliseconds.
 const TAKEN_UP_MS: i64 = 120_000;
+/// A job whose part failed goes on after this long, in milliseconds.
+const FAILED_MS: i64 = 60_000;
 /// Finished jobs are kept this long, in milliseconds (90 days).
 pub const JOB_KEPT_MS: i64 = 7_776_000_000;
 
@@ -276,12 +278,27 @@ impl Feed<'_> {
             return Ok(());
         }
         let part = match JobKind::parse(&taken.kind) {
-            Some(kind @ (JobKind::ReleasePreviews | JobKind::DiscardPreviews)) => self.previews(&taken, kind).await?,
-            Some(kind @ (JobKind::Resync | JobKind::Chips)) => self.runs(&taken, kind).await?,
-            Some(JobKind::Backfill) => self.backfill(&taken).await?,
-            None => Part { stopped: true, ..Part::default() },
+            Some(kind @ (JobKind::ReleasePreviews | JobKind::DiscardPreviews)) => self.previews(&taken, kind).await,
+            Some(kind @ (JobKind::Resync | JobKind::Chips)) => self.runs(&taken, kind).await,
+            Some(JobKind::Backfill) => self.backfill(&taken).await,
+            None => Ok(Part { stopped: true, ..Part::default() }),
         };
         let now = self.clock.now_ms();
+        let part = match part {
+            Ok(part) => part,
+            Err(fault) => {
+                // The whole part is done again. Where this can't be written either, it is as if the sweep had died.
+                let failed = JobRow {
+                    revision: taken.revision.saturating_add(1),
+                    due_at: Some(now.saturating_add(FAILED_MS)),
+                    waits_for: Some(Code::StoreUnavailable.as_str().to_owned()),
+                    updated_at: now,
+                    ..taken.clone()
+                };
+                self.store.replace_job(&taken, &failed).await?;
+                return Err(fault);
+            }
+        };
         let base = JobRow {
             done: taken.done.saturating_add(part.done),
             passed: taken.passed.saturating_add(part.passed),

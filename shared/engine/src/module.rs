@@ -10,7 +10,7 @@ use crate::edges;
 use crate::ports::{Clock, Counted, ModuleStore, PortFault, SpentToken, Vault};
 use crate::presented::{Denied, Doorkeeper, Proven, SignedUnder};
 use crate::push::{timestamp, told};
-use crate::tenants::TenantMemory;
+use crate::tenants::{Mode, TenantMemory, mode_of, status_of};
 use ledger_domain::code::Code;
 use ledger_domain::identity::{BindingId, Entity, Event, Provider, RunId, TenantId, fingerprint};
 use ledger_domain::run::RunState;
@@ -333,11 +333,19 @@ fn shown_status(status: &str) -> &'static str {
 /// One binding for all: the one that most needs somebody, because the module shows it under every provider's name.
 fn shown_binding(bindings: &[BindingRow]) -> TileBinding {
     const NEEDIEST_FIRST: [&str; 5] = ["needs_reconnect", "pending", "paused", "preview", "active"];
-    let place = |binding: &&BindingRow| {
-        NEEDIEST_FIRST.iter().position(|status| *status == binding.status).unwrap_or(NEEDIEST_FIRST.len())
+    // A connected book that nothing is posted to is told by its mode.
+    let shown = |binding: &BindingRow| match (status_of(binding), mode_of(binding)) {
+        ("active", mode @ (Mode::Paused | Mode::Preview)) => mode.as_str().to_owned(),
+        (status, _) => status.to_owned(),
     };
-    let Some(binding) = bindings.iter().min_by_key(place) else { return TileBinding::default() };
-    TileBinding { status: Some(binding.status.clone()), region: binding.settings.book_country.clone() }
+    let place = |(status, _): &(String, &BindingRow)| {
+        NEEDIEST_FIRST.iter().position(|it| it == status).unwrap_or(NEEDIEST_FIRST.len())
+    };
+    let told = bindings.iter().map(|binding| (shown(binding), binding)).min_by_key(place);
+    told.map_or_else(TileBinding::default, |(status, binding)| TileBinding {
+        status: Some(status),
+        region: binding.settings.book_country.clone(),
+    })
 }
 
 fn moment(now: i64) -> String {
@@ -362,6 +370,14 @@ mod tests {
         assert_eq!(shown(&["active", "needs_reconnect", "pending"]).as_deref(), Some("needs_reconnect"));
         assert_eq!(shown(&["disconnected", "active"]).as_deref(), Some("active"));
         assert_eq!(shown(&["disconnected"]).as_deref(), Some("disconnected"));
+        let in_mode = |status: &str, mode: &str| BindingRow { mode: mode.to_owned(), ..binding(status) };
+        let of = |bindings: &[BindingRow]| shown_binding(bindings).status;
+        assert_eq!(of(&[in_mode("active", "paused")]).as_deref(), Some("paused"));
+        assert_eq!(of(&[binding("active"), in_mode("active", "preview")]).as_deref(), Some("preview"));
+        assert_eq!(of(&[in_mode("active", "preview"), in_mode("active", "paused")]).as_deref(), Some("paused"));
+        assert_eq!(of(&[in_mode("needs_reconnect", "paused")]).as_deref(), Some("needs_reconnect"));
+        assert_eq!(of(&[in_mode("pending", "preview")]).as_deref(), Some("pending"));
+        assert_eq!(of(&[binding("paused"), binding("active")]).as_deref(), Some("paused"), "of an earlier version");
     }
 
     #[test]

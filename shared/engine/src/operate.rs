@@ -9,7 +9,7 @@ use crate::config::Timers;
 use crate::edges;
 use crate::ports::{Chance, Clock, Operations, PortFault, Queue, Vault};
 use crate::tenants::context_of;
-use crate::tenants::{Mode, access_token_context, api_key_context, mode_of};
+use crate::tenants::{Mode, access_token_context, api_key_context};
 use ledger_dialects::Profile;
 use ledger_domain::document::Kind;
 use ledger_domain::identity::{BindingId, BookId, Event, Provider, RunId, TenantId};
@@ -287,12 +287,8 @@ impl Operate<'_> {
     /// # Errors
     /// That there is no such binding, or that its status does not allow it.
     pub async fn pause(&self, tenant: &str, binding: &str, paused: bool) -> Result<BindingRow, OperateError> {
-        let mode = if paused { Mode::Paused } else { Mode::Live };
-        let seen = self.binding(tenant, binding).await?;
-        if !paused && mode_of(&seen) == Mode::Preview {
-            return Err(OperateError::NotNow("the binding is in preview, not paused".to_owned()));
-        }
-        self.set_mode(tenant, binding, mode).await
+        let (from, mode) = if paused { (None, Mode::Paused) } else { (Some(Mode::Paused), Mode::Live) };
+        self.change_mode(tenant, binding, from, mode).await
     }
 
     async fn replace_status(&self, seen: &BindingRow, status: &str) -> Result<BindingRow, OperateError> {

@@ -11,9 +11,6 @@ use ledger_domain::settings::Settings;
 use ledger_wire::rows::{XrefRow, keys};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Most SKUs whose item type is looked up for one document; the rest have the default category.
-const SKUS_MAX: usize = 75;
-
 /// What the shop says of an event's entity.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Facts {
@@ -178,8 +175,8 @@ impl Keys {
             stock_movement = Some(keys::stock_movement(book, tenant, it.magento_id, run_id));
             skus.insert(it.sku.clone(), keys::sku(book, tenant, &it.sku));
         } else if settings.needs_item_types() {
-            let looked_up = facts.skus().into_iter().take(SKUS_MAX);
-            skus = looked_up.map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect();
+            // All of them: the store reads as many rows at once as it may, and then the next.
+            skus = facts.skus().into_iter().map(|sku| (sku.to_owned(), keys::sku(book, tenant, sku))).collect();
         }
         Self {
             book: book.to_owned(),
@@ -265,5 +262,53 @@ pub fn wanted_contact(keys: &Keys, contact: Contact, source: Option<Source>) -> 
         find_first: false,
         previous: None,
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ledger_wire::magento;
+    use ledger_wire::settings::SettingsV1;
+
+    /// Rows of the document: more than the store reads at once.
+    const ROWS: usize = 200;
+
+    #[test]
+    fn each_row_of_a_long_document_goes_where_its_item_type_belongs() {
+        let settings = r#"{"time_zone": "Europe/London", "book_currency": "GBP", "income_category": "200",
+            "shipping_category": "205", "sales_tax_rates": ["0"],
+            "item_type_categories": {"Services": "201"}}"#;
+        let settings = serde_json::from_str::<SettingsV1>(settings).unwrap().read(1).unwrap();
+        assert!(settings.needs_item_types());
+        let row = |at: usize| {
+            format!(
+                r#"{{"sku":"SKU-{at:03}","name":"Row {at}","qty":1,"unit_price":1,"line_subtotal":1,"line_tax":0,"line_total":1}}"#
+            )
+        };
+        let rows: Vec<String> = (0..ROWS).map(row).collect();
+        let invoice = format!(
+            r#"{{"magento_id":7,"increment_id":"000000042","website_id":1,"store_id":1,"currency":"GBP","state":"open",
+                "customer":{{"magento_id":0,"email":"jane@example.com","name":"Jane Doe"}},"lines":[{}],"subtotal":{ROWS},
+                "tax_amount":0,"shipping_amount":0,"shipping_tax_amount":0,"discount_amount":0,"grand_total":{ROWS},
+                "created_at":"2026-11-20T09:30:00Z"}}"#,
+            rows.join(",")
+        );
+        let facts = Facts::Invoice(Box::new(magento::invoice(invoice.as_bytes()).unwrap()));
+        let rules = &ledger_dialects::dialect("v2").unwrap().profile().rules;
+        let keys = Keys::of("xero:7", "t", "r", &facts, &settings, rules, None);
+        assert_eq!(keys.skus.len(), ROWS);
+        let read = keys.all();
+        let xrefs: BTreeMap<String, XrefRow> = keys
+            .skus
+            .values()
+            .filter(|key| read.contains(key))
+            .map(|key| (key.clone(), XrefRow { reference: Some("Services".to_owned()), ..XrefRow::default() }))
+            .collect();
+        let item_types = keys.item_types(&xrefs);
+        let Some(invoice) = facts.invoice() else { panic!("no invoice") };
+        let posted = mapping::sales_invoice(invoice, &settings, "N", "c", &item_types, rules).unwrap();
+        let categories: BTreeSet<&str> = posted.lines.iter().map(|line| line.category.as_str()).collect();
+        assert_eq!((posted.lines.len(), categories), (ROWS, BTreeSet::from(["201"])));
     }
 }

@@ -15,14 +15,14 @@ pub use issuer::IssuerKeys;
 pub use pairing::{
     Counted, Heard, KeyUse, ModuleStore, NewShop, Pairings, Promotion, ShopStates, ShopWatch, SpentToken,
 };
-pub use reference::{Configurations, PrefixOwner, References};
+pub use reference::{Configurations, NotedWith, PrefixOwner, References};
 
 use async_trait::async_trait;
 use ledger_dialects::{Call, Reply};
 use ledger_domain::identity::Event;
 use ledger_wire::rows::{
     AttemptRow, AttentionRow, BindingRow, JtiRow, LeaseRow, OrderDocumentRow, PaceRow, PushRow, RunRow, SealedRow,
-    SettingsRow, TenantRow, TokenRow, XrefRow,
+    SettingsRow, SweepRow, TenantRow, TokenRow, XrefRow,
 };
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -398,6 +398,9 @@ pub trait Sweeps: ShopWatch + GrantStore + Jobs {
 
     /// The shop refuses us for good until somebody pairs again: marks `token_revoked`.
     async fn shop_revoked(&self, tenant: &str) -> PortResult<()>;
+
+    /// Notes what a sweep found at its end, over what the one before noted.
+    async fn swept(&self, sweep: &SweepRow) -> PortResult<()>;
 }
 
 /// A page of runs.
@@ -414,6 +417,12 @@ pub struct RunPage {
 pub trait Operations: Sweeps + Xrefs {
     /// Writes a tenant that must not exist, and that its shop's address is this tenant's.
     async fn add_tenant(&self, tenant: &TenantRow) -> PortResult<bool>;
+
+    /// Ids of the stack's tenants, in their order, behind `after`, at most `limit`.
+    async fn tenants(&self, after: Option<&str>, limit: usize) -> PortResult<Vec<String>>;
+
+    /// What the last sweep noted; `None` where none ever came to its end.
+    async fn last_sweep(&self) -> PortResult<Option<SweepRow>>;
 
     /// The tenant of a binding; `None` where there is no such binding.
     async fn tenant_of(&self, binding: &str) -> PortResult<Option<String>>;

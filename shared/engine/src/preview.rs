@@ -128,14 +128,36 @@ fn own_keys(run: &RunRow, event: Event) -> Vec<String> {
 
 impl Operate<'_> {
     /// Sets a binding's mode. Runs that are held for a preview stay held: they are released or discarded one by one or by a
-    /// job. Runs that a pause holds go on by themselves.
+    /// job. Runs that a pause holds go on by themselves. A preview can't be paused: it sends nothing, and whoever ends the
+    /// pause would make it live unseen.
     ///
     /// # Errors
-    /// That there is no such binding, that it is disconnected, or that it changed meanwhile.
+    /// `in_preview` for such a pause; that there is no such binding, that it is disconnected, or that it changed meanwhile.
     pub async fn set_mode(&self, tenant: &str, binding: &str, mode: Mode) -> Result<BindingRow, OperateError> {
+        self.change_mode(tenant, binding, None, mode).await
+    }
+
+    /// [`set_mode`](Self::set_mode), where the binding is in the mode `from`, or in the wanted one already.
+    ///
+    /// # Errors
+    /// As [`set_mode`](Self::set_mode); `mode_is_another` where it is in a third.
+    pub async fn change_mode(
+        &self,
+        tenant: &str,
+        binding: &str,
+        from: Option<Mode>,
+        mode: Mode,
+    ) -> Result<BindingRow, OperateError> {
         let seen = self.binding(tenant, binding).await?;
-        if mode_of(&seen) == mode {
+        let is = mode_of(&seen);
+        if is == mode {
             return Ok(seen);
+        }
+        if from.is_some_and(|from| from != is) {
+            return Err(refused("mode_is_another", format!("the binding is {}", is.as_str())));
+        }
+        if is == Mode::Preview && mode == Mode::Paused {
+            return Err(refused("in_preview", "the binding is in preview, where nothing is sent"));
         }
         let status = status_of(&seen);
         if status == "disconnected" {

@@ -1,7 +1,7 @@
 //! Settings of a binding: shown as a form, checked against the book and the shop, put with a version, proposed for a new
 //! binding.
 
-use crate::ports::{Configurations, PortFault, PrefixOwner};
+use crate::ports::{Configurations, NotedWith, PortFault, PrefixOwner};
 use crate::reference::{Age, FRESH_MS, List, Reader, ReferenceData, When};
 use ledger_dialects::{Dialect, Profile};
 use ledger_domain::identity::{BindingId, TenantId};
@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
+/// The field that no two shops of a book may have alike.
+const PREFIX_FIELD: &str = "invoice_number_prefix";
 /// Most versions of settings listed at once.
 pub const VERSIONS_MAX: usize = 100;
 
@@ -193,10 +195,16 @@ impl Configure<'_> {
             saved_by: Some(operator.to_owned()),
             saved_at: Some(self.reader.clock.now_ms()),
         };
-        let noted = owners.iter().any(|owner| owner.tenant == tenant && owner.binding == binding);
-        let noted = noted.then_some(row.book.as_str());
+        let noted = owners.iter().find(|owner| owner.tenant == tenant && owner.binding == binding);
+        let noted = noted.map(|owner| NotedWith { book: &row.book, prefix: &owner.prefix });
         if !self.store.put_settings(tenant, expected, &next, binding, noted).await? {
-            return Err(SettingsError::Conflict(self.binding(tenant, binding).await?.settings_version));
+            let in_force = self.binding(tenant, binding).await?.settings_version;
+            if noted.is_none() || in_force != expected {
+                return Err(SettingsError::Conflict(in_force));
+            }
+            // Another shop took the prefix at the same instant.
+            let taken = FieldError::new(PREFIX_FIELD, FieldCode::PrefixTaken);
+            return Err(SettingsError::Invalid(Checked { settings: None, errors: vec![taken], ..checked }));
         }
         row.settings = settings;
         row.settings_version = version;
@@ -286,11 +294,10 @@ pub fn lacking(settings: &SettingsV1, profile: &Profile) -> Vec<FieldError> {
 }
 
 fn taken_prefix(draft: &Value, binding: &BindingRow, owners: &[PrefixOwner]) -> Option<FieldError> {
-    const FIELD: &str = "invoice_number_prefix";
-    let prefix = draft.get(FIELD).map_or(Some(""), |value| value.as_str().or(value.is_null().then_some("")))?;
+    let prefix = draft.get(PREFIX_FIELD).map_or(Some(""), |value| value.as_str().or(value.is_null().then_some("")))?;
     let other = |owner: &&PrefixOwner| owner.tenant != binding.tenant || owner.binding != binding.binding;
     let taken = owners.iter().filter(other).any(|owner| owner.prefix == prefix);
-    taken.then(|| FieldError::new(FIELD, FieldCode::PrefixTaken))
+    taken.then(|| FieldError::new(PREFIX_FIELD, FieldCode::PrefixTaken))
 }
 
 /// Looks names up.
@@ -607,4 +614,28 @@ fn income<'a>(accounts: &[&'a Entry]) -> Option<&'a Entry> {
 fn only<'a>(mut entries: impl Iterator<Item = &'a Entry>) -> Option<&'a Entry> {
     let first = entries.next()?;
     entries.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drafts_are_refused_where_a_book_keeps_none() {
+        for dialect in ledger_dialects::dialects() {
+            let profile = dialect.profile();
+            for (status, waits) in
+                [(json!(null), false), (json!("authorised"), false), (json!("draft"), true), (json!("submitted"), true)]
+            {
+                let draft = json!({
+                    "time_zone": "Europe/London", "book_currency": "GBP", "income_category": "1", "shipping_category": "2",
+                    "document_status": status, "sales_tax_rates": ["20"], "default_tax_code": "T",
+                });
+                let settings: SettingsV1 = serde_json::from_value(draft).unwrap();
+                let told: Vec<String> = lacking(&settings, profile).into_iter().map(|error| error.field).collect();
+                let expected: &[&str] = if profile.name == "v2" && waits { &["document_status"] } else { &[] };
+                assert_eq!(told, expected, "{} {status}", profile.name);
+            }
+        }
+    }
 }

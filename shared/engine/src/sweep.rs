@@ -20,7 +20,7 @@ use ledger_domain::identity::Event;
 use ledger_domain::retry;
 use ledger_domain::run::RunState;
 use ledger_wire::message::{Bell, PushMessage, RunMessage};
-use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, keys};
+use ledger_wire::rows::{AgendaRow, AttentionRow, BindingRow, DUE_SHARDS, RunRow, SweepRow, keys};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -104,6 +104,8 @@ pub struct Report {
     pub grants_renewed: u32,
     /// Age of the oldest due mark, in seconds.
     pub oldest_due_age_seconds: i64,
+    /// Jobs whose part failed: counted among the failures, and their rows say so.
+    pub jobs_failed: u32,
     /// Parts that failed; the next sweep tries them again.
     pub failures: u32,
 }
@@ -123,6 +125,7 @@ impl Report {
             "dead_letters": self.dead_letters,
             "grants_renewed": self.grants_renewed,
             "oldest_due_age_seconds": self.oldest_due_age_seconds,
+            "jobs_failed": self.jobs_failed,
             "failures": self.failures,
         })
     }
@@ -194,6 +197,9 @@ impl Sweep<'_> {
         self.part(&tally, agenda);
         // Nor does a shop that a job has to ask keep anything else.
         futures::future::join(self.feed_jobs(until, &tally), self.look_around(until, &tally)).await;
+        let found = with(&tally, |tally| tally.report.clone());
+        let note = SweepRow::new(self.clock.now_ms(), found.oldest_due_age_seconds, found.failures);
+        self.part(&tally, self.store.swept(&note).await);
         tally.into_inner().unwrap_or_else(PoisonError::into_inner).report
     }
 
@@ -271,6 +277,9 @@ impl Sweep<'_> {
             until,
         };
         for result in futures::future::join_all(jobs.iter().map(|key| feed.feed(&key.pk, &key.sk))).await {
+            if result.is_err() {
+                with(tally, |tally| tally.report.jobs_failed = tally.report.jobs_failed.saturating_add(1));
+            }
             self.part(tally, result);
         }
     }
@@ -460,6 +469,14 @@ impl Sweep<'_> {
             }
         }
         let accepted = matches!(answer, ShopAnswer::Good(_));
+        // A shop that was never paired before is asked under the candidate: its answer says that it took that key.
+        if accepted
+            && tenant.current_key.is_none()
+            && tenant.candidate_key.is_some()
+            && !self.store.promote(&promotion(tenant, now)).await?
+        {
+            return Ok(());
+        }
         if accepted {
             self.store.shop_accepts(&tenant.tenant).await?;
             tracing::info!(tenant = %tenant.tenant, "the shop accepts our tokens again");

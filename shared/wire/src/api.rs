@@ -23,11 +23,18 @@ pub use settings::{
     ReferenceAge, ReferenceData, ReferenceEntry, RefreshRequest, Refreshed, RefreshedList, SettingsProposal,
     SettingsRequest, SettingsVersion, SettingsVersions, SettingsView, ValidateRequest, Validation,
 };
-pub use tenants::{Binding, Bindings, Me, Tenant, Tenants};
+pub use tenants::{Binding, Bindings, Me, NewBindingRequest, Stack, Tenant, Tenants};
 pub use work::{
     CrossReference, CrossReferencePage, CrossReferences, ImportClash, ImportRequest, Imported, Job, JobRequest, Jobs,
     ModeRequest, NamedValue, ProvenTotal, ReasonRequest, RunRequest, RunRequests, SettleRequest, Settled,
 };
+
+/// A moment of a row, in milliseconds since 1970, as text without fractions: `2025-01-20T15:00:00Z`.
+#[must_use]
+pub fn second(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds)
+        .map_or_else(|_| milliseconds.to_string(), |it| it.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
 
 /// A moment of a row, in milliseconds since 1970, as text.
 #[must_use]

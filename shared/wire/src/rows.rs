@@ -13,7 +13,7 @@ pub use grants::{
     PendingConnectionRow,
 };
 pub use pairing::{DayGap, OrderDocumentRow, ShopAddressRow};
-pub use place::BindingPlaceRow;
+pub use place::{BindingPlaceRow, SweepRow, TenantPlaceRow};
 pub use reference::{ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow};
 
 use serde::{Deserialize, Serialize};
@@ -688,6 +688,12 @@ pub mod keys {
     pub const ATTENTION: &str = "attention";
     /// Partition key of what the sweeper does at a later time.
     pub const AGENDA: &str = "agenda";
+    /// Partition key of the list of all tenants.
+    pub const TENANTS: &str = "tenants";
+    /// Partition key of what is known of the stack as a whole.
+    pub const STACK: &str = "stack";
+    /// Sort key of what the last sweep found.
+    pub const SWEEP: &str = "sweep";
 
     /// Sort key of an entry of the agenda: its time first, in milliseconds.
     #[must_use]
@@ -797,6 +803,12 @@ pub mod keys {
     #[must_use]
     pub fn book(book: &str) -> String {
         format!("book#{book}")
+    }
+
+    /// Sort key of a number prefix of a book, below the book's partition key.
+    #[must_use]
+    pub fn prefix(prefix: &str) -> String {
+        format!("prefix#{prefix}")
     }
 
     /// Sort key of a shop that the sweeper asks after.

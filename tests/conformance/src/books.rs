@@ -4,6 +4,7 @@ use crate::drive::{Drive, Stranger};
 use crate::lives::{CURRENCIES, RATES};
 use anyhow::Context as _;
 use ledger_dialects::{Context, Dialect, dialect};
+use ledger_domain::document::Kind;
 use ledger_domain::settings::Settings;
 use ledger_wire::settings::SettingsV1;
 use ledger_world::accounting::{AccountingBook, AccountingOptions, AccountingSeed, AccountingSwitches};
@@ -319,6 +320,43 @@ impl AnyBook {
         Ok(())
     }
 
+    /// Makes the contact with that e-mail address one that nothing can be booked on.
+    ///
+    /// # Errors
+    /// Where there is none, or the book refuses it.
+    pub fn archives(&self, email: &str) -> anyhow::Result<()> {
+        let contact = self.statement().contacts.into_iter().find(|it| it.email == email);
+        let id = contact.with_context(|| format!("nobody with {email}"))?.id;
+        match self {
+            Self::Family(book) => book.hides(email),
+            Self::Accounting(book) => book.archives(&id)?,
+            Self::Sage(book) => book.marks(&id, "is_active", false)?,
+        }
+        Ok(())
+    }
+
+    /// Has an active contact with that code, of somebody else.
+    ///
+    /// # Errors
+    /// Where the book refuses it, or has no codes.
+    pub fn has_code_taken(&self, code: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Family(_) => anyhow::bail!("contacts have no codes"),
+            Self::Accounting(book) => book.seeds(&AccountingSeed {
+                contacts: vec![json!({"Name": "Ann Lee", "EmailAddress": "ann@example.com", "ContactNumber": code})],
+                ..AccountingSeed::default()
+            }),
+            Self::Sage(book) => book.seeds(&SageSeed {
+                contacts: vec![json!({
+                    "name": "Ann Lee", "currency_id": "GBP", "reference": code,
+                    "main_contact_person": {"name": "Ann Lee", "email": "ann@example.com"},
+                })],
+                ..SageSeed::default()
+            }),
+        }?;
+        Ok(())
+    }
+
     /// Has an active contact with that name and another e-mail address.
     ///
     /// # Errors
@@ -428,6 +466,44 @@ impl AnyBook {
                 })
             }
         }?;
+        Ok(())
+    }
+
+    /// The bookkeeper approves an invoice or a credit note that waits for it.
+    ///
+    /// # Errors
+    /// Where the book refuses it.
+    pub fn approves(&self, kind: Kind, id: &str) -> anyhow::Result<()> {
+        let is_invoice = kind == Kind::Invoice;
+        let (method, path, own, body) = match self {
+            Self::Family(_) => {
+                let path = id.split_once("://").and_then(|(_, rest)| rest.split_once('/')).context("no path")?.1;
+                ("PUT", format!("/{path}/transitions/mark_as_sent"), None, json!({}))
+            }
+            Self::Accounting(book) => {
+                let (list, field) =
+                    if is_invoice { ("Invoices", "InvoiceID") } else { ("CreditNotes", "CreditNoteID") };
+                let body = json!({list: [{field: id, "Status": "AUTHORISED"}]});
+                ("POST", format!("/api.xro/2.0/{list}/{id}"), Some(("xero-tenant-id", book.tenant())), body)
+            }
+            Self::Sage(book) => {
+                let list = if is_invoice { "sales_invoices" } else { "sales_credit_notes" };
+                ("POST", format!("/v3.1/{list}/{id}/release"), Some(("x-business", book.business())), json!({}))
+            }
+        };
+        let mut headers = vec![("authorization", format!("Bearer {TOKEN}")), ("user-agent", "somebody".to_owned())];
+        headers.push(("accept", "application/json".to_owned()));
+        headers.push(("content-type", "application/json".to_owned()));
+        headers.extend(own);
+        let answer = self.answers(&Request {
+            method: method.to_owned(),
+            path,
+            query: String::new(),
+            headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            body: body.to_string().into(),
+        });
+        let said = || String::from_utf8_lossy(&answer.body).into_owned();
+        anyhow::ensure!((200..300).contains(&answer.status), "the book answers {}: {}", answer.status, said());
         Ok(())
     }
 

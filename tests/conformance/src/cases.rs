@@ -11,7 +11,7 @@ use ledger_dialects::{Call, Method, Replay, Start};
 use ledger_domain::amount::{Amount, Currency};
 use ledger_domain::canonical::Invoice;
 use ledger_domain::code::Code;
-use ledger_domain::document::{Document, Kind, SalesInvoice};
+use ledger_domain::document::{Document, DocumentStatus, Kind, Product, SalesInvoice, Standing};
 use ledger_domain::fault::{Action, Fault};
 use ledger_domain::mapping;
 use ledger_domain::settings::TaxRule;
@@ -26,6 +26,8 @@ use serde_json::json;
 pub const POSTED: &str = "posted";
 /// Lives of orders that a switch is tried with.
 const LIVES: u64 = 40;
+/// Orders of one buyer: more than a short page has.
+const ORDERS_OF_ONE: usize = 30;
 /// The first of them.
 const FIRST_LIFE: u64 = 7_000;
 
@@ -92,6 +94,19 @@ pub static CASES: &[Case] = &[
         Ok(())
     }),
     Case::new("lives of orders", POSTED, lives),
+    // `v2` keeps no drafts: settings that ask for them are refused there.
+    Case {
+        of: &["accounting", "sage", "freeagent"],
+        ..Case::new("drafts, approved in the book and settled then", POSTED, |trade| {
+            settled_once_approved(trade, DocumentStatus::Draft)
+        })
+    },
+    Case {
+        of: &["accounting", "sage", "freeagent"],
+        ..Case::new("what was submitted, approved in the book and settled then", POSTED, |trade| {
+            settled_once_approved(trade, DocumentStatus::Submitted)
+        })
+    },
     Case::new("an invoice of a locked period", "period_locked", |trade| {
         trade.stage.book.locks_until(Some("2199-12-31"));
         trade.sells(&tees(2)).map(|_| ())
@@ -100,7 +115,13 @@ pub static CASES: &[Case] = &[
         trade.stage.book.has_archived_contact("jane@example.com")?;
         trade.sells(&tees(2)).map(|_| ())
     }),
+    Case::new("the buyer's contact, which we made, is archived", "contact_archived", |trade| {
+        trade.sells(&tees(2))?;
+        trade.stage.book.archives("jane@example.com")?;
+        trade.sells(&tees(3)).map(|_| ())
+    }),
     Case::new("a namesake of the buyer", POSTED, namesake),
+    Case { of: &["accounting", "sage"], ..Case::new("somebody else has our code for the buyer", POSTED, code_taken) },
     Case {
         but: &[("sage", POSTED, "references may repeat in Sage")],
         ..Case::new("a stranger's invoice has our number", "reference_taken", |trade| {
@@ -141,6 +162,47 @@ pub static CASES: &[Case] = &[
             trade.posts(&told).map(|_| ())
         })
     },
+    Case {
+        of: &["accounting"],
+        ..Case::new("a stranger's credit note has our credit note's number", "reference_taken", |trade| {
+            let sold = trade.sells(&tees(2))?;
+            let memo = trade.refunds(&MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1))?;
+            let number = trade.credit_note_number(&memo);
+            if let AnyBook::Accounting(book) = &trade.stage.book {
+                let lines = accounting_line(&trade.settings.income_category);
+                let credit_notes = vec![json!({"CreditNoteNumber": number, "LineItems": lines})];
+                book.seeds(&AccountingSeed { credit_notes, ..AccountingSeed::default() })?;
+            }
+            trade.credits_told(&sold, &memo).map(|_| ())
+        })
+    },
+    Case {
+        of: &["accounting"],
+        ..Case::new("numbers with a quotation mark, and money back", POSTED, |trade| {
+            let mut quoted = Trade::new(trade.stage, trade.shop)?;
+            quoted.settings.number_prefix = "A\"1".to_owned();
+            let sold = quoted.sells(&tees(2).paid_by("stripe_payments"))?;
+            quoted.pays(&sold)?;
+            let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1);
+            let (note, posted) = quoted.credits(&sold, &memo)?;
+            quoted.pays_back(&note, &posted)
+        })
+    },
+    Case::new("thirty orders of one buyer, and the first is looked for", POSTED, |trade| {
+        let first = trade.sells(&tees(1))?;
+        for _ in 1..ORDERS_OF_ONE {
+            trade.sells(&tees(1))?;
+        }
+        let found = trade.drive.finds(&Document::Invoice(first.document))?.map(|found| found.provider_id);
+        holds(found.as_ref() == Some(&first.posted.provider_id), || format!("found {found:?}"))
+    }),
+    Case::new("a fee is kept of a refund", POSTED, |trade| {
+        let mut rich = Trade::new(trade.stage, trade.shop)?;
+        rich.settings = trade.stage.settings_with_accounts.clone();
+        let sold = rich.sells(&tees(2))?;
+        let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1).keeping("2");
+        rich.credits(&sold, &memo).map(|_| ())
+    }),
     Case::new("names that hurt", POSTED, |trade| {
         for (at, (first_name, last_name)) in NAMES_THAT_HURT.iter().enumerate() {
             let (very, long) = ("Very".repeat(40), "Long".repeat(60));
@@ -180,6 +242,33 @@ pub static CASES: &[Case] = &[
         holds(there == 0, || "a contact is left behind".to_owned())?;
         ended
     }),
+    Case {
+        of: &["v2", "freeagent"],
+        ..Case::new("a rate that the settings name and the book does not have", "tax_rate_unmapped", |trade| {
+            let mut hopeful = Trade::new(trade.stage, trade.shop)?;
+            hopeful.settings.sales_tax_rates.push(Decimal::from(33));
+            let mut order = tees(1);
+            order.items = vec![ItemSpec::simple("TEE", "Tee", 10, "100").taxed("33")];
+            hopeful.sells(&order).map(|_| ())
+        })
+    },
+    Case {
+        of: &["accounting"],
+        ..Case::new("a rate of two components", POSTED, |trade| {
+            let code = "COMPOUND";
+            if let AnyBook::Accounting(book) = &trade.stage.book {
+                let rate = json!({"TaxType": code, "Name": "Two taxes", "EffectiveRate": "14.975",
+                    "TaxComponents": [{"Name": "One", "Rate": "5"}, {"Name": "Other", "Rate": "9.975"}]});
+                book.seeds(&AccountingSeed { tax_rates: vec![rate], ..AccountingSeed::default() })?;
+            }
+            let mut twice = Trade::new(trade.stage, trade.shop)?;
+            let rate = Decimal::new(14_975, 3);
+            twice.settings.tax_map.push(TaxRule { rate, country: None, code: code.to_owned() });
+            let mut order = tees(1);
+            order.items = vec![ItemSpec::simple("TEE", "Tee", 1, "10.10").taxed("14.975")];
+            twice.sells(&order).map(|_| ())
+        })
+    },
     Case::new("everything is given away", POSTED, |trade| {
         let sold = trade.sells(&tees(2).percent_off(100))?;
         trade.is_left(Kind::Invoice, &sold.posted.provider_id, Amount::ZERO)
@@ -317,6 +406,20 @@ pub static CASES: &[Case] = &[
     },
     Case {
         of: &["sage"],
+        ..Case::new("billed at home, delivered to Germany", POSTED, |trade| {
+            trade.sells(&tees(2).shipped_to(berlin())).map(|_| ())
+        })
+    },
+    Case {
+        of: &["sage"],
+        ..Case::new("billed in Germany, delivered at home", POSTED, |trade| {
+            let home = Address::british("1 High Street", "London", "N1 7AA");
+            trade.sells(&tees(2).billed_to(berlin()).shipped_to(home)).map(|_| ())
+        })
+    },
+    Case { of: &["sage"], ..Case::new("the shop has fewer in stock than the book", POSTED, stock_falls) },
+    Case {
+        of: &["sage"],
         ..Case::new("one person in two currencies", POSTED, |trade| {
             trade.sells(&tees(2))?;
             trade.sells(&tees(2).in_currency("EUR"))?;
@@ -376,6 +479,76 @@ fn namesake(trade: &Trade<'_>) -> Result<(), Stopped> {
     holds(statement.contacts.len() == before.saturating_add(1), || "merged with a stranger".to_owned())?;
     let of = |email: &str| statement.contacts.iter().filter(|it| it.email == email).count();
     holds((of("jane@example.com"), of("another.jane@example.com")) == (1, 1), || format!("{:?}", statement.contacts))
+}
+
+/// One invoice is paid and its credit note paid back, of another one a part is set off: nothing of it while they wait.
+fn settled_once_approved(trade: &Trade<'_>, status: DocumentStatus) -> Result<(), Stopped> {
+    let mut careful = Trade::new(trade.stage, trade.shop)?;
+    careful.settings.document_status = status;
+    let waits = |kind: Kind, id: &str| -> Result<(), Stopped> {
+        let standing = careful.drive.balance(kind, id)?.standing;
+        holds(standing == Standing::Unapproved, || format!("{kind:?} is {standing:?} before anybody approved it"))?;
+        let line =
+            |lines: Vec<ledger_world::statement::DocumentLine>| lines.iter().any(|it| it.id == id && it.approved);
+        let statement = trade.stage.statement();
+        holds(!line(statement.invoices) && !line(statement.credit_notes), || format!("the book has {id} approved"))?;
+        Ok(trade.stage.book.approves(kind, id)?)
+    };
+    for is_paid in [true, false] {
+        let sold = careful.sells(&tees(2).paid_by("stripe_payments"))?;
+        waits(Kind::Invoice, &sold.posted.provider_id)?;
+        if is_paid {
+            careful.pays(&sold)?;
+        }
+        let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1);
+        let (note, posted) = careful.credits(&sold, &memo)?;
+        waits(Kind::CreditNote, &posted.provider_id)?;
+        if is_paid {
+            careful.pays_back(&note, &posted)?;
+        } else {
+            careful.sets_off(&note, &posted, &sold)?;
+        }
+    }
+    Ok(())
+}
+
+fn berlin() -> Address {
+    Address { country_id: "DE".to_owned(), ..Address::british("Hauptstrasse 1", "Berlin", "10115") }
+}
+
+fn code_taken(trade: &Trade<'_>) -> Result<(), Stopped> {
+    let (_, _, told) = trade.tells(&tees(2))?;
+    let contact = mapping::contact_of(&told, &trade.settings, &trade.drive.dialect.profile().rules)?;
+    trade.stage.book.has_code_taken(&contact.code(0))?;
+    let (document, _) = trade.posts(&told)?;
+    let contacts = trade.stage.statement().contacts;
+    let ours = contacts.iter().find(|it| it.id == document.contact).map(|it| it.email.as_str());
+    holds(ours == Some("jane@example.com") && contacts.len() == 2, || format!("{contacts:?}"))
+}
+
+fn stock_falls(trade: &Trade<'_>) -> Result<(), Stopped> {
+    let rules = &trade.drive.dialect.profile().rules;
+    let spec = ProductSpec { sku: "MUG".to_owned(), price: Some("24".into()), ..ProductSpec::default() };
+    let id = trade.shop.saves_product(spec.clone().stocked("10"));
+    let tell = || -> Result<_, Stopped> {
+        Ok(magento::product(trade.shop.canonical("product", id).context("no product")?.as_bytes())?)
+    };
+    let mut told = tell()?;
+    let product =
+        mapping::product(&told, &trade.settings, rules).map_err(|code| Stopped::Wrong(code.as_str().to_owned()))?;
+    let product = trade.places(&Document::Product(Product { stocked: true, ..product }))?.provider_id;
+    for run in ["run-1", "run-2"] {
+        let in_book = trade.drive.stock(&product)?.context("no stock")?;
+        let at = told.updated_at.context("a product without a date")?;
+        let movement = mapping::stock_movement(&told, &product, in_book, run, at, &trade.settings, rules)?;
+        let movement = Document::StockMovement(movement.context("nothing to move")?);
+        trade.drive.posts(&movement, &Start::Fresh, &trade.key())?;
+        let in_book = trade.drive.stock(&product)?;
+        holds(in_book == told.stock_quantity, || format!("{in_book:?}, not {:?}", told.stock_quantity))?;
+        trade.shop.saves_product(spec.clone().stocked("4").with_id(id));
+        told = tell()?;
+    }
+    Ok(())
 }
 
 /// Looked for, a stranger's invoice is never taken for ours; where the search is by contact it is not even seen.

@@ -41,6 +41,8 @@ impl std::fmt::Display for Failed {
     }
 }
 
+impl std::error::Error for Failed {}
+
 /// One dialect with its book.
 pub struct Drive<'a> {
     /// The dialect.
@@ -122,9 +124,7 @@ impl Drive<'_> {
                     (label, call)
                 }
             };
-            if call.body.as_deref().is_some_and(|body| body.contains(self.token)) {
-                return Err(Failed::Lawless(format!("the token is in {label}")));
-            }
+            self.names_no_token(label, &call)?;
             let creating = call.body.is_some();
             seen.push(Labelled { label, reply: self.send(&call) });
             if creating {
@@ -134,6 +134,12 @@ impl Drive<'_> {
             }
         }
         Err(Failed::Lawless("posting took too many steps".to_owned()))
+    }
+
+    /// Neither path nor query, header or body of a request has the token: the transport adds it.
+    fn names_no_token(&self, label: &str, call: &Call) -> Result<(), Failed> {
+        let text = format!("{call:?}");
+        if text.contains(self.token) { Err(Failed::Lawless(format!("the token is in {label}"))) } else { Ok(()) }
     }
 
     /// Looks for a document.
@@ -165,7 +171,10 @@ impl Drive<'_> {
         for _ in 0..STEPS_MAX {
             match next(&seen)? {
                 Step::Done(answer) => return Ok(answer),
-                Step::Read(label, call) => seen.push(Labelled { label, reply: self.send(&call) }),
+                Step::Read(label, call) => {
+                    self.names_no_token(label, &call)?;
+                    seen.push(Labelled { label, reply: self.send(&call) });
+                }
                 Step::Create(label, _) | Step::Change(label, _) => {
                     return Err(Failed::Lawless(format!("asking wanted to write: {label}")));
                 }

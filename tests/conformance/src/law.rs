@@ -33,15 +33,36 @@ pub fn holds(
         let mut seed = Seed::of(number);
         let Some(document) = seed.one_of(documents) else { return Err("no documents".to_owned()) };
         let told = |what: String| format!("{}, conversation {number}: {what}", dialect.profile().name);
-        posts(dialect, context, document, bodies, &mut seed).map_err(told)?;
-        looks(|seen| dialect.find(document, context, seen), bodies, &mut seed).map_err(told)?;
+        let there = Posted { provider_id: random_id(&mut seed), reference: None, total: None };
+        let start = match seed.between(0, 3) {
+            0 => Start::Linked(there),
+            1 if matches!(document.kind(), Kind::Contact | Kind::Product) => Start::Outdated(there),
+            _ => Start::Fresh,
+        };
         let posted = random_id(&mut seed);
-        for kind in [Kind::Invoice, Kind::CreditNote] {
-            looks(|seen| dialect.balance(kind, &posted, context, seen), bodies, &mut seed).map_err(told)?;
-        }
-        classifies(dialect, &reply(&mut seed, bodies)).map_err(told)?;
+        converses(dialect, context, document, &start, &posted, &mut || reply(&mut seed, bodies)).map_err(told)?;
     }
     Ok(())
+}
+
+/// Holds a dialect to the law in one conversation: posting a document, looking for it, asking what is left of `posted`.
+///
+/// # Errors
+/// How it broke it, and after which answers.
+pub fn converses(
+    dialect: &dyn Dialect,
+    context: &Context,
+    document: &Document,
+    start: &Start,
+    posted: &str,
+    replies: &mut dyn FnMut() -> Reply,
+) -> Result<(), String> {
+    posts(dialect, context, document, start, replies)?;
+    looks(|seen| dialect.find(document, context, seen), replies)?;
+    for kind in [Kind::Invoice, Kind::CreditNote] {
+        looks(|seen| dialect.balance(kind, posted, context, seen), replies)?;
+    }
+    classifies(dialect, &replies())
 }
 
 fn random_id(seed: &mut Seed) -> String {
@@ -77,26 +98,20 @@ fn posts(
     dialect: &dyn Dialect,
     context: &Context,
     document: &Document,
-    bodies: &[Vec<u8>],
-    seed: &mut Seed,
+    start: &Start,
+    replies: &mut dyn FnMut() -> Reply,
 ) -> Result<(), String> {
-    let there = Posted { provider_id: random_id(seed), reference: None, total: None };
-    let start = match seed.between(0, 3) {
-        0 => Start::Linked(there),
-        1 if matches!(document.kind(), Kind::Contact | Kind::Product) => Start::Outdated(there),
-        _ => Start::Fresh,
-    };
     let mut seen: Vec<Labelled> = Vec::new();
     let mut creates: Vec<usize> = Vec::new();
     for _ in 0..STEPS_MAX {
-        let step = dialect.post(document, context, &start, &seen);
-        if step != dialect.post(document, context, &start, &seen) {
+        let step = dialect.post(document, context, start, &seen);
+        if step != dialect.post(document, context, start, &seen) {
             return Err(format!("another step from the same arguments, after {seen:?}"));
         }
         let label = match step {
             Err(_) => return Ok(()),
             Ok(Step::Done(posted)) => {
-                let is_named = !posted.provider_id.trim().is_empty() || start != Start::Fresh;
+                let is_named = !posted.provider_id.trim().is_empty() || *start != Start::Fresh;
                 return is_named.then_some(()).ok_or_else(|| format!("done without an id, after {seen:?}"));
             }
             Ok(Step::Read(label, _) | Step::Change(label, _)) => label,
@@ -104,7 +119,7 @@ fn posts(
                 let refused = creates.last().is_none_or(|at| {
                     seen.get(*at).is_some_and(|it| dialect.classify(&it.reply, true).action == Action::Refused)
                 });
-                if start != Start::Fresh || creates.len() >= CREATES_MAX || !refused {
+                if *start != Start::Fresh || creates.len() >= CREATES_MAX || !refused {
                     return Err(format!("a create too many, after {seen:?}"));
                 }
                 if call.body.is_none() {
@@ -114,15 +129,14 @@ fn posts(
                 label
             }
         };
-        seen.push(Labelled { label, reply: reply(seed, bodies) });
+        seen.push(Labelled { label, reply: replies() });
     }
     Err(format!("no end after {STEPS_MAX} steps"))
 }
 
 fn looks<T: PartialEq>(
     next: impl Fn(&[Labelled]) -> Result<Step<T>, Fault>,
-    bodies: &[Vec<u8>],
-    seed: &mut Seed,
+    replies: &mut dyn FnMut() -> Reply,
 ) -> Result<(), String> {
     let mut seen: Vec<Labelled> = Vec::new();
     for _ in 0..STEPS_MAX {
@@ -132,7 +146,7 @@ fn looks<T: PartialEq>(
         }
         match step {
             Err(_) | Ok(Step::Done(_)) => return Ok(()),
-            Ok(Step::Read(label, _)) => seen.push(Labelled { label, reply: reply(seed, bodies) }),
+            Ok(Step::Read(label, _)) => seen.push(Labelled { label, reply: replies() }),
             Ok(Step::Create(label, _) | Step::Change(label, _)) => {
                 return Err(format!("looking wanted to write: {label}"));
             }

@@ -201,23 +201,26 @@ fn strangely_taxed(raised: &Raised) -> anyhow::Result<bool> {
     Ok(strange.is_some_and(|line| figure(&line.line_tax).is_ok_and(|tax| tax > Decimal::ONE)))
 }
 
-/// True where a memo names neither its invoice nor a row with a discount, comes to less than its parts, and nothing shows
-/// that this came off its shipping: where the shop taxes before the discount, the tax is that of the whole price. Beside
-/// rows without a discount it looks like store credit; alone, the tax may by accident be what another rate gives of the
-/// rest, and then it is read so. Either way the total is the shop's.
+/// True where a memo comes to less than its parts, no row of it or of its invoice is discounted, its invoice doesn't say
+/// the discount on shipping, and nothing shows that the difference came off shipping: where the shop taxes before the
+/// discount, the tax is that of the whole price. Beside rows it looks like store credit; alone, the tax may by accident
+/// be what another rate gives of the rest, to the penny, and then it is read so. Either way the total is the shop's.
 fn hides_a_discount(raised: &Raised) -> anyhow::Result<bool> {
-    if raised.invoice_json.is_some() {
-        return Ok(false);
+    if let Some(invoice) = &raised.invoice_json {
+        let invoice: Shown = serde_json::from_str(invoice)?;
+        if !figure(&invoice.shipping_amount)?.is_zero() || shows_a_discount(&invoice)? {
+            return Ok(false);
+        }
     }
     let shown: Shown = serde_json::from_str(&raised.json)?;
     let (shipping, shipping_tax) = (figure(&shown.shipping_amount)?, figure(&shown.shipping_tax_amount)?);
     let mut parts = shipping.saturating_add(shipping_tax);
     let mut rows = 0_usize;
+    if shows_a_discount(&shown)? {
+        return Ok(false);
+    }
     for line in &shown.lines {
-        let (row, tax, total) = (figure(&line.line_subtotal)?, figure(&line.line_tax)?, figure(&line.line_total)?);
-        if row.saturating_add(tax) != total {
-            return Ok(false);
-        }
+        let total = figure(&line.line_total)?;
         rows = rows.saturating_add(usize::from(!total.is_zero()));
         parts = parts.saturating_add(total);
     }
@@ -231,13 +234,24 @@ fn hides_a_discount(raised: &Raised) -> anyhow::Result<bool> {
     let looks_taxed_afterwards = RATES.iter().any(|rate| {
         let rate = rate.parse::<Decimal>().unwrap_or_default().saturating_mul(PENNY);
         let off = rest.saturating_mul(rate).saturating_sub(shipping_tax).abs();
-        if rate.is_zero() { off.is_zero() } else { off <= SHIPPING_TAX_OFF_MAX }
+        if rate.is_zero() { off.is_zero() } else { off <= rate.saturating_mul(NET_OFF_MAX).saturating_add(PENNY) }
     });
     Ok(rows > 0 || !looks_taxed_afterwards)
 }
 
-/// How far a tax on shipping can be off by remainders: a penny for each of the order's few invoices and memos.
-const SHIPPING_TAX_OFF_MAX: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
+/// True where a row is paid with less than its price and tax.
+fn shows_a_discount(shown: &Shown) -> anyhow::Result<bool> {
+    for line in &shown.lines {
+        let gross = figure(&line.line_subtotal)?.saturating_add(figure(&line.line_tax)?);
+        if gross != figure(&line.line_total)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// How far a net can be off by remainders of price, discount and compensation; the tax on it is off by a penny of its own.
+const NET_OFF_MAX: Decimal = Decimal::from_parts(3, 0, 0, false, 2);
 /// Half a penny.
 const HALF_PENNY: Decimal = Decimal::from_parts(5, 0, 0, false, 3);
 /// A price with the highest tax, over the price without: what rounding a price with tax moves the tax by, beside

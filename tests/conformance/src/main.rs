@@ -1,11 +1,12 @@
 //! `make conformance`: every dialect against its book, so many orders each, and the table of what they do.
 //!
 //! Usage: `conformance [CASES [DIALECT [FIRST_SEED]]]`. A failure names its seed: with it as the first one and a single
-//! case it happens again.
+//! case it happens again, and the shop's documents are shown.
 
 use std::process::ExitCode;
 
 use ledger_conformance::books::DIALECTS;
+use ledger_conformance::lives::Lives;
 use ledger_conformance::walk::{table, walk};
 use ledger_conformance::{output, penny, switches};
 
@@ -33,6 +34,12 @@ fn main() -> anyhow::Result<ExitCode> {
         }
     }
     output::line(&table(&columns));
+    if orders == 1 {
+        let life = runtime.block_on(Lives::open())?.live(first)?;
+        for document in &life.documents {
+            output::line(&format!("{:?}, {:?}: {}", document.kind, document.fate, document.json));
+        }
+    }
     for name in &dialects {
         let tried = runtime.block_on(switches::tries(name))?;
         output::line(&format!(

@@ -27,6 +27,13 @@ const OTHERWISE: &[Otherwise] = &[
         why: "the address is free, so that a new contact has it",
     },
     Otherwise {
+        dialects: &["v2"],
+        switch: "hidden_contacts_keep_email",
+        case: "the buyer's contact, which we made, is archived",
+        ends: "posted",
+        why: "the address is free, so that a new contact has it",
+    },
+    Otherwise {
         dialects: FAMILY,
         switch: "tax_rounding",
         case: "lives of orders",
@@ -74,6 +81,90 @@ const OTHERWISE: &[Otherwise] = &[
         case: "our number was on an invoice that is voided by now",
         ends: "posted",
         why: "the number is free again",
+    },
+    Otherwise {
+        dialects: &["accounting"],
+        switch: "quoted_by",
+        case: "numbers with a quotation mark, and money back",
+        ends: "book_refused",
+        why: "nothing can be looked for by such a number, and the refusal says so",
+    },
+    Otherwise {
+        dialects: &["accounting"],
+        switch: "compound_tax",
+        case: "a rate of two components",
+        ends: "total_mismatch",
+        why: "the shop and we count by the effective rate; where the book is a penny off, that is shown",
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "lists_show_inactive",
+        case: "the buyer is archived in the book",
+        ends: "posted",
+        why: NOT_SHOWN,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "lists_show_inactive",
+        case: "the buyer's contact, which we made, is archived",
+        ends: "posted",
+        why: NOT_SHOWN,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "negative_lines",
+        case: "a fee is kept of a refund",
+        ends: "book_refused",
+        why: NO_LESS_THAN_NOTHING,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "negative_lines",
+        case: "lives of orders",
+        ends: "book_refused",
+        why: NO_LESS_THAN_NOTHING,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "negative_movements",
+        case: "the shop has fewer in stock than the book",
+        ends: "book_refused",
+        why: "the book takes nothing away, and says so",
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "allocation_type",
+        case: "every kind of document, one after the other",
+        ends: "book_refused",
+        why: CALLED_OTHERWISE,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "allocation_type",
+        case: "a part of an open order in euros is credited",
+        ends: "book_refused",
+        why: CALLED_OTHERWISE,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "allocation_type",
+        case: "lives of orders",
+        ends: "book_refused",
+        why: CALLED_OTHERWISE,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "allocation_type",
+        case: "drafts, approved in the book and settled then",
+        ends: "book_refused",
+        why: CALLED_OTHERWISE,
+    },
+    Otherwise {
+        dialects: &["sage"],
+        switch: "allocation_type",
+        case: "what was submitted, approved in the book and settled then",
+        ends: "book_refused",
+        why: CALLED_OTHERWISE,
     },
     Otherwise {
         dialects: &["sage"],
@@ -142,6 +233,11 @@ const OTHERWISE: &[Otherwise] = &[
 
 const TURNED_ROUND: &str =
     "the book reads the rate the other way round: the sum in its own currency shows it, and nothing more goes there";
+const NOT_SHOWN: &str =
+    "the contact can't be seen, so that a new one is made; its code stays taken, and ours has a mark";
+const NO_LESS_THAN_NOTHING: &str = "the book takes no line of less than nothing, and names the field";
+const CALLED_OTHERWISE: &str =
+    "the book has another word for an allocation, and names the field; the credit is left open";
 const UMBRELLA: &str = "whatever is wrong with a line, the book complains of its description";
 
 /// The other positions of a switch.
@@ -165,6 +261,18 @@ fn positions(switch: &str, now: &Value) -> anyhow::Result<Vec<Value>> {
         ("negative_half", _) => vec![json!("up")],
         ("exchange_rate", _) => vec![json!("foreign_per_base")],
         ("allocation_sign", _) => vec![json!("all_positive")],
+        ("most_per_page", _) => vec![json!(25)],
+        ("longest_text", _) => vec![json!(255)],
+        ("credit_note_figures", _) => vec![json!("positive")],
+        ("unknown_rate_wording", _) => vec![json!("invalid")],
+        ("taken_number", _) => vec![json!("in_use")],
+        ("quoted_by", _) => vec![json!("doubling")],
+        ("paid_back_as", _) => vec![json!("invoice")],
+        ("compound_tax", _) => vec![json!("components")],
+        ("refund_sign", _) => vec![json!("negative")],
+        ("allocation_type", _) => vec![json!("sales_allocation")],
+        ("place_types", _) => vec![json!("words"), json!("digits")],
+        (_, Some("accepted")) => vec![json!("refused")],
         (_, Some("refused")) => vec![json!("accepted")],
         _ => anyhow::bail!("no other position of {switch} is known"),
     })

@@ -6,7 +6,7 @@ use crate::drive::{Drive, Failed};
 use anyhow::Context as _;
 use ledger_dialects::Start;
 use ledger_domain::amount::Amount;
-use ledger_domain::canonical::Invoice;
+use ledger_domain::canonical::{CreditMemo, Invoice};
 use ledger_domain::code::Code;
 use ledger_domain::document::{CreditNote, Document, Kind, Posted, SalesInvoice};
 use ledger_domain::fault::{Action, Fault};
@@ -43,7 +43,10 @@ impl From<Fault> for Stopped {
 
 impl From<anyhow::Error> for Stopped {
     fn from(error: anyhow::Error) -> Self {
-        Self::Wrong(format!("{error:#}"))
+        match error.downcast::<Failed>() {
+            Ok(failed) => failed.into(),
+            Err(error) => Self::Wrong(format!("{error:#}")),
+        }
     }
 }
 
@@ -188,7 +191,14 @@ impl<'a> Trade<'a> {
     /// # Errors
     /// What stops it.
     pub fn places(&self, document: &Document) -> Result<Posted, Stopped> {
+        let kind = document.kind();
+        let before = self.count(kind);
         let posted = self.drive.posts(document, &Start::Fresh, &self.key())?;
+        // Contacts and products may be somebody else's that were taken up.
+        if !matches!(kind, Kind::Contact | Kind::Product) {
+            let after = self.count(kind);
+            holds(after == before.saturating_add(1), || format!("{before} of {kind:?} became {after}"))?;
+        }
         if let (Some(expected), Some(total)) = (document.total(), posted.total)
             && expected != total
         {
@@ -199,6 +209,21 @@ impl<'a> Trade<'a> {
             format!("posted {} and found {found:?}", posted.provider_id)
         })?;
         Ok(posted)
+    }
+
+    /// How many documents of a kind the book has.
+    fn count(&self, kind: Kind) -> usize {
+        let statement = self.stage.statement();
+        match kind {
+            Kind::Contact => statement.contacts.len(),
+            Kind::Product => statement.products.len(),
+            Kind::Invoice => statement.invoices.len(),
+            Kind::Payment => statement.payments.len(),
+            Kind::CreditNote => statement.credit_notes.len(),
+            Kind::Allocation => statement.allocations.len(),
+            Kind::Refund => statement.refunds.len(),
+            Kind::StockMovement => statement.stock_movements.len(),
+        }
     }
 
     /// Pays what is outstanding of an invoice, as the shop says it was paid.
@@ -229,16 +254,37 @@ impl<'a> Trade<'a> {
     /// # Errors
     /// What stops it.
     pub fn credits(&self, sold: &Sold, memo: &MemoSpec) -> Result<(CreditNote, Posted), Stopped> {
+        self.credits_told(sold, &self.refunds(memo)?)
+    }
+
+    /// Refunds in the shop, as it tells of it.
+    ///
+    /// # Errors
+    /// Where the shop refuses it.
+    pub fn refunds(&self, memo: &MemoSpec) -> Result<CreditMemo, Stopped> {
         let id = self.shop.refunds(memo)?;
-        let memo = magento::credit_memo(self.shop.canonical("creditmemo", id).context("no memo")?.as_bytes())?;
+        Ok(magento::credit_memo(self.shop.canonical("creditmemo", id).context("no memo")?.as_bytes())?)
+    }
+
+    /// What a credit note is called in the book.
+    #[must_use]
+    pub fn credit_note_number(&self, memo: &CreditMemo) -> String {
+        mapping::credit_note_number(&self.settings, &memo.increment_id, &self.drive.dialect.profile().rules)
+    }
+
+    /// Posts the credit note of a refund.
+    ///
+    /// # Errors
+    /// What stops it.
+    pub fn credits_told(&self, sold: &Sold, memo: &CreditMemo) -> Result<(CreditNote, Posted), Stopped> {
         let rules = &self.drive.dialect.profile().rules;
-        let number = mapping::credit_note_number(&self.settings, &memo.increment_id, rules);
+        let number = self.credit_note_number(memo);
         let of = Some((sold.posted.provider_id.as_str(), sold.document.number.as_str()));
-        let credited = mapping::credited_invoice(&memo, of, &self.settings)?;
+        let credited = mapping::credited_invoice(memo, of, &self.settings)?;
         let contact = &sold.document.contact;
         let none = BTreeMap::new();
         let note = mapping::credit_note(
-            &memo,
+            memo,
             Some(&sold.told),
             &self.settings,
             &number,

@@ -87,7 +87,7 @@ struct Invoiced {
 }
 
 fn told(failed: Failed) -> anyhow::Error {
-    anyhow::anyhow!("{failed}")
+    anyhow::Error::new(failed)
 }
 
 impl Walk<'_> {

@@ -7,6 +7,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     missing_docs,
     reason = "a check fails by panicking, and its name says what it checks"
 )]
@@ -26,7 +27,7 @@ pub mod subject;
 pub mod sweeps;
 pub mod vault;
 
-pub use subject::{AnyRow, QueueSubject, Subject, Table};
+pub use subject::{AnyRow, PrefixRow, QueueSubject, Subject, Table};
 
 /// Makes a test of each check of a store and its vault. `$subject` is a type with
 /// `async fn new() -> Option<Self>` (`None`: skipped) and `async fn end(self)` that is a [`Subject`]; `$test` is the
@@ -80,6 +81,7 @@ macro_rules! store_checks {
                 a_token_copied_to_another_row_tenant_or_attribute_does_not_open
             }
             operations {
+                tenants_are_listed_page_by_page_and_the_last_sweep_is_known
                 a_tenant_is_read_with_its_bindings_in_order
                 a_binding_is_added_once_and_replaced_as_seen
                 runs_are_listed_newest_first_page_by_page
@@ -114,6 +116,7 @@ macro_rules! store_checks {
                 a_list_is_written_as_seen_with_its_pages
                 a_long_list_goes_in_and_comes_out
                 settings_are_put_as_seen_and_every_version_is_kept
+                a_number_prefix_of_a_book_becomes_one_shops
             }
             sweeps {
                 what_is_due_is_found_oldest_first

@@ -2,9 +2,10 @@
 
 use crate::Subject;
 use crate::scene::{NOW, binding, run, tenant};
-use ledger_engine::ports::{Operations, Pairings, PortFault, Tenants};
+use ledger_engine::ports::{NewShop, Operations, Pairings, PortFault, Sweeps, Tenants};
 use ledger_wire::rows::{
-    AttemptRow, BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, TenantRow, TokenRow, keys,
+    AttemptRow, BindingRow, ROW_VERSION, RunRow, SealedRow, SettingsRow, ShopAddressRow, SweepRow, TenantRow, TokenRow,
+    keys,
 };
 
 pub(crate) fn settings_and_token(binding: &str) -> (SettingsRow, TokenRow) {
@@ -24,6 +25,29 @@ pub(crate) fn settings_and_token(binding: &str) -> (SettingsRow, TokenRow) {
         ..TokenRow::default()
     };
     (settings, token)
+}
+
+pub async fn tenants_are_listed_page_by_page_and_the_last_sweep_is_known<S: Subject>(subject: &S) {
+    let store = subject.store();
+    assert_eq!(store.tenants(None, 10).await, Ok(Vec::new()));
+    for name in ["t-2", "t-3", "t-1"] {
+        assert_eq!(store.add_tenant(&tenant(name)).await, Ok(true));
+    }
+    let shop = NewShop { address: ShopAddressRow::new("https://t-0.example", "t-0"), tenant: tenant("t-0") };
+    assert_eq!(store.add_shop(&shop).await, Ok(true));
+    let refused = NewShop { address: ShopAddressRow::new("https://t-0.example", "t-9"), tenant: tenant("t-9") };
+    assert_eq!(store.add_shop(&refused).await, Ok(false));
+    let page = async |after, limit| store.tenants(after, limit).await.unwrap();
+    assert_eq!(page(None, 10).await, ["t-0", "t-1", "t-2", "t-3"]);
+    assert_eq!(page(None, 2).await, ["t-0", "t-1"]);
+    assert_eq!(page(Some("t-1"), 2).await, ["t-2", "t-3"]);
+    assert_eq!(page(Some("t-3"), 2).await, Vec::<String>::new());
+    assert_eq!(store.last_sweep().await, Ok(None));
+    for at in [NOW, NOW + 60_000] {
+        let sweep = SweepRow::new(at, 7, 1);
+        Sweeps::swept(store, &sweep).await.unwrap();
+        assert_eq!(store.last_sweep().await, Ok(Some(sweep)));
+    }
 }
 
 pub async fn a_tenant_is_read_with_its_bindings_in_order<S: Subject>(subject: &S) {

@@ -2,7 +2,7 @@
 
 use crate::Subject;
 use crate::scene::{NOW, binding, tenant};
-use ledger_engine::ports::{Configurations, Operations, PrefixOwner, References, Tenants};
+use ledger_engine::ports::{Configurations, NotedWith, Operations, PrefixOwner, References, Tenants};
 use ledger_wire::rows::{
     BookBindingRow, LeaseRow, ROW_VERSION, ReferenceEntryV1, ReferencePageRow, ReferenceReadingRow, ReferenceRow,
     SettingsRow, keys,
@@ -97,6 +97,7 @@ pub async fn settings_are_put_as_seen_and_every_version_is_kept<S: Subject>(subj
         saved_at: Some(NOW),
     };
     let put = |seen: u32, row: SettingsRow, noted: Option<&'static str>| async move {
+        let noted = noted.map(|book| NotedWith { book, prefix: "A-" });
         store.put_settings("t", seen, &row, "b", noted).await
     };
     assert_eq!(put(1, version(2, "A-"), None).await, Ok(true));
@@ -140,4 +141,54 @@ pub async fn settings_are_put_as_seen_and_every_version_is_kept<S: Subject>(subj
         prefix: prefix.to_owned(),
     };
     assert_eq!(store.prefixes_of("xero:1").await, Ok(vec![owner("t", "b", "C-"), owner("u#v", "c", "")]));
+}
+
+/// Shops of a book that save the same prefix at the same instant, each after it has looked and seen it free.
+pub async fn a_number_prefix_of_a_book_becomes_one_shops<S: Subject>(subject: &S) {
+    let store = subject.store();
+    let names = [("t", "t-"), ("u", "u-"), ("v", "v-"), ("w", "w-")];
+    for (name, prefix) in names {
+        store.add_tenant(&tenant(name)).await.unwrap();
+        let (settings, token) = crate::operations::settings_and_token(name);
+        store.add_binding(&binding(name, name), &settings, &token).await.unwrap();
+        let row = BookBindingRow {
+            pk: keys::book("xero:1"),
+            sk: keys::binding_of(name, name),
+            v: ROW_VERSION,
+            tenant: name.to_owned(),
+            binding: name.to_owned(),
+            prefix: prefix.to_owned(),
+        };
+        subject.put(row).await;
+    }
+    let put = |name: &'static str, seen: u32, prefix: &'static str, before: &'static str| async move {
+        let settings = SettingsV1 { invoice_number_prefix: Some(prefix.to_owned()), ..SettingsV1::default() };
+        let row = SettingsRow {
+            pk: keys::of_binding(name),
+            sk: keys::settings(seen + 1),
+            v: ROW_VERSION,
+            settings,
+            version: seen + 1,
+            saved_by: None,
+            saved_at: Some(NOW),
+        };
+        let noted = Some(NotedWith { book: "xero:1", prefix: before });
+        store.put_settings(name, seen, &row, name, noted).await.unwrap()
+    };
+    let at_once = futures::future::join_all(names.map(|(name, before)| put(name, 1, "X-", before))).await;
+    let names = names.map(|(name, _)| name);
+    let won: Vec<&'static str> = names.into_iter().zip(at_once).filter_map(|(name, won)| won.then_some(name)).collect();
+    assert_eq!(won.len(), 1, "{won:?}");
+    let winner = won[0];
+    let mut having = store.prefixes_of("xero:1").await.unwrap();
+    having.retain(|owner| owner.prefix == "X-");
+    assert_eq!(having.iter().map(|owner| owner.tenant.as_str()).collect::<Vec<_>>(), [winner]);
+    let loser = names.into_iter().find(|name| *name != winner).unwrap();
+    let there = store.tenancy(loser).await.unwrap().unwrap().bindings.remove(0);
+    assert_eq!(there.settings_version, 1, "nothing of the loser's is in force");
+    // Whoever has it keeps it, until they take another: then it is free.
+    assert!(put(winner, 2, "X-", "X-").await);
+    assert!(!put(loser, 1, "X-", "-").await);
+    assert!(put(winner, 3, "Y-", "X-").await);
+    assert!(put(loser, 1, "X-", "-").await);
 }

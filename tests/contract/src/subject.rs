@@ -22,6 +22,19 @@ pub enum Table {
     Tenants,
 }
 
+/// A number prefix of a book, and the tenant whose it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct PrefixRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The tenant.
+    pub tenant: String,
+}
+
 macro_rules! any_row {
     ($($name:ident($row:ty) in $table:ident),* $(,)?) => {
         /// A row that a check puts there, past the store.
@@ -56,6 +69,7 @@ any_row! {
     Binding(BindingRow) in Tenants,
     Lease(LeaseRow) in Tenants,
     BookBinding(BookBindingRow) in Tenants,
+    Prefix(PrefixRow) in Tenants,
 }
 
 /// A store and a vault, empty, that nobody else uses.

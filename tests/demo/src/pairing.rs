@@ -372,6 +372,8 @@ mod tests {
             rate: None,
             currency: None,
             group: None,
+            country: None,
+            locked_until: None,
         };
         let data = |ids: &[&str]| ReferenceData {
             lists: vec![list("payment_methods", Some(0), None)],

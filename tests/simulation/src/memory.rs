@@ -33,7 +33,7 @@ mod weather;
 
 pub use index::Index;
 pub use queue::{Deleted, MemoryQueue, QueueShape, Received};
-pub use rows::{Place, Row, Table};
+pub use rows::{Place, PrefixRow, Row, Table};
 pub use store::{MemoryStore, StoreCopy};
 pub use vault::MemoryVault;
 pub use weather::{Fate, Knobs, Weather};

@@ -804,6 +804,9 @@ impl World {
     /// Where it can't be done.
     pub fn pauses(&self, bound: usize, paused: bool) -> anyhow::Result<()> {
         let bound = self.bounds.get(bound).context("no binding")?;
+        if self.binding_row(bound).is_none_or(|row| (row.mode == "paused") == paused) {
+            return Ok(());
+        }
         now(self.operate().pause(&bound.tenant, &bound.binding, paused))??;
         Ok(())
     }

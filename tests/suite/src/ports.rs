@@ -46,7 +46,7 @@ forwarded!(References {
 forwarded!(Configurations {
     fn settings_version(binding: &str, version: u32) -> Option<SettingsRow>;
     fn settings_versions(binding: &str, before: Option<u32>, limit: usize) -> Vec<SettingsRow>;
-    fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<&str>) -> bool;
+    fn put_settings(tenant: &str, seen: u32, row: &SettingsRow, binding: &str, noted: Option<NotedWith<'_>>) -> bool;
     fn prefixes_of(book: &str) -> Vec<PrefixOwner>;
 });
 forwarded!(ShopStates {
@@ -116,7 +116,8 @@ forwarded!(ConnectStore {
     fn put_link(link: &ConnectLinkRow) -> ();
     fn link(pk: &str) -> Option<ConnectLinkRow>;
     fn take_link(pk: &str, by: &str) -> bool;
-    fn put_pending(pending: &PendingConnectionRow) -> ();
+    fn put_pending(pending: &PendingConnectionRow) -> bool;
+    fn complete_pending(pending: &PendingConnectionRow) -> bool;
     fn pending(binding: &str) -> Option<PendingConnectionRow>;
     fn remove_pending(binding: &str, id: &str) -> ();
     fn book_bindings(book: &str) -> Vec<BookBindingRow>;
@@ -144,9 +145,12 @@ forwarded!(Sweeps {
     fn attentions() -> Vec<AttentionRow>;
     fn shop_accepts(tenant: &str) -> ();
     fn shop_revoked(tenant: &str) -> ();
+    fn swept(sweep: &SweepRow) -> ();
 });
 forwarded!(Operations {
     fn add_tenant(tenant: &TenantRow) -> bool;
+    fn tenants(after: Option<&str>, limit: usize) -> Vec<String>;
+    fn last_sweep() -> Option<SweepRow>;
     fn tenant_of(binding: &str) -> Option<String>;
     fn add_binding(binding: &BindingRow, settings: &SettingsRow, token: &TokenRow) -> bool;
     fn replace_binding(seen: &BindingRow, next: &BindingRow) -> bool;

@@ -1,5 +1,6 @@
 //! The local stack that the tests run against, as `make test` started it.
 
+use anyhow::Context;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,18 @@ pub const STACK_ENV: &str = "LEDGER_TEST_STACK_ENV";
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.ancestors().nth(2).unwrap_or(here).to_owned()
+}
+
+/// How many, by a variable of the environment, or else the usual number.
+///
+/// # Errors
+/// Where the variable is no number.
+pub fn how_many(name: &str, usual: usize) -> anyhow::Result<usize> {
+    #[expect(clippy::disallowed_methods, reason = "the suite's own knobs")]
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is no number")),
+        Err(_) => Ok(usual),
+    }
 }
 
 /// Settings of the running stack; `None` (and a line on standard error) where there is none.

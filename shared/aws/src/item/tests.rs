@@ -561,6 +561,14 @@ fn shop_address() -> ShopAddressRow {
     ShopAddressRow::new("https://shop.example", "t-1")
 }
 
+fn tenant_place() -> TenantPlaceRow {
+    TenantPlaceRow::new("t-1")
+}
+
+fn sweep() -> SweepRow {
+    SweepRow::new(1_800_000_000_000, 61, 2)
+}
+
 fn order_document() -> OrderDocumentRow {
     OrderDocumentRow::new("t-1", 57, "invoice", 42, 1_900_000_000)
 }
@@ -629,6 +637,8 @@ mod rows {
     row!(a_lease, LeaseRow, lease);
     row!(an_attention, AttentionRow, attention);
     row!(the_place_of_a_binding, BindingPlaceRow, place);
+    row!(the_place_of_a_tenant, TenantPlaceRow, tenant_place);
+    row!(a_sweep, SweepRow, sweep);
     row!(an_entry_of_the_agenda, AgendaRow, agenda);
     row!(a_list_of_reference_data, ReferenceRow, reference);
     row!(a_page_of_reference_data, ReferencePageRow, reference_page);

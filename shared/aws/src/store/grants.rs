@@ -7,7 +7,8 @@ use crate::write::Write;
 use async_trait::async_trait;
 use ledger_engine::ports::{Confirmation, ConnectStore, GrantLeased, GrantStore, PortResult};
 use ledger_wire::rows::{
-    AppRow, AuthorityUserRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, PendingConnectionRow, TokenRow, keys,
+    AppRow, AuthorityUserRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, PendingConnectionRow, ROW_VERSION,
+    TokenRow, keys,
 };
 
 fn grant_key(binding: &str) -> Item {
@@ -35,6 +36,22 @@ impl DynamoStore {
             .only_if("attribute_exists(#pk) AND (attribute_not_exists(#taken_by) OR #taken_by = :by)")
             .with("by", text(by));
         Ok(self.one(take).await? == One::Done)
+    }
+
+    /// The number prefix of a book becomes a tenant's, if it is nobody else's. What is saved at the same instant meets here.
+    pub(super) fn prefix_claimed(&self, book: &str, prefix: &str, tenant: &str) -> Write {
+        let key = key(&keys::book(book), Some(&keys::prefix(prefix)));
+        Write::update(&self.tables.tenants, key, "SET #v = :v, #tenant = :tenant")
+            .only_if("attribute_not_exists(#pk) OR #tenant = :tenant")
+            .with("v", number(ROW_VERSION))
+            .with("tenant", text(tenant))
+    }
+
+    /// The number prefix of a book is a tenant's no longer.
+    pub(super) fn prefix_freed(&self, book: &str, prefix: &str, tenant: &str) -> Write {
+        Write::delete(&self.tables.tenants, key(&keys::book(book), Some(&keys::prefix(prefix))))
+            .only_if("attribute_not_exists(#pk) OR #tenant = :tenant")
+            .with("tenant", text(tenant))
     }
 
     async fn of_partition<R: Row>(&self, pk: String) -> PortResult<Vec<R>> {
@@ -216,8 +233,18 @@ impl ConnectStore for DynamoStore {
     }
 
     /// One PutItem.
-    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<()> {
-        self.one(Write::put(&self.tables.tenants, to_item(pending)?)).await.map(|_| ())
+    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        let put = Write::put(&self.tables.tenants, to_item(pending)?)
+            .only_if("attribute_not_exists(#pk) OR #made_at <= :made_at")
+            .with("made_at", number(pending.made_at));
+        Ok(self.one(put).await? == One::Done)
+    }
+
+    /// One PutItem.
+    async fn complete_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        let put =
+            Write::put(&self.tables.tenants, to_item(pending)?).only_if("#id = :id").with("id", text(&pending.id));
+        Ok(self.one(put).await? == One::Done)
     }
 
     /// One GetItem.
@@ -257,9 +284,17 @@ impl ConnectStore for DynamoStore {
             self.binding_connected(confirmation)?,
             self.pending_removed(&confirmation.pending.binding, &confirmation.pending.id),
             Write::put(&self.tables.tenants, to_item(&confirmation.book_binding)?),
+            self.prefix_claimed(
+                &confirmation.next.book,
+                &confirmation.book_binding.prefix,
+                &confirmation.book_binding.tenant,
+            ),
         ];
         if let Some(user) = &confirmation.user {
             writes.push(Write::put(&self.tables.tenants, to_item(user)?));
+        }
+        if let Some(former) = &confirmation.former_user {
+            writes.push(Write::delete(&self.tables.tenants, key(&former.pk, Some(&former.sk))));
         }
         if let Some(entry) = &confirmation.keep_alive {
             writes.push(Write::put(&self.tables.tenants, to_item(entry)?));

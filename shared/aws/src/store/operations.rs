@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage};
 use ledger_wire::rows::{
     AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
-    TenantRow, TokenRow, keys,
+    SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
 };
 
 /// Runs of one page.
@@ -50,12 +50,34 @@ impl Operations for DynamoStore {
         let writes = vec![
             Write::put(&self.tables.tenants, item.clone()).only_if("attribute_not_exists(#pk)"),
             Write::put(&self.tables.tenants, to_item(&address)?),
+            Write::put(&self.tables.tenants, to_item(&TenantPlaceRow::new(&tenant.tenant))?),
         ];
         Ok(match self.transact(writes, None, true).await? {
             Transacted::Done => true,
             // The very row: an earlier try was applied and its reply lost.
             Transacted::Refused(refusals) => refusals.into_iter().next().flatten().flatten() == Some(item),
         })
+    }
+
+    /// One Query, for each megabyte of it.
+    async fn tenants(&self, after: Option<&str>, limit: usize) -> PortResult<Vec<String>> {
+        let page = self
+            .find(Find {
+                table: Table::Tenants,
+                index: None,
+                condition: "#pk = :pk AND #sk > :after",
+                values: vec![("pk", text(keys::TENANTS)), ("after", text(keys::tenant(after.unwrap_or_default())))],
+                newest_first: false,
+                limit: Some(limit),
+                after: None,
+            })
+            .await?;
+        page.items.into_iter().map(|item| from_item::<TenantPlaceRow>(item).map(|row| row.tenant)).collect()
+    }
+
+    /// One GetItem.
+    async fn last_sweep(&self) -> PortResult<Option<SweepRow>> {
+        self.row(Table::Tenants, keys::STACK, keys::SWEEP).await
     }
 
     /// One GetItem.

@@ -12,7 +12,7 @@ use ledger_engine::ports::{
 };
 use ledger_wire::rows::{
     AgendaRow, BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, ROW_VERSION, RunRow, SealedRow, ShopAddressRow,
-    TenantRow, keys,
+    TenantPlaceRow, TenantRow, keys,
 };
 
 /// Most documents of an order that are told.
@@ -231,6 +231,7 @@ impl Pairings for DynamoStore {
         let writes = vec![
             Write::put(&self.tables.tenants, address.clone()).only_if("attribute_not_exists(#pk)"),
             Write::put(&self.tables.tenants, to_item(&shop.tenant)?).only_if("attribute_not_exists(#pk)"),
+            Write::put(&self.tables.tenants, to_item(&TenantPlaceRow::new(&shop.tenant.tenant))?),
         ];
         Ok(match self.transact(writes, None, true).await? {
             Transacted::Done => true,

@@ -6,7 +6,7 @@ use crate::item::{from_item, from_maybe, number, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use ledger_engine::ports::{Configurations, PortFault, PortResult, PrefixOwner, References};
+use ledger_engine::ports::{Configurations, NotedWith, PortFault, PortResult, PrefixOwner, References};
 use ledger_wire::rows::{ReferencePageRow, ReferenceRow, SettingsRow, TokenRow, keys};
 
 /// Versions of settings of one page.
@@ -113,7 +113,7 @@ impl Configurations for DynamoStore {
         seen: u32,
         row: &SettingsRow,
         binding: &str,
-        noted: Option<&str>,
+        noted: Option<NotedWith<'_>>,
     ) -> PortResult<bool> {
         let item = to_item(row)?;
         let settings = item.get("settings").cloned().unwrap_or(AttributeValue::Null(true));
@@ -129,7 +129,7 @@ impl Configurations for DynamoStore {
             .with("version", number(row.version))
             .with("seen", number(seen)),
         ];
-        if let Some(book) = noted {
+        if let Some(NotedWith { book, prefix: before }) = noted {
             let prefix = row.settings.invoice_number_prefix.as_deref().unwrap_or_default();
             writes.push(
                 Write::update(
@@ -140,6 +140,10 @@ impl Configurations for DynamoStore {
                 .only_if("attribute_exists(#pk)")
                 .with("prefix", text(prefix)),
             );
+            writes.push(self.prefix_claimed(book, prefix, tenant));
+            if before != prefix {
+                writes.push(self.prefix_freed(book, before, tenant));
+            }
         }
         match self.transact(writes, None, true).await? {
             Transacted::Done => Ok(true),

@@ -6,7 +6,7 @@ use crate::item::{Item, from_item, number, number_of, text, text_of, to_item};
 use crate::write::Write;
 use async_trait::async_trait;
 use ledger_engine::ports::{DueKey, PortResult, PushWant, StateEntry, Sweeps};
-use ledger_wire::rows::{AttentionRow, LeaseRow, PushRow, RunRow, keys};
+use ledger_wire::rows::{AttentionRow, LeaseRow, PushRow, RunRow, SweepRow, keys};
 
 impl DynamoStore {
     /// Clears the note on a tenant and ends the asking; `change` and `condition` say what happens to its status.
@@ -65,6 +65,11 @@ impl Sweeps for DynamoStore {
     /// One GetItem.
     async fn push(&self, pk: &str) -> PortResult<Option<PushRow>> {
         self.row(Table::SyncRuns, pk, keys::PUSH).await
+    }
+
+    /// One PutItem.
+    async fn swept(&self, sweep: &SweepRow) -> PortResult<()> {
+        self.one(Write::put(&self.tables.tenants, to_item(sweep)?)).await.map(|_| ())
     }
 
     /// One PutItem; with a push one TransactWriteItems.

@@ -110,6 +110,8 @@ pub(super) struct Naming<'a> {
     pub(super) code: Option<&'a str>,
     /// Put behind the name in brackets, where the name alone is another contact's.
     pub(super) mark: Option<&'a str>,
+    /// Leave the country out, where the book does not take its name.
+    pub(super) without_country: bool,
 }
 
 /// What a contact is called in the book: the buyer's name, with a mark behind it for a namesake.
@@ -140,7 +142,7 @@ pub(super) fn contact(contact: &Contact, naming: &Naming<'_>) -> Result<String, 
             first_name: named(&contact.first_name),
             last_name: named(&contact.last_name),
             email_address: text::plain_email(&contact.email, NAME_LENGTH_MAX).map(str::to_owned),
-            addresses: contact.address.as_ref().map(address).into_iter().collect(),
+            addresses: contact.address.as_ref().map(|it| address(it, naming.without_country)).into_iter().collect(),
             // Half a number is a wrong number.
             phones: phone
                 .filter(|phone| phone.encode_utf16().count() <= PHONE_LENGTH_MAX)
@@ -155,7 +157,7 @@ pub(super) fn contact(contact: &Contact, naming: &Naming<'_>) -> Result<String, 
 }
 
 /// The address that invoices show: `POBOX` (Xero API docs, contacts).
-fn address(address: &Address) -> AddressBody {
+fn address(address: &Address, without_country: bool) -> AddressBody {
     let line = |value: &str, length_max: usize| some(text::cut(&text::tidy(value), length_max));
     let lines: Vec<String> =
         address.street.iter().map(|street| text::tidy(street)).filter(|it| !it.is_empty()).collect();
@@ -171,7 +173,7 @@ fn address(address: &Address) -> AddressBody {
         city: line(&address.city, NAME_LENGTH_MAX),
         region: address.region.as_deref().and_then(|region| line(region, NAME_LENGTH_MAX)),
         postal_code: address.postcode.as_deref().and_then(|postcode| line(postcode, POSTCODE_LENGTH_MAX)),
-        country: text::country(&address.country),
+        country: text::country(&address.country).filter(|_| !without_country),
     }
 }
 

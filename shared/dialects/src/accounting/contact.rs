@@ -47,16 +47,22 @@ pub(super) fn post(
         Sought::Known(taken) => taken,
     };
     let mut variant = 0;
+    let mut without_country = false;
     let mut last = None;
     for creates_before in 0..CREATES {
         let code = contact.code(variant);
         let Some(reply) = replies.next(CREATE)? else {
-            let naming = body::Naming { code: Some(&code), mark: is_namesake.then_some(code.as_str()) };
+            let naming =
+                body::Naming { code: Some(&code), mark: is_namesake.then_some(code.as_str()), without_country };
             let body = body::contact(contact, &naming)?;
             return Ok(Step::Create(CREATE, create(context, CONTACTS.path(), &[SUMMARIZE], body, creates_before)));
         };
         let meanings = match reply::wrote(CONTACTS, reply) {
             Wrote::Done(_, id) => return Ok(Step::Done(posted(id))),
+            Wrote::Fault(_, meanings) if !without_country && meanings.contains(&Meaning::Country) => {
+                without_country = true;
+                continue;
+            }
             Wrote::Fault(fault, meanings) => {
                 let clashes = [Meaning::NameTaken, Meaning::ContactNumberTaken];
                 if !meanings.iter().any(|meaning| clashes.contains(meaning)) {
@@ -111,14 +117,20 @@ fn update(
 ) -> Result<Step<Posted>, Fault> {
     let path = CONTACTS.path_of(&id(&posted.provider_id)?);
     let code = contact.code(0);
-    for (label, mark) in [(UPDATE, None), (RENAME, Some(code.as_str()))] {
+    let (mut is_namesake, mut without_country) = (false, false);
+    for _ in 0..CREATES {
+        let label = if is_namesake { RENAME } else { UPDATE };
         let Some(reply) = replies.next(label)? else {
-            let body = body::contact(contact, &body::Naming { code: None, mark })?;
+            let naming = body::Naming { code: None, mark: is_namesake.then_some(code.as_str()), without_country };
+            let body = body::contact(contact, &naming)?;
             return Ok(Step::Change(label, change(context, path, &[], body)));
         };
         match reply::wrote(CONTACTS, reply) {
             Wrote::Done(..) => return Ok(Step::Done(posted.clone())),
-            Wrote::Fault(_, meanings) if label == UPDATE && meanings.contains(&Meaning::NameTaken) => {}
+            Wrote::Fault(_, meanings) if !is_namesake && meanings.contains(&Meaning::NameTaken) => is_namesake = true,
+            Wrote::Fault(_, meanings) if !without_country && meanings.contains(&Meaning::Country) => {
+                without_country = true;
+            }
             Wrote::Fault(fault, _) => return Err(reply::repeatable(fault)),
         }
     }

@@ -267,6 +267,8 @@ pub(super) enum Meaning {
     Currency,
     /// An account is unknown, archived or not for this.
     Account,
+    /// The name of a country has letters that the book does not take.
+    Country,
     /// The contact is archived.
     ContactArchived,
     /// The contact is unknown.
@@ -310,6 +312,8 @@ impl Meaning {
             Self::TaxType
         } else if has("subscribed to currency") || (has("currency") && unknown) {
             Self::Currency
+        } else if has("country") && (unknown || any(&["letters", "characters", "format"])) {
+            Self::Country
         } else if has("contact") && has("archived") {
             Self::ContactArchived
         } else if any(&["account code", "accountcode", "account id", "accountid", "account type"])
@@ -341,6 +345,7 @@ impl Meaning {
                 Code::BookRefused,
                 "The organisation does not have the document's currency: add it in the book's currency settings.",
             ),
+            Self::Country => (Code::BookRefused, "The book does not take the name of the contact's country."),
             Self::Account => (Code::CategoryUnknown, "The book does not take an account of the document."),
             Self::ContactArchived => (Code::ContactArchived, "The contact is archived in the book."),
             Self::ContactUnknown => (Code::ContactUnknown, "The book does not know the document's contact."),

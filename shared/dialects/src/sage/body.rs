@@ -90,7 +90,7 @@ struct AddressBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     country_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    address_type_id: Option<&'static str>,
+    address_type_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<String>,
 }
@@ -98,7 +98,7 @@ struct AddressBody {
 #[derive(Serialize)]
 struct PersonBody {
     #[serde(skip_serializing_if = "Option::is_none")]
-    contact_person_type_ids: Option<[&'static str; 1]>,
+    contact_person_type_ids: Option<[String; 1]>,
     name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     telephone: Option<String>,
@@ -107,13 +107,52 @@ struct PersonBody {
     is_main_contact: bool,
 }
 
-/// How a contact is written: which code, and whether address and person name the type that they are of.
-#[derive(Clone, Copy, Debug, Default)]
+/// Whether a contact's address and person name the type that they are of: the bookkeeping's. Its ids are not documented,
+/// so they are left out until they are asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) enum PlaceTypes {
+    /// Left out.
+    #[default]
+    Absent,
+    /// By the word that the reference's examples have.
+    Word,
+    /// By what the business's own lists have.
+    Listed {
+        /// The id of an address's type.
+        address: String,
+        /// The id of a person's type.
+        person: String,
+    },
+}
+
+impl PlaceTypes {
+    fn of_address(&self) -> Option<String> {
+        match self {
+            Self::Absent => None,
+            Self::Word => Some(BOOKKEEPING.to_owned()),
+            Self::Listed { address, .. } => Some(address.clone()),
+        }
+    }
+
+    fn of_person(&self) -> Option<[String; 1]> {
+        match self {
+            Self::Absent => None,
+            Self::Word => Some([BOOKKEEPING.to_owned()]),
+            Self::Listed { person, .. } => Some([person.clone()]),
+        }
+    }
+}
+
+/// The type of an address or a person that bills go to.
+pub(super) const BOOKKEEPING: &str = "ACCOUNTS";
+
+/// How a contact is written.
+#[derive(Clone, Debug, Default)]
 pub(super) struct ContactForm {
     /// The variant of our code.
     pub(super) variant: u8,
-    /// Name the types, the bookkeeping's: their ids are not documented, so they are left out until they are asked for.
-    pub(super) typed: bool,
+    /// The types of address and person.
+    pub(super) types: PlaceTypes,
 }
 
 /// The code of a contact, within the book's limit.
@@ -122,24 +161,24 @@ pub(super) fn contact_code(contact: &Contact, variant: u8) -> String {
 }
 
 /// A new contact.
-pub(super) fn contact(contact: &Contact, context: &Context, form: ContactForm) -> Result<String, Fault> {
+pub(super) fn contact(contact: &Contact, context: &Context, form: &ContactForm) -> Result<String, Fault> {
     let body = ContactBody {
         idempotency_id: idempotency_id(context),
         contact_type_ids: Some(["CUSTOMER"]),
         reference: Some(contact_code(contact, form.variant)),
         credit_days: contact.payment_terms_in_days.map(|days| days.min(CREDIT_DAYS_MAX)),
         currency_id: contact.currency.as_ref().map(|currency| currency.as_str().to_owned()),
-        ..contact_core(contact, form.typed)
+        ..contact_core(contact, &form.types)
     };
     json(&Rooted("contact", body))
 }
 
 /// What the shop owns of a contact that is there: name, address and person; terms, reference and currency stay.
-pub(super) fn contact_update(contact: &Contact, typed: bool) -> Result<String, Fault> {
-    json(&Rooted("contact", contact_core(contact, typed)))
+pub(super) fn contact_update(contact: &Contact, types: &PlaceTypes) -> Result<String, Fault> {
+    json(&Rooted("contact", contact_core(contact, types)))
 }
 
-fn contact_core(contact: &Contact, typed: bool) -> ContactBody {
+fn contact_core(contact: &Contact, types: &PlaceTypes) -> ContactBody {
     let address = contact.address.as_ref().map(|address| {
         let text = |text: &str| plain(text, ADDRESS_LENGTH_MAX);
         let mut street = address.street.iter().filter_map(|line| plain(line, usize::MAX));
@@ -152,7 +191,7 @@ fn contact_core(contact: &Contact, typed: bool) -> ContactBody {
             city: text(&address.city),
             postal_code: address.postcode.as_deref().and_then(|code| plain(code, POSTCODE_LENGTH_MAX)),
             country_id: ledger_domain::country::english_name(&country).is_some().then_some(country),
-            address_type_id: typed.then_some("ACCOUNTS"),
+            address_type_id: types.of_address(),
             region: address.region.as_deref().and_then(text),
         }
     });
@@ -166,7 +205,7 @@ fn contact_core(contact: &Contact, typed: bool) -> ContactBody {
         currency_id: None,
         main_address: address,
         main_contact_person: PersonBody {
-            contact_person_type_ids: typed.then_some(["ACCOUNTS"]),
+            contact_person_type_ids: types.of_person(),
             name: spoken(&full_name, PERSON_LENGTH_MAX)
                 .or_else(|| plain(&name, PERSON_LENGTH_MAX))
                 .unwrap_or_else(|| name.clone()),

@@ -3,7 +3,7 @@
 //! A code stays taken when its contact is deleted (Sage Accounting API reference, contacts), so one that is taken by
 //! what is not ours is followed by the next variant of it.
 
-use super::body::{self, ContactForm, contact_code};
+use super::body::{self, BOOKKEEPING, ContactForm, PlaceTypes, contact_code};
 use super::reply::{self, Complaint, Created, Record};
 use super::{CREATES_MAX, Search, create, get, list, out_of_order, path_of};
 use crate::{Call, Context, Labelled, Method, Start, Step};
@@ -17,6 +17,8 @@ const UPDATE: &str = "update_contact";
 const BY_CODE: &str = "contact_by_code";
 const BY_EMAIL: &str = "contact_by_email";
 const READ: &str = "read_contact";
+const ADDRESS_TYPES: &str = "address_types";
+const PERSON_TYPES: &str = "contact_person_types";
 const COLLECTION: &str = "contacts";
 const ROOT: &str = "contact";
 /// The type of a contact that buys (Sage Accounting API reference, contact types).
@@ -41,11 +43,11 @@ pub(super) fn post(
     let mut form = match looked_for(contact, context, &mut search)? {
         Found::Ask(label, call) => return Ok(Step::Read(label, call)),
         Found::Ours(id) => return Ok(Step::Done(posted(id))),
-        Found::Nobody { strangers } => ContactForm { variant: strangers, typed: false },
+        Found::Nobody { strangers } => ContactForm { variant: strangers, types: PlaceTypes::Absent },
     };
     for _ in 0..CREATES_MAX {
         let Some(answered) = search.seen.next() else {
-            return Ok(Step::Create(CREATE, create(context, COLLECTION, body::contact(contact, context, form)?)));
+            return Ok(Step::Create(CREATE, create(context, COLLECTION, body::contact(contact, context, &form)?)));
         };
         if answered.label != CREATE {
             return Err(out_of_order(answered));
@@ -56,8 +58,12 @@ pub(super) fn post(
         };
         if complaints.iter().any(|complaint| complaint.says_taken("reference")) {
             form.variant = form.variant.saturating_add(1);
-        } else if !form.typed && complaints.iter().any(wants_types) {
-            form.typed = true;
+        } else if complaints.iter().any(wants_types) {
+            match typed(&form.types, context, &mut search)? {
+                Typed::Ask(label, call) => return Ok(Step::Read(label, call)),
+                Typed::Done(types) => form.types = types,
+                Typed::NoMore => return Err(fault),
+            }
         } else {
             return Err(fault);
         }
@@ -67,11 +73,12 @@ pub(super) fn post(
 
 /// The shop's version is newer: a change, which may be repeated; with the types where the book asks for them.
 fn update(contact: &Contact, context: &Context, posted: &Posted, seen: &[Labelled]) -> Result<Step<Posted>, Fault> {
-    let mut seen = seen.iter();
-    for typed in [false, true] {
-        let Some(answered) = seen.next() else {
+    let mut search = Search::new(seen);
+    let mut types = PlaceTypes::Absent;
+    for _ in 0..CREATES_MAX {
+        let Some(answered) = search.seen.next() else {
             let path = path_of(COLLECTION, &posted.provider_id)?;
-            let body = body::contact_update(contact, typed)?;
+            let body = body::contact_update(contact, &types)?;
             return Ok(Step::Change(UPDATE, super::call(context, Method::Put, &path, &[], Some(body))));
         };
         if answered.label != UPDATE {
@@ -81,8 +88,15 @@ fn update(contact: &Contact, context: &Context, posted: &Posted, seen: &[Labelle
             Ok(()) => return Ok(Step::Done(posted.clone())),
             Err(it) => it,
         };
-        if !typed && complaints.iter().any(wants_types) {
-            continue;
+        if complaints.iter().any(wants_types) {
+            match typed(&types, context, &mut search)? {
+                Typed::Ask(label, call) => return Ok(Step::Read(label, call)),
+                Typed::Done(next) => {
+                    types = next;
+                    continue;
+                }
+                Typed::NoMore => return Err(fault),
+            }
         }
         // What is not there is the contact itself.
         if answered.reply.status == 404 && fault.action == Action::Refused {
@@ -91,7 +105,37 @@ fn update(contact: &Contact, context: &Context, posted: &Posted, seen: &[Labelle
         }
         return Err(fault);
     }
-    Err(Fault::broken(Code::Unexpected, "A third way of writing a contact."))
+    Err(Fault::broken(Code::Unexpected, "A fourth way of writing a contact."))
+}
+
+/// What to do about a complaint on the types of address and person.
+enum Typed {
+    Ask(&'static str, Call),
+    Done(PlaceTypes),
+    NoMore,
+}
+
+/// The next way of naming the types: by the word, then by what the business's lists have.
+fn typed(types: &PlaceTypes, context: &Context, search: &mut Search<'_>) -> Result<Typed, Fault> {
+    match types {
+        PlaceTypes::Absent => return Ok(Typed::Done(PlaceTypes::Word)),
+        PlaceTypes::Word => {}
+        PlaceTypes::Listed { .. } => return Ok(Typed::NoMore),
+    }
+    let mut listed: [Option<String>; 2] = [None, None];
+    for (label, id) in [ADDRESS_TYPES, PERSON_TYPES].into_iter().zip(&mut listed) {
+        let Some(reply) = search.answer(label)? else { return Ok(Typed::Ask(label, list(context, label, &[], 1))) };
+        let types = reply::listed(context, reply)?;
+        let is_bookkeeping = |record: &&Record<'_>| {
+            let says = |field: &str| record.text(field).is_some_and(|it| it.trim().eq_ignore_ascii_case(BOOKKEEPING));
+            says("id") || says("displayed_as")
+        };
+        *id = types.items.iter().find(is_bookkeeping).or(types.items.first()).and_then(Record::type_id);
+    }
+    Ok(match listed {
+        [Some(address), Some(person)] => Typed::Done(PlaceTypes::Listed { address, person }),
+        _ => Typed::NoMore,
+    })
 }
 
 /// Address and person are of a type each, whose ids are not documented: they are named where the book asks for them.

@@ -86,6 +86,11 @@ impl<'a> Record<'a> {
         self.record(field)?.text("id")
     }
 
+    /// The id of a type, which may be a word.
+    pub(super) fn type_id(&self) -> Option<String> {
+        self.text("id").map(|id| id.trim().to_owned()).filter(|id| !id.is_empty())
+    }
+
     /// Its own id, where it has the shape of one.
     pub(super) fn id(&self) -> Option<String> {
         id_of(&self.text("id")?)

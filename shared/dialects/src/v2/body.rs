@@ -16,7 +16,11 @@ use ledger_domain::fault::Fault;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+/// Characters of a description's beginning that stay where its middle is left out.
+const DESCRIPTION_START: usize = 127;
 
 /// Decimal places of an exchange rate.
 const EXCHANGE_RATE_PLACES: u32 = 10;
@@ -164,7 +168,7 @@ struct SaleBody<'a> {
 
 #[derive(Serialize)]
 struct ItemBody<'a> {
-    description: &'a str,
+    description: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     item_type: Option<&'a str>,
     quantity: Box<RawValue>,
@@ -230,6 +234,18 @@ pub(super) fn credit_note(house: &House, context: &Context, note: &CreditNote) -
     )
 }
 
+/// A description within the limit that we hold to, for none is published: of a longer one the middle is left out, because
+/// it ends in the SKU and in what was done to its price.
+fn within(text: &str, length_max: usize) -> Cow<'_, str> {
+    let length = text.chars().count();
+    if length <= length_max {
+        return Cow::Borrowed(text);
+    }
+    let start: String = text.chars().take(DESCRIPTION_START).collect();
+    let rest = length.saturating_sub(length_max.saturating_sub(DESCRIPTION_START).saturating_sub(1));
+    Cow::Owned(format!("{start}…{}", text.chars().skip(rest).collect::<String>()))
+}
+
 fn items<'a>(
     house: &House,
     lines: &'a [DocumentLine],
@@ -245,7 +261,7 @@ fn items<'a>(
             LineRole::Rounding => None,
         };
         items.push(ItemBody {
-            description: &line.description,
+            description: within(&line.description, house.text_length_max),
             item_type: line.item_type.as_deref().or(usual),
             quantity: number(house, line.quantity)?,
             price: number(house, price(line.unit_price))?,
@@ -300,7 +316,10 @@ pub(super) fn product(house: &House, context: &Context, product: &Product) -> Re
     let (price, description) = match (product.price_includes_tax, tax) {
         (false, _) => (Some(price), name),
         (true, Some((_, rate))) => (without_tax(price, *rate), name),
-        (true, None) => (Some(price), format!("{name} (price includes tax)")),
+        (true, None) => {
+            let said = format!("{name} (price includes tax)");
+            (Some(price), within(&said, house.text_length_max).into_owned())
+        }
     };
     let places = house.profile.rules.rounding.unit_price_places;
     let price = price.map(|price| round_half_away(price, places)).ok_or_else(unwritable)?;

@@ -4,6 +4,9 @@
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+#[path = "../described/mod.rs"]
+mod described;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod law;

@@ -64,6 +64,9 @@ pub(crate) fn all() -> Vec<(&'static str, Call)> {
 fn contacts() -> Vec<(&'static str, Call)> {
     let taken = answer("create_contact", 422, complaint("reference", "has already been taken"));
     let typed = answer("create_contact", 422, complaint("main_address.address_type_id", "This field is required"));
+    let listed_type = |id: &str| [format!(r#"{{"id":"{id}","displayed_as":"Accounts"}}"#)];
+    let address_types = listed("address_types", &listed_type(NEW));
+    let person_types = listed("contact_person_types", &listed_type(NOTE));
     let company = contact(|contact| {
         contact.name = "Lee &amp; Co <Ltd>".to_owned();
         contact.currency = Some(currency("EUR"));
@@ -104,7 +107,9 @@ fn contacts() -> Vec<(&'static str, Call)> {
         ("contact_for_many_buyers", fresh(&many)),
         ("contact_with_an_address_too_long", next(&long, &context(), &Start::Fresh, &unknown(&long)[..1])),
         ("contact_under_the_next_code", refused(&jane, &[taken])),
-        ("contact_with_types", refused(&jane, &[typed])),
+        ("contact_with_types", refused(&jane, std::slice::from_ref(&typed))),
+        ("contact_asks_for_types", refused(&jane, &[typed.clone(), typed.clone()])),
+        ("contact_with_listed_types", refused(&jane, &[typed.clone(), typed, address_types, person_types])),
         ("contact_update", next(&jane, &context(), &Start::Outdated(linked(CONTACT)), &[])),
     ]
 }

@@ -255,7 +255,7 @@ pub(super) fn of_credit_memo(
     let from_invoice = invoice.and_then(|invoice| share_of(ground, invoice));
     let supposed = match from_invoice {
         Some(discount) => vec![(discount, MODES.as_slice())],
-        None => supposed(&sums, ground, rates).ok_or_else(beyond_computing)?,
+        None => supposed(&sums, ground, invoice, rates).ok_or_else(beyond_computing)?,
     };
     recover(&sums, ground, &supposed, rates, terms)
 }
@@ -279,12 +279,18 @@ fn share_of(ground: &Ground<'_>, invoice: &Invoice) -> Option<Decimal> {
     Some(crate::amount::round_half_away(share, crate::amount::AMOUNT_PLACES))
 }
 
-/// What the discount on the shipping of a credit memo can be without its invoice: none; all that is missing; all that is
-/// missing with the compensation of the rows. Whether shipping's own price contains tax makes no difference to what is
-/// left of it. Only where the rows are discounted too, or there are none: no rule of the shop discounts shipping alone.
-fn supposed(sums: &Sums, ground: &Ground<'_>, rates: &[Decimal]) -> Option<Vec<Supposed>> {
+/// What the discount on the shipping of a credit memo can be where no invoice says it: none; all that is missing; all that
+/// is missing with the compensation of the rows. Whether shipping's own price contains tax makes no difference to what is
+/// left of it. Only where a row of the memo or of its invoice is discounted too, or the memo has none: no rule of the shop
+/// discounts shipping alone.
+fn supposed(sums: &Sums, ground: &Ground<'_>, invoice: Option<&Invoice>, rates: &[Decimal]) -> Option<Vec<Supposed>> {
     let mut supposed = vec![(Decimal::ZERO, MODES.as_slice())];
-    let discounted = sums.parts.iter().any(|part| part.discount > sums.tolerance);
+    let discounts = |sums: &Sums| sums.parts.iter().any(|part| part.discount > sums.tolerance);
+    let discounted = discounts(sums)
+        || match invoice {
+            Some(invoice) => discounts(&Sums::of(&Ground::of_invoice(invoice))?),
+            None => false,
+        };
     if ground.shipping.is_zero() || !(discounted || sums.parts.is_empty()) {
         return Some(supposed);
     }
@@ -297,14 +303,26 @@ fn supposed(sums: &Sums, ground: &Ground<'_>, rates: &[Decimal]) -> Option<Vec<S
         }
     };
     let missing = Decimal::ZERO.checked_sub(sums.rest)?;
-    suppose(missing);
+    if discounted || closely_taxed(ground, missing, rates)? {
+        suppose(missing);
+    }
     let all_inclusive = vec![Mode::Inclusive; sums.parts.len()];
     if let Ok(found) = candidates(&sums.parts, &all_inclusive, rates)? {
         let fits = choose(&sums.parts, &found, Doubt::Proven)?;
         let compensation = fits.iter().try_fold(Decimal::ZERO, |sum, fit| sum.checked_add(fit.compensation))?;
-        suppose(missing.checked_add(compensation)?);
+        if !compensation.is_zero() {
+            suppose(missing.checked_add(compensation)?);
+        }
     }
     Some(supposed)
+}
+
+/// True where the tax on shipping is what a rate gives of what the discount leaves, but for one remainder: with more of
+/// them, any tax on a small amount would fit some rate, and nothing else speaks for that discount.
+fn closely_taxed(ground: &Ground<'_>, discount: Decimal, rates: &[Decimal]) -> Option<bool> {
+    let (gross, tax) = (ground.shipping.value(), ground.shipping_tax.value());
+    let part = Part { source: Source::Shipping, quantity: Decimal::ONE, gross, tax, discount };
+    Some(candidates_of(&part, Mode::Exclusive, rates)?.iter().any(|fit| !fit.by_piece))
 }
 
 /// A way to understand a document: how the shop computes, and the rates.
@@ -472,7 +490,7 @@ fn candidates_of(part: &Part, mode: Mode, rates: &[Decimal]) -> Option<Vec<Fit>>
             by_row.push(fit);
         } else if rounded_by_piece(part)? && fit.deviation <= piece_tolerance(part, *rate)? {
             by_piece.push(Fit { by_piece: true, ..fit });
-        } else if fit.deviation <= row_tolerance(*rate, REMAINDERS)? {
+        } else if fit.deviation <= part_tolerance(part, *rate)? {
             by_part.push(Fit { by_piece: true, ..fit });
         }
     }
@@ -515,6 +533,15 @@ fn piece_tolerance(part: &Part, rate: Decimal) -> Option<Decimal> {
     }
     let each = HALF_PENNY.checked_mul(HUNDRED.checked_add(rate)?)?.checked_div(HUNDRED)?.checked_add(LAST_PLACE)?;
     part.quantity.checked_mul(each)?.checked_add(LAST_PLACE)
+}
+
+/// What was shared out many times has the remainders of them all, on top of how its row was rounded.
+fn part_tolerance(part: &Part, rate: Decimal) -> Option<Decimal> {
+    let by_row = row_tolerance(rate, REMAINDERS)?;
+    if rate.is_zero() || !rounded_by_piece(part)? {
+        return Some(by_row);
+    }
+    Some(by_row.max(piece_tolerance(part, rate)?.checked_add(PENNY.checked_mul(REMAINDERS)?)?))
 }
 
 /// True where the tax is a whole number of pennies a piece, but for the remainders of sharing it out.

@@ -141,6 +141,14 @@ fn golden_invoices_come_to_the_penny() {
         &["R0 3x12.49 @20", "R1 1x7.77 @5", "R2 2x8.95 @0"],
     );
     check(
+        "eleven pieces of twelve, taxed by the piece, with a remainder",
+        "JPY",
+        &["12.5", "0"],
+        &["11 5357.44 58931.84 5871.15 51344.43"],
+        "58931.84 5871.15 0 0 -13458.56 52839.83",
+        &["R0 1x46969 @12.5 -11963.16", "± 1x-0.13 @0"],
+    );
+    check(
         "total-based remainder",
         "GBP",
         GBP,

@@ -124,10 +124,16 @@ pub const CONNECT_CODES: &[(&str, &str)] = &[
     ),
     (
         ANOTHER_ORGANISATION,
-        "The binding belongs to another organisation. Another organisation is a new binding with empty cross-references.",
+        "The binding belongs to another organisation. Disconnect it and make a new one (`ledger book new`).",
     ),
-    (ANOTHER_DIALECT, "The binding's documents are known by another API. Make a new binding."),
-    (ANOTHER_ENVIRONMENT, "The binding's documents live on another host. Make a new binding."),
+    (
+        ANOTHER_DIALECT,
+        "The binding's documents are known by another API. Disconnect it and make a new one (`ledger book new`).",
+    ),
+    (
+        ANOTHER_ENVIRONMENT,
+        "The binding's documents live on another host. Disconnect it and make a new one (`ledger book new`).",
+    ),
     (
         PREFIX_NEEDED,
         "Another shop posts to this book: give this binding an invoice_number_prefix of its own, then confirm again.",
@@ -623,10 +629,13 @@ impl Connect<'_> {
     /// `link_unknown`, `link_used`, `link_expired`; no usable app.
     pub async fn open_link(&self, token: &str, public_url: &str) -> Result<Started, ConnectError> {
         let link = self.good_link(token).await?;
+        // All that may fail comes first: a hiccup must not use up the only link that the accountant has. Of two who open it
+        // at once, one gets through; the other's authorisation is one that nobody has the state of.
+        let begun = self.begin(&link.tenant, &link.binding, &link.operator, true, true, public_url).await?;
         if !self.store.take_link(&link.pk, &self.chance.uuid()).await? {
             return Err(forbidden(LINK_USED, "the link was opened before"));
         }
-        self.begin(&link.tenant, &link.binding, &link.operator, true, true, public_url).await
+        Ok(begun)
     }
 
     async fn good_link(&self, token: &str) -> Result<ConnectLinkRow, ConnectError> {
@@ -683,6 +692,7 @@ impl Connect<'_> {
     }
 
     async fn exchange(&self, state: &OAuthStateRow, hash: &str, code: &str) -> Result<PendingView, ConnectError> {
+        let began = self.clock.now_ms();
         let (_, row, provider) = self.bound(&state.tenant, &state.binding).await?;
         let (client, hosts) = self.client(GrantOf { tenant: &state.tenant, binding: &state.binding, provider }).await?;
         let mut form = vec![
@@ -706,7 +716,14 @@ impl Connect<'_> {
         };
         let discovered = self.discover(&client, &hosts, &tokens.access).await?;
         let pending = self.pending_of(state, &client, &hosts, provider, tokens, discovered).await?;
-        self.store.put_pending(&pending).await?;
+        // Of two that were under way at once, the one that came back later is meant.
+        let pending = PendingConnectionRow { made_at: began, ..pending };
+        if !self.store.put_pending(&pending).await? {
+            return Err(not_now(
+                BINDING_CHANGED,
+                "another connection of this binding was begun meanwhile; look at that one",
+            ));
+        }
         Ok(view_of_pending(&pending, &row))
     }
 
@@ -850,7 +867,9 @@ impl Connect<'_> {
                 pending.dialect = discovered.dialect.map(str::to_owned);
                 pending.organisations = discovered.organisations;
                 pending.access_level = discovered.access_level;
-                self.store.put_pending(&pending).await?;
+                if !self.store.complete_pending(&pending).await? {
+                    return Err(not_now(BINDING_CHANGED, "the connection is another by now; look again"));
+                }
             }
         }
         Ok(view_of_pending(&pending, &row))
@@ -948,13 +967,16 @@ impl Connect<'_> {
             ..seen.clone()
         };
         let keep_alive = grant.refresh.is_some().then(|| keep_alive::entry(provider, tenant, binding, pending.made_at));
-        let user = pending.authority_user.as_ref().map(|user| AuthorityUserRow {
+        let row_of = |user: &String| AuthorityUserRow {
             pk: keys::authority_user(provider.as_str(), user),
             sk: keys::binding_of(tenant, binding),
             v: ROW_VERSION,
             tenant: tenant.to_owned(),
             binding: binding.to_owned(),
-        });
+        };
+        let user = pending.authority_user.as_ref().map(row_of);
+        let former_user = before.as_ref().and_then(|grant| grant.authority_user.as_ref()).map(row_of);
+        let former_user = former_user.filter(|row| user.as_ref() != Some(row));
         let confirmation = Confirmation {
             seen,
             next,
@@ -969,6 +991,7 @@ impl Connect<'_> {
                 prefix,
             },
             user,
+            former_user,
             keep_alive,
             pending,
         };

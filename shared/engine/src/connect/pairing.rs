@@ -9,6 +9,8 @@
 //!
 //! Source: the published modules, `Model/Setup/Pair` and `etc/webapi.xml` of each provider's.
 
+use crate::connect::oauth::PROVIDER_BOUND;
+use crate::edges::preview_key;
 use crate::ports::{Chance, Clock, NewShop, PairCall, Pairings, PortFault, Shop, TransportFault, Vault};
 use crate::shop::{ShopAnswer, ShopPorts, says_no_route};
 use crate::tenants::{TenantMemory, api_key_context, promotion, speaking_key};
@@ -38,6 +40,8 @@ const KEY_PREFIX: &str = "ledger_lk_";
 const KEY_NUMBERS: usize = 4;
 /// Times that a pairing is decided anew because the tenant changed under it.
 const DECISIONS_MAX: u32 = 4;
+/// The shop never paired the provider, so there is nothing that another book could take the place of.
+const PROVIDER_NOT_PAIRED: &str = "provider_not_paired";
 /// Most runs that a preview counts.
 pub const COUNT_MAX: usize = 1_000;
 
@@ -122,6 +126,8 @@ pub struct DisconnectPreview {
     pub held: u32,
     /// Dead letters, which stay; counted up to [`COUNT_MAX`].
     pub dead_lettered: u32,
+    /// Runs that are held for a preview, which stay; counted up to [`COUNT_MAX`].
+    pub previewed: u32,
 }
 
 /// What pairing needs.
@@ -165,16 +171,14 @@ impl Pairing<'_> {
     /// What can't be used, what the shop says, or that the operator may not. Everything may be repeated, with a new code.
     pub async fn connect(&self, new: &NewPairing<'_>) -> Result<Paired, PairingError> {
         let began = self.clock.now_ms();
-        let provider = Provider::parse(new.provider).ok_or_else(|| {
-            invalid("provider", "unknown_provider", "the provider is one of xero, sage_accounting, freeagent")
-        })?;
+        let provider = known_provider(new.provider)?;
         let address = ShopAddress::parse(new.magento_base_url)
             .map_err(|reason| invalid("magento_base_url", "invalid_format", format!("the shop's address {reason}")))?;
         let code = checked_code(new.pairing_code)?;
         let public_url = ShopAddress::parse(new.public_url)
             .map_err(|reason| invalid("public_url", "invalid_format", format!("this stack's own address {reason}")))?;
         let (tenant, made_tenant) = self.tenant(&address, new.allowed_tenants).await?;
-        let binding = self.binding(&tenant, provider).await?;
+        self.binding(&tenant, provider).await?;
         let result = self.pair(&tenant, provider, &code, &public_url.to_string(), new.operator).await;
         let outcome = match &result {
             Ok(_) => "paired",
@@ -190,7 +194,7 @@ impl Pairing<'_> {
             duration_ms = self.clock.now_ms().saturating_sub(began),
             "pairing"
         );
-        let (tenant, made_key, answers) = result?;
+        let (tenant, binding, made_key, answers) = result?;
         Ok(Paired { tenant, binding, made_tenant, made_key, answers })
     }
 
@@ -232,8 +236,8 @@ impl Pairing<'_> {
         Err(contended())
     }
 
-    /// The provider's binding: the one that there is, a disconnected one revived, or a new one without a book. What a revived
-    /// one remembers is why connecting its book again doubles nothing; it is `pending` until that is done.
+    /// The provider's binding: the one that there is, the last one that was disconnected, or a new one without a book. A
+    /// disconnected one stays so until the shop has accepted the code: a wrong code must not open what somebody has closed.
     async fn binding(&self, tenant: &TenantId, provider: Provider) -> Result<BindingRow, PairingError> {
         for _ in 0..DECISIONS_MAX {
             let tenancy = self.store.tenancy(tenant.as_str()).await?.ok_or(PairingError::NotFound("tenant"))?;
@@ -245,22 +249,9 @@ impl Pairing<'_> {
             }
             let nth = over.len();
             if let Some(last) = over.into_iter().max_by_key(|row| (row.disconnected_at, row.connected_at)) {
-                if self.store.binding_becomes(&last, "pending", None).await? {
-                    return Ok(BindingRow { status: "pending".to_owned(), disconnected_at: None, ..last });
-                }
-                continue;
+                return Ok(last);
             }
-            let binding = BindingId::derive(tenant, provider, nth).to_string();
-            let row = BindingRow {
-                pk: keys::tenant(tenant.as_str()),
-                sk: keys::binding(&binding),
-                v: ROW_VERSION,
-                binding,
-                tenant: tenant.to_string(),
-                provider: provider.as_str().to_owned(),
-                status: "pending".to_owned(),
-                ..BindingRow::default()
-            };
+            let row = pending_binding(tenant, provider, nth);
             if self.store.add_pending_binding(&row).await? {
                 return Ok(row);
             }
@@ -268,7 +259,22 @@ impl Pairing<'_> {
         Err(contended())
     }
 
-    /// Offers a key to the module; the tenant as it is afterwards, whether its key is new, and whether the shop answers
+    /// The provider's binding, a disconnected one revived. What it remembers is why connecting its book again doubles nothing;
+    /// it is `pending` until that is done.
+    async fn revived(&self, tenant: &TenantId, provider: Provider) -> Result<BindingRow, PairingError> {
+        for _ in 0..DECISIONS_MAX {
+            let row = self.binding(tenant, provider).await?;
+            if row.status != "disconnected" {
+                return Ok(row);
+            }
+            if self.store.binding_becomes(&row, "pending", None).await? {
+                return Ok(BindingRow { status: "pending".to_owned(), disconnected_at: None, ..row });
+            }
+        }
+        Err(contended())
+    }
+
+    /// Offers a key to the module, and revives the provider's binding once it has taken it; the tenant as it is afterwards, whether its key is new, and whether the shop answers
     /// under it.
     async fn pair(
         &self,
@@ -277,7 +283,7 @@ impl Pairing<'_> {
         code: &str,
         public_url: &str,
         operator: &str,
-    ) -> Result<(TenantRow, bool, bool), PairingError> {
+    ) -> Result<(TenantRow, BindingRow, bool, bool), PairingError> {
         let (seen, offer) = self.offer(tenant, provider).await?;
         let api_key = match &offer {
             Offer::Current(key) | Offer::Candidate(_, key) => key,
@@ -313,6 +319,8 @@ impl Pairing<'_> {
                 }
             }
         }
+        // Before the key is promoted: from now on the shop sends, and what it sends is not to be refused.
+        let binding = self.revived(tenant, provider).await?;
         let made_key = matches!(offer, Offer::Candidate(..));
         let done = match &offer {
             Offer::Candidate(..) => self.store.promote(&promotion(&seen, now)).await?,
@@ -332,7 +340,7 @@ impl Pairing<'_> {
         if !answers {
             self.store.shop_unreached(&seen.tenant, self.clock.now_ms()).await?;
         }
-        Ok((TenantRow { paired_by: Some(operator.to_owned()), ..known }, made_key, answers))
+        Ok((TenantRow { paired_by: Some(operator.to_owned()), ..known }, binding, made_key, answers))
     }
 
     /// Decides which key the module is sent. A new one is stored before anybody hears of it.
@@ -436,9 +444,50 @@ impl Pairing<'_> {
         Ok(false)
     }
 
+    /// Makes another binding of a provider, for another book: without one, without settings, `pending`. The shop's events
+    /// of the provider go to it from now on; those that are disconnected stay as they are, with all that they remember. Two
+    /// who make it at once make the same one.
+    ///
+    /// # Errors
+    /// `provider_bound` where a binding of the provider is not disconnected, `provider_not_paired` where there is none at
+    /// all; that there is no such tenant, or that the operator may not.
+    pub async fn new_binding(
+        &self,
+        tenant: &str,
+        provider: &str,
+        operator: &str,
+        allowed_tenants: Option<&[String]>,
+    ) -> Result<BindingRow, PairingError> {
+        may(allowed_tenants, tenant)?;
+        let tenant = TenantId::parse(tenant).ok_or(PairingError::NotFound("tenant"))?;
+        let provider = known_provider(provider)?;
+        for _ in 0..DECISIONS_MAX {
+            let tenancy = self.store.tenancy(tenant.as_str()).await?.ok_or(PairingError::NotFound("tenant"))?;
+            let of_provider: Vec<&BindingRow> =
+                tenancy.bindings.iter().filter(|row| row.provider == provider.as_str()).collect();
+            if let Some(open) = of_provider.iter().find(|row| row.status != "disconnected") {
+                return Err(not_now(
+                    PROVIDER_BOUND,
+                    format!("binding {} of this provider is not disconnected; disconnect it first", open.binding),
+                ));
+            }
+            if of_provider.is_empty() {
+                return Err(not_now(PROVIDER_NOT_PAIRED, "the shop never paired this provider; pair it"));
+            }
+            let row = pending_binding(&tenant, provider, of_provider.len());
+            if self.store.add_pending_binding(&row).await? {
+                self.memory.read_again(self.store, tenant.as_str(), self.clock.now_ms()).await?;
+                tracing::info!(tenant = %tenant, binding = %row.binding, provider = provider.as_str(), operator,
+                    "binding made");
+                return Ok(row);
+            }
+        }
+        Err(contended())
+    }
+
     /// Disconnects one provider of a shop on our side; the others stay. Its open runs end as `skipped` with
-    /// `binding_disconnected`, its events are refused from now on, its settings and cross-references stay: pairing it again
-    /// revives it. Repeating it changes nothing.
+    /// `binding_disconnected`, but dead letters and previews stay until a person decides; its events are refused from now on,
+    /// its settings and cross-references stay: pairing it again revives it. Repeating it changes nothing.
     ///
     /// # Errors
     /// That there is none, or that the operator may not.
@@ -476,7 +525,8 @@ impl Pairing<'_> {
         let binding = self.binding_row(tenant, binding, allowed_tenants).await?;
         let held = self.store.count_of_binding(RunState::Held.as_str(), &binding.binding, COUNT_MAX).await?;
         let dead = self.store.count_of_binding(RunState::DeadLettered.as_str(), &binding.binding, COUNT_MAX).await?;
-        Ok(DisconnectPreview { binding, held, dead_lettered: dead })
+        let previewed = self.store.count_of_binding(&preview_key(), &binding.binding, COUNT_MAX).await?;
+        Ok(DisconnectPreview { binding, held, dead_lettered: dead, previewed })
     }
 
     async fn binding_row(
@@ -490,6 +540,27 @@ impl Pairing<'_> {
         let tenancy = self.store.tenancy(tenant).await?.ok_or(PairingError::NotFound("tenant"))?;
         let found = tenancy.bindings.into_iter().find(|row| row.binding == binding);
         found.ok_or(PairingError::NotFound("binding"))
+    }
+}
+
+fn known_provider(text: &str) -> Result<Provider, PairingError> {
+    Provider::parse(text).ok_or_else(|| {
+        invalid("provider", "unknown_provider", "the provider is one of xero, sage_accounting, freeagent")
+    })
+}
+
+/// A tenant's nth binding of a provider, without a book.
+fn pending_binding(tenant: &TenantId, provider: Provider, nth: usize) -> BindingRow {
+    let binding = BindingId::derive(tenant, provider, nth).to_string();
+    BindingRow {
+        pk: keys::tenant(tenant.as_str()),
+        sk: keys::binding(&binding),
+        v: ROW_VERSION,
+        binding,
+        tenant: tenant.to_string(),
+        provider: provider.as_str().to_owned(),
+        status: "pending".to_owned(),
+        ..BindingRow::default()
     }
 }
 

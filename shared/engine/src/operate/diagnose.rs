@@ -5,7 +5,7 @@ use super::{Operate, OperateError};
 use ledger_domain::identity::Event;
 use ledger_domain::run::RunState;
 use ledger_wire::api::{
-    IntegrationError, IntegrationStatus, RecordOutcome, RetryResponse, SyncStatus, SyncType, moment,
+    IntegrationError, IntegrationStatus, RecordOutcome, RetryResponse, SyncStatus, SyncType, second,
 };
 use ledger_wire::rows::{BindingRow, RunRow};
 
@@ -61,7 +61,7 @@ fn failure(run: &RunRow) -> IntegrationError {
     IntegrationError {
         kind: kind.to_owned(),
         message: format!("{code}: {what} {}{number}: {said}", run.magento_id),
-        timestamp: moment(run.updated_at),
+        timestamp: second(run.updated_at),
     }
 }
 
@@ -84,8 +84,8 @@ impl Operate<'_> {
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         Ok(IntegrationStatus {
             connected,
-            token_expires_at: self.token_expires_at(binding).await?.map(moment),
-            last_sync: last_sync.map(moment),
+            token_expires_at: self.token_expires_at(binding).await?.map(second),
+            last_sync: last_sync.map(second),
             sync_status: match connected {
                 false => SyncStatus::Disconnected,
                 true if stuck || !held.is_empty() => SyncStatus::Degraded,

@@ -113,6 +113,8 @@ pub struct Confirmation {
     pub book_binding: BookBindingRow,
     /// The binding among those of the provider's user.
     pub user: Option<AuthorityUserRow>,
+    /// The binding among those of the user who authorised it before: it is none of theirs any more, and is removed.
+    pub former_user: Option<AuthorityUserRow>,
     /// When the grant is to be renewed if nobody used it till then.
     pub keep_alive: Option<AgendaRow>,
     /// What is confirmed: it must still be there, and is removed.
@@ -143,8 +145,12 @@ pub trait ConnectStore: GrantStore {
     /// Uses a link up; false where somebody else did, or it is gone.
     async fn take_link(&self, pk: &str, by: &str) -> PortResult<bool>;
 
-    /// Writes a grant that waits for its confirmation; the one before is forgotten.
-    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<()>;
+    /// Writes a grant that waits for its confirmation; the one before is forgotten. False, and nothing is written, where
+    /// the one that is there was made later.
+    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool>;
+
+    /// Writes a grant that waits again, with what was found out about it; false where it is not there any more.
+    async fn complete_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool>;
 
     /// The grant that waits for its confirmation.
     async fn pending(&self, binding: &str) -> PortResult<Option<PendingConnectionRow>>;

@@ -39,6 +39,15 @@ pub struct PrefixOwner {
     pub prefix: String,
 }
 
+/// The book that a binding is noted with, and the number prefix that it has there until now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotedWith<'a> {
+    /// The book.
+    pub book: &'a str,
+    /// The prefix; empty where it has none.
+    pub prefix: &'a str,
+}
+
 /// What keeps settings.
 #[async_trait]
 pub trait Configurations: References {
@@ -50,15 +59,15 @@ pub trait Configurations: References {
     -> PortResult<Vec<SettingsRow>>;
 
     /// Makes `row` the settings in force of a tenant's binding, and keeps it as a version, in one transaction, if the
-    /// version in force is `seen`; false where not. Where the binding is noted with its book, `noted` is the book, and the
-    /// number prefix there becomes that of the settings.
+    /// version in force is `seen`; false where not. Where the binding is noted with its book, the number prefix there becomes
+    /// that of the settings; false, too, where that prefix is another tenant's by now.
     async fn put_settings(
         &self,
         tenant: &str,
         seen: u32,
         row: &SettingsRow,
         binding: &str,
-        noted: Option<&str>,
+        noted: Option<NotedWith<'_>>,
     ) -> PortResult<bool>;
 
     /// The bindings that are noted with a book.

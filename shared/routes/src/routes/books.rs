@@ -9,6 +9,7 @@ use axum::extract::State;
 use ledger_engine::connect::oauth::{
     AppView, AtProvider, ConnectError, Disconnection as Done, NewApp, PendingView, Started as Begun,
 };
+use ledger_engine::connect::pairing::DisconnectPreview;
 use ledger_engine::ports::PortFault;
 use ledger_wire::api::{
     App, AppRequest, Binding, ConfirmRequest, ConnectLink, Disconnection, GrantStatus, Organisation, PendingConnection,
@@ -119,6 +120,21 @@ pub(super) async fn app(
     Ok(Json(app_shown(&api.connecting().app(&provider, None, &public.0).await?)))
 }
 
+/// The app that speaks for a binding: its own, or the stack's.
+#[utoipa::path(get, path = "/v1/bindings/{binding}/app", tag = "connect", security(("operator" = [])),
+    params(("binding" = String, Path, description = "The binding")),
+    responses((status = 200, body = App), Refusal))]
+pub(super) async fn binding_app(
+    State(api): State<Arc<Api>>,
+    caller: SignedIn,
+    public: PublicUrl,
+    Path(binding): Path<String>,
+) -> Result<Json<App>, Refusal> {
+    let row = api.binding_for(&caller, Need::Look, &binding).await?;
+    let view = api.connecting().app(&row.provider, Some((&row.tenant, &row.binding)), &public.0).await?;
+    Ok(Json(app_shown(&view)))
+}
+
 /// Sets an app for one binding only.
 #[utoipa::path(put, path = "/v1/bindings/{binding}/app", tag = "connect", security(("operator" = [])),
     params(("binding" = String, Path, description = "The binding")),
@@ -219,15 +235,17 @@ pub(super) async fn grant(
     Path(binding): Path<String>,
 ) -> Result<Json<GrantStatus>, Refusal> {
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
-    let token = api.store.token(&row.binding).await?.ok_or_else(|| Refusal::not_found("grant"))?;
+    let grant = api.connecting().status(&row.tenant, &row.binding).await?;
     Ok(Json(GrantStatus {
         binding: row.binding.clone(),
         status: Binding::of(&row).status,
-        access_until: token.access_until.map(moment),
-        refresh_until: token.refresh_until.map(moment),
-        refreshed_at: token.refreshed_at.map(moment),
-        scopes: token.scopes,
-        version: token.version,
+        access_until: grant.access_until.map(moment),
+        refresh_until: grant.refresh_until.map(moment),
+        refreshed_at: grant.refreshed_at.map(moment),
+        scopes: grant.scopes,
+        missing_scopes: grant.missing_scopes,
+        can_renew: grant.can_renew,
+        version: grant.version,
     }))
 }
 
@@ -242,16 +260,17 @@ fn at_provider(what: &AtProvider) -> &'static str {
     }
 }
 
-fn disconnection(binding: &BindingRow, done: &Done, open_runs: u64) -> Disconnection {
+fn disconnection(binding: &BindingRow, done: &Done, open: &DisconnectPreview) -> Disconnection {
     let removed = [
         "The grant: Ledger can't speak to the book any more.",
-        "Held runs and dead letters of the binding end as skipped.",
+        "Held runs of the binding: they end as skipped.",
         "The shop's events for this provider are refused from here on.",
     ];
     let kept = [
         "Everything that is in the book.",
         "Cross-references: connecting the same organisation again doubles nothing.",
         "Settings and their versions, and the history of runs.",
+        "Dead letters, until they are requeued or discarded, and previews, until they are released or discarded.",
         "The shop's other bindings and its key.",
     ];
     Disconnection {
@@ -260,7 +279,9 @@ fn disconnection(binding: &BindingRow, done: &Done, open_runs: u64) -> Disconnec
         others_of_user: u64::try_from(done.others_of_user).unwrap_or(u64::MAX),
         removed: removed.map(str::to_owned).to_vec(),
         kept: kept.map(str::to_owned).to_vec(),
-        open_runs,
+        held_runs: u64::from(open.held),
+        dead_letters: u64::from(open.dead_lettered),
+        previews: u64::from(open.previewed),
     }
 }
 
@@ -276,7 +297,7 @@ pub(super) async fn disconnection_preview(
     let row = api.binding_for(&caller, Need::Look, &binding).await?;
     let open = api.pairing().disconnect_preview(&row.tenant, &row.binding, None).await?;
     let done = api.connecting().disconnection(&row.tenant, &row.binding).await?;
-    Ok(Json(disconnection(&row, &done, u64::from(open.held.saturating_add(open.dead_lettered)))))
+    Ok(Json(disconnection(&row, &done, &open)))
 }
 
 /// Disconnects a binding from its book. The shop's other bindings stay. May be repeated.
@@ -293,5 +314,5 @@ pub(super) async fn disconnect(
     let row = api.pairing().disconnect_binding(&row.tenant, &row.binding, &caller.0.subject, None).await?;
     let deadline = api.clock.now_ms().saturating_add(REVOKE_MS);
     let done = api.connecting().disconnect(&row.tenant, &row.binding, deadline).await?;
-    Ok(Json(disconnection(&done.binding, &done, u64::from(open.held.saturating_add(open.dead_lettered)))))
+    Ok(Json(disconnection(&done.binding, &done, &open)))
 }

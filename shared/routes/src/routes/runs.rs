@@ -153,11 +153,44 @@ async fn standing_still(api: &Api, caller: &SignedIn, whose: &Whose, state: RunS
     if let Some(binding) = &whose.binding {
         api.binding_for(caller, Need::Look, binding).await?;
     }
-    let mut runs = api.operate().standing_still(state, whose.binding.as_deref(), STANDING_STILL_MAX).await?;
+    let operate = api.operate();
+    let mut runs = match bindings_of(api, caller, whose).await? {
+        None => operate.standing_still(state, None, STANDING_STILL_MAX).await?,
+        Some(bindings) => {
+            let mut runs = Vec::new();
+            for binding in bindings {
+                let left = STANDING_STILL_MAX.saturating_sub(runs.len());
+                if left == 0 {
+                    break;
+                }
+                runs.append(&mut operate.standing_still(state, Some(&binding), left).await?);
+            }
+            runs
+        }
+    };
     runs.retain(|run| {
         caller.0.sees(&run.tenant)
             && whose.tenant.as_ref().is_none_or(|tenant| *tenant == run.tenant)
             && whose.code.as_ref().is_none_or(|code| run.code.as_ref() == Some(code))
     });
     Ok(Json(Causes::of(&runs)))
+}
+
+/// The bindings whose runs are looked through; none: all of the stack. Whoever sees some tenants only is never read others'
+/// runs, nor does a stack full of those push theirs out of the list.
+async fn bindings_of(api: &Api, caller: &SignedIn, whose: &Whose) -> Result<Option<Vec<String>>, Refusal> {
+    if let Some(binding) = &whose.binding {
+        return Ok(Some(vec![binding.clone()]));
+    }
+    let tenants: Vec<&str> = match (&whose.tenant, caller.0.tenants()) {
+        (Some(tenant), _) => vec![tenant],
+        (None, Some(tenants)) => tenants.iter().map(String::as_str).collect(),
+        (None, None) => return Ok(None),
+    };
+    let mut bindings = Vec::new();
+    for tenant in tenants {
+        let tenancy = api.store.tenancy(tenant).await?;
+        bindings.extend(tenancy.into_iter().flat_map(|it| it.bindings).map(|row| row.binding));
+    }
+    Ok(Some(bindings))
 }

@@ -242,6 +242,8 @@ pub(super) async fn reference(
             rate: entry.rate.map(|rate| rate.to_string()),
             currency: entry.currency.as_ref().map(ToString::to_string),
             group: entry.group.clone(),
+            country: entry.country.clone(),
+            locked_until: entry.locked_until.map(|day| day.to_string()),
         })
     });
     Ok(Json(ReferenceData { entries: entries.collect(), lists: ages(&data.ages) }))

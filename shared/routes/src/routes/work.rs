@@ -40,9 +40,12 @@ pub(super) async fn set_mode(
     Body(request): Body<ModeRequest>,
 ) -> Result<Json<Binding>, Refusal> {
     let row = api.binding_for(&caller, Need::Act, &binding).await?;
-    let mode =
-        Mode::parse(&request.mode).ok_or_else(|| Refusal::field("mode", "invalid", "one of preview, live, paused"))?;
-    Ok(Json(Binding::of(&api.operate().set_mode(&row.tenant, &row.binding, mode).await?)))
+    let mode_of = |field, text: &String| {
+        Mode::parse(text).ok_or_else(|| Refusal::field(field, "invalid", "one of preview, live, paused"))
+    };
+    let mode = mode_of("mode", &request.mode)?;
+    let from = request.from.as_ref().map(|from| mode_of("from", from)).transpose()?;
+    Ok(Json(Binding::of(&api.operate().change_mode(&row.tenant, &row.binding, from, mode).await?)))
 }
 
 /// Where to go on.
@@ -176,6 +179,7 @@ fn job_shown(row: &JobRow) -> Job {
             .filter(|_| row.from_id.is_some() && row.state == "open")
             .and_then(|it| it.parse().ok()),
         waits_for: row.waits_for.clone(),
+        due_at: row.due_at.map(moment),
         created_at: moment(row.created_at),
         updated_at: moment(row.updated_at),
     }

@@ -183,6 +183,10 @@ pub struct GrantStatus {
     pub refreshed_at: Option<String>,
     /// Scopes that were granted.
     pub scopes: Vec<String>,
+    /// Scopes that the app asks for and that were not granted: what they cover is refused.
+    pub missing_scopes: Vec<String>,
+    /// False where the token was set by hand: nobody can renew it.
+    pub can_renew: bool,
     /// Counts tokens.
     pub version: u32,
 }
@@ -201,6 +205,10 @@ pub struct Disconnection {
     pub removed: Vec<String>,
     /// What stays.
     pub kept: Vec<String>,
-    /// Held runs and dead letters of the binding that end as skipped; counted to a thousand.
-    pub open_runs: u64,
+    /// Held runs of the binding, which end as skipped; counted to a thousand.
+    pub held_runs: u64,
+    /// Its dead letters, which stay until somebody requeues or discards them; counted to a thousand.
+    pub dead_letters: u64,
+    /// Its previews, which stay until somebody releases or discards them; counted to a thousand.
+    pub previews: u64,
 }

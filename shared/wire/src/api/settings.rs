@@ -138,6 +138,11 @@ pub struct ReferenceEntry {
     pub currency: Option<String>,
     /// The kind of account, as the book calls it.
     pub group: Option<String>,
+    /// ISO 3166-1 alpha-2 code, of organisations and tax rates.
+    pub country: Option<String>,
+    /// Of organisations: the book takes nothing that is dated on or before this day, `2026-03-31`.
+    #[schema(format = Date)]
+    pub locked_until: Option<String>,
 }
 
 /// Which lists are read anew.

@@ -56,8 +56,24 @@ impl Tenant {
 /// Tenants.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Tenants {
-    /// The tenants.
+    /// The tenants, in the order of their ids.
     pub tenants: Vec<Tenant>,
+    /// Where the next page begins; null where this is the last.
+    pub next: Option<String>,
+}
+
+/// The stack as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Stack {
+    /// When the sweeper last came to its end; null where it never did.
+    #[schema(format = DateTime)]
+    pub last_sweep: Option<String>,
+    /// Seconds since then.
+    pub last_sweep_age_seconds: Option<i64>,
+    /// How long what was due first had been due by then, in seconds.
+    pub oldest_due_age_seconds: Option<i64>,
+    /// Parts of that sweep that failed.
+    pub failures: Option<u32>,
 }
 
 /// A binding.
@@ -116,6 +132,15 @@ impl Binding {
             settings_version: row.settings_version,
         }
     }
+}
+
+/// Makes another binding: `POST /v1/tenants/{tenant}/bindings`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewBindingRequest {
+    /// `xero`, `sage_accounting` or `freeagent`.
+    #[schema(pattern = "^(xero|sage_accounting|freeagent)$")]
+    pub provider: String,
 }
 
 /// Bindings.

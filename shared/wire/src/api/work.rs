@@ -11,6 +11,10 @@ pub struct ModeRequest {
     /// `preview`, `live` or `paused`.
     #[schema(pattern = "^(preview|live|paused)$")]
     pub mode: String,
+    /// Only where the binding is in this mode, or in the wanted one already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(pattern = "^(preview|live|paused)$")]
+    pub from: Option<String>,
 }
 
 /// Why something is done.
@@ -168,6 +172,10 @@ pub struct Job {
     /// Code of what it waits for, while it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,
+    /// When it goes on, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(format = DateTime)]
+    pub due_at: Option<String>,
     /// When it was started.
     #[schema(format = DateTime)]
     pub created_at: String,

@@ -185,7 +185,7 @@ impl Open<'_> {
 
 /// A row as it would be written.
 pub(super) fn written<R: super::rows::Row>(row: &R) -> R {
-    row.clone().as_written()
+    row.clone().into_written()
 }
 
 #[async_trait]

@@ -1,13 +1,13 @@
 //! What connecting a book asks, and keeping it connected.
 
 use super::attempts::written;
-use super::rows::{Place, Row, Table, read};
+use super::rows::{Place, PrefixRow, Row, Table, read};
 use super::store::{MemoryStore, Open, Part, Transacted};
 use async_trait::async_trait;
 use ledger_engine::ports::{Confirmation, ConnectStore, GrantLeased, GrantStore, PortResult};
 use ledger_wire::rows::{
     AppRow, AuthorityUserRow, BindingRow, BookBindingRow, ConnectLinkRow, OAuthStateRow, PendingConnectionRow,
-    TokenRow, keys,
+    ROW_VERSION, TokenRow, keys,
 };
 
 /// A row of a single use.
@@ -101,6 +101,25 @@ impl Open<'_> {
         self.one(Part::change(place, released)).map(|_| ())
     }
 
+    /// The number prefix of a book becomes a tenant's, if it is nobody else's.
+    pub(super) fn prefix_claimed(&self, book: &str, prefix: &str, tenant: &str) -> Part {
+        let place = Place::new(Table::Tenants, keys::book(book), keys::prefix(prefix));
+        let free = self.prefix_is(&place, tenant);
+        let tenant = tenant.to_owned();
+        Part::put(PrefixRow { pk: place.pk, sk: place.sk.into_owned(), v: ROW_VERSION, tenant }, free)
+    }
+
+    /// The number prefix of a book is a tenant's no longer.
+    pub(super) fn prefix_freed(&self, book: &str, prefix: &str, tenant: &str) -> Part {
+        let place = Place::new(Table::Tenants, keys::book(book), keys::prefix(prefix));
+        let holds = self.prefix_is(&place, tenant);
+        Part::delete(place, holds)
+    }
+
+    fn prefix_is(&self, place: &Place, tenant: &str) -> bool {
+        self.seen::<PrefixRow>(place).map_or(!self.there(place), |row| row.tenant == tenant)
+    }
+
     fn pending_removed(&self, binding: &str, id: &str) -> Part {
         let place = pending_place(binding);
         let this = self.seen::<PendingConnectionRow>(&place).is_some_and(|row| row.id == id);
@@ -140,8 +159,14 @@ impl Open<'_> {
             self.binding_connected(confirmation),
             self.pending_removed(&confirmation.pending.binding, &confirmation.pending.id),
             Part::put(confirmation.book_binding.clone(), true),
+            self.prefix_claimed(
+                &confirmation.next.book,
+                &confirmation.book_binding.prefix,
+                &confirmation.book_binding.tenant,
+            ),
         ];
         parts.extend(confirmation.user.clone().map(|row| Part::put(row, true)));
+        parts.extend(confirmation.former_user.as_ref().map(|row| Part::delete(row.place(), true)));
         parts.extend(confirmation.keep_alive.clone().map(|row| Part::put(row, true)));
         Ok(match self.transact(parts)? {
             Transacted::Done => true,
@@ -257,8 +282,22 @@ impl ConnectStore for MemoryStore {
         self.single("store.take_link", |open| open.take::<ConnectLinkRow>(&place, by)).await
     }
 
-    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<()> {
-        self.put_any("store.put_pending", pending).await
+    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        self.single("store.put_pending", |open| {
+            let there = open.seen::<PendingConnectionRow>(&pending.place());
+            let holds = there.is_none_or(|there| there.made_at <= pending.made_at);
+            open.one(Part::put(pending.clone(), holds))
+        })
+        .await
+    }
+
+    async fn complete_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        self.single("store.complete_pending", |open| {
+            let there = open.seen::<PendingConnectionRow>(&pending.place());
+            let same = there.is_some_and(|there| there.id == pending.id);
+            open.one(Part::put(pending.clone(), same))
+        })
+        .await
     }
 
     async fn pending(&self, binding: &str) -> PortResult<Option<PendingConnectionRow>> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use ledger_engine::ports::{Operations, PortFault, PortResult, RunPage, Tenancy, Tenants};
 use ledger_wire::rows::{
     AttemptRow, BindingPlaceRow, BindingRow, BookBindingRow, ROW_VERSION, RunRow, SettingsRow, ShopAddressRow,
-    TenantRow, TokenRow, keys,
+    SweepRow, TenantPlaceRow, TenantRow, TokenRow, keys,
 };
 
 /// Runs of one page.
@@ -77,6 +77,7 @@ impl Open<'_> {
         let parts = vec![
             Part::put(tenant.clone(), !self.there(&place)),
             Part::put(ShopAddressRow::new(&tenant.shop_url, &tenant.tenant), true),
+            Part::put(TenantPlaceRow::new(&tenant.tenant), true),
         ];
         // The very row: an earlier try was applied and its reply lost.
         Ok(self.transact(parts)?.done() || self.seen::<TenantRow>(&place) == Some(tenant))
@@ -130,6 +131,22 @@ impl Operations for MemoryStore {
         self.call("store.add_tenant", |open| open.add_tenant(tenant)).await
     }
 
+    async fn tenants(&self, after: Option<&str>, limit: usize) -> PortResult<Vec<String>> {
+        let after = keys::tenant(after.unwrap_or_default());
+        self.call("store.tenants", |open| {
+            open.partition(Table::Tenants, keys::TENANTS, "")
+                .filter(|(place, _)| *place.sk > *after)
+                .take(limit)
+                .map(|(place, stored)| Ok(read::<TenantPlaceRow>(place, stored)?.tenant))
+                .collect()
+        })
+        .await
+    }
+
+    async fn last_sweep(&self) -> PortResult<Option<SweepRow>> {
+        self.row("store.last_sweep", Place::new(Table::Tenants, keys::STACK, keys::SWEEP)).await
+    }
+
     async fn tenant_of(&self, binding: &str) -> PortResult<Option<String>> {
         let place = Place::new(Table::Tenants, keys::of_binding(binding), keys::PLACE);
         let place: Option<BindingPlaceRow> = self.row("store.tenant_of", place).await?;
@@ -180,7 +197,7 @@ impl Operations for MemoryStore {
 pub(super) fn new_run(open: &mut Open<'_>, run: &RunRow) -> PortResult<bool> {
     let place = run.place();
     let absent = !open.there(&place);
-    let row = run.clone().as_written();
+    let row = run.clone().into_written();
     let very_same = open.seen::<RunRow>(&place) == Some(&row);
     Ok(open.one(Part::put(row, absent))? || very_same)
 }

@@ -9,7 +9,8 @@ use ledger_engine::ports::{
     SpentToken,
 };
 use ledger_wire::rows::{
-    BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, RunRow, SealedRow, ShopAddressRow, TenantRow, keys,
+    BindingPlaceRow, BindingRow, JtiRow, OrderDocumentRow, RunRow, SealedRow, ShopAddressRow, TenantPlaceRow,
+    TenantRow, keys,
 };
 
 /// Most documents of an order that are told.
@@ -204,6 +205,7 @@ impl Pairings for MemoryStore {
             let parts = vec![
                 Part::put(shop.address.clone(), !open.there(&address)),
                 Part::put(shop.tenant.clone(), !open.there(&tenant)),
+                Part::put(TenantPlaceRow::new(&shop.tenant.tenant), true),
             ];
             // The very row: an earlier try was applied and its reply lost.
             Ok(match open.transact(parts)? {

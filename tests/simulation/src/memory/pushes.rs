@@ -102,7 +102,7 @@ impl Pushes for MemoryStore {
 
 /// A chip's row at its place.
 pub(super) fn replaced(open: &mut Open<'_>, seen: &PushRow, next: &PushRow) -> PortResult<bool> {
-    let next = next.clone().as_written();
+    let next = next.clone().into_written();
     let place = Place::new(Table::SyncRuns, next.pk.clone(), keys::PUSH);
     let there = open.seen::<PushRow>(&place);
     let as_seen = there.is_some_and(|there| there.dispatch == seen.dispatch && there.wanted == seen.wanted);

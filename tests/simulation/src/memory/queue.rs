@@ -3,6 +3,7 @@
 use super::weather::{Fate, Weather};
 use async_trait::async_trait;
 use ledger_engine::ports::{BellMessage, Bells, Outgoing, PortFault, PortResult, Queue, QueueName};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -73,6 +74,11 @@ impl Message {
         self.receive_count > 0 && self.hidden_until > now
     }
 
+    /// The message's own id.
+    fn name(&self) -> String {
+        format!("message-{}", self.id)
+    }
+
     fn receipt(&self) -> String {
         format!("{}/{}", self.id, self.receive_count)
     }
@@ -126,8 +132,8 @@ impl State {
     fn send(&mut self, message: &Outgoing, now: i64) {
         self.remembered.retain(|_, until| *until > now);
         let id = (message.queue, message.group.clone(), message.deduplication.clone());
-        if !self.remembered.contains_key(&id) {
-            self.remembered.insert(id, now.saturating_add(DEDUPLICATION_MS));
+        if let Entry::Vacant(vacant) = self.remembered.entry(id) {
+            vacant.insert(now.saturating_add(DEDUPLICATION_MS));
             self.add(message.clone(), now);
         }
     }
@@ -155,7 +161,7 @@ impl State {
         *messages = kept;
         for it in over {
             // SQS takes the message's id for its deduplication id there.
-            let deduplication = it.id.to_string();
+            let deduplication = it.name();
             self.add(Outgoing { queue: QueueName::DeadLetter, deduplication, ..it.message }, now);
         }
     }
@@ -170,7 +176,7 @@ impl State {
                 it.receive_count = it.receive_count.saturating_add(1);
                 it.hidden_until = now.saturating_add(hidden_ms);
                 received.push(Received {
-                    id: it.id.to_string(),
+                    id: it.name(),
                     message: it.message.clone(),
                     receipt: it.receipt(),
                     receive_count: it.receive_count,

@@ -3,7 +3,7 @@
 use super::rows::{Place, Row, Table, read};
 use super::store::{MemoryStore, Open, Part, Transacted};
 use async_trait::async_trait;
-use ledger_engine::ports::{Configurations, PortFault, PortResult, PrefixOwner, References};
+use ledger_engine::ports::{Configurations, NotedWith, PortFault, PortResult, PrefixOwner, References};
 use ledger_wire::rows::{BindingRow, BookBindingRow, ReferencePageRow, ReferenceRow, SettingsRow, TokenRow, keys};
 
 /// Versions of settings of one page.
@@ -28,7 +28,7 @@ impl Open<'_> {
         seen: u32,
         row: &SettingsRow,
         binding: &str,
-        noted: Option<&str>,
+        noted: Option<NotedWith<'_>>,
     ) -> PortResult<bool> {
         let place = row.place();
         let of = Place::binding(tenant, binding);
@@ -39,11 +39,15 @@ impl Open<'_> {
             ..there.clone()
         });
         let mut parts = vec![Part::put(row.clone(), !self.there(&place)), Part::change(of, in_force)];
-        if let Some(book) = noted {
+        if let Some(NotedWith { book, prefix: before }) = noted {
             let prefix = row.settings.invoice_number_prefix.clone().unwrap_or_default();
+            let claimed = self.prefix_claimed(book, &prefix, tenant);
+            let freed = (before != prefix).then(|| self.prefix_freed(book, before, tenant));
             let of = Place::new(Table::Tenants, keys::book(book), keys::binding_of(tenant, binding));
             let there = self.seen::<BookBindingRow>(&of).map(|there| BookBindingRow { prefix, ..there.clone() });
             parts.push(Part::change(of, there));
+            parts.push(claimed);
+            parts.extend(freed);
         }
         Ok(match self.transact(parts)? {
             Transacted::Done => true,
@@ -138,7 +142,7 @@ impl Configurations for MemoryStore {
         seen: u32,
         row: &SettingsRow,
         binding: &str,
-        noted: Option<&str>,
+        noted: Option<NotedWith<'_>>,
     ) -> PortResult<bool> {
         self.call("store.put_settings", |open| open.put_settings(tenant, seen, row, binding, noted)).await
     }

@@ -5,8 +5,8 @@ use ledger_engine::ports::{PortFault, PortResult};
 use ledger_wire::rows::{
     AgendaRow, AppRow, AttemptRow, AttentionRow, AuthorityUserRow, BindingPlaceRow, BindingRow, BookBindingRow,
     ConnectLinkRow, JobRow, JtiRow, LeaseRow, OAuthStateRow, OrderDocumentRow, PendingConnectionRow, PushRow,
-    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, TenantRow, TokenRow, XrefRow,
-    keys,
+    ROW_VERSION, ReferencePageRow, ReferenceRow, RunRow, SettingsRow, ShopAddressRow, SweepRow, TenantPlaceRow,
+    TenantRow, TokenRow, XrefRow, keys,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -76,6 +76,19 @@ impl Place {
     }
 }
 
+/// A number prefix of a book, and the tenant whose it is. `pk = book#<book>`, `sk = prefix#<prefix>`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PrefixRow {
+    /// Partition key.
+    pub pk: String,
+    /// Sort key.
+    pub sk: String,
+    /// Version of the row.
+    pub v: u8,
+    /// The tenant.
+    pub tenant: String,
+}
+
 /// A row of one of the tables.
 pub trait Row: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
     /// What to call it in a fault.
@@ -94,7 +107,7 @@ pub trait Row: Clone + PartialEq + std::fmt::Debug + Send + Sync + 'static {
 
     /// As it is written: the shard of what is due comes and goes with its moment.
     #[must_use]
-    fn as_written(self) -> Self;
+    fn into_written(self) -> Self;
 
     #[doc(hidden)]
     fn kept(row: Arc<Self>) -> Stored;
@@ -136,7 +149,7 @@ macro_rules! rows {
             }
 
             #[allow(unused_mut, reason = "few kinds of rows have a due mark")]
-            fn as_written(mut self) -> Self {
+            fn into_written(mut self) -> Self {
                 $(self.due_shard = self.$due.map(|_| keys::due_shard(&self.pk));)?
                 self
             }
@@ -185,6 +198,9 @@ rows! {
     Pending: PendingConnectionRow = "pending connection" in Tenants, sort(|_| keys::PENDING.into()),
         expires(|row| Some(row.expires_at));
     BookBinding: BookBindingRow = "binding of a book" in Tenants, sort(|row| row.sk.clone().into()), expires(|_| None);
+    Prefix: PrefixRow = "number prefix" in Tenants, sort(|row| row.sk.clone().into()), expires(|_| None);
+    TenantPlace: TenantPlaceRow = "tenant's place" in Tenants, sort(|row| row.sk.clone().into()), expires(|_| None);
+    Sweep: SweepRow = "sweep" in Tenants, sort(|_| keys::SWEEP.into()), expires(|_| None);
     AuthorityUser: AuthorityUserRow = "binding of a user" in Tenants, sort(|row| row.sk.clone().into()),
         expires(|_| None);
 }

@@ -95,7 +95,7 @@ enum Change {
 impl Part {
     /// Writes a row.
     pub(super) fn put<R: Row>(row: R, holds: bool) -> Self {
-        let row = Arc::new(row.as_written());
+        let row = Arc::new(row.into_written());
         Self { place: row.place(), holds, change: Change::Put(R::kept(row)) }
     }
 

@@ -5,7 +5,7 @@ use super::rows::{Place, Table, read};
 use super::store::{MemoryStore, Open, Part};
 use async_trait::async_trait;
 use ledger_engine::ports::{DueKey, PortResult, PushWant, StateEntry, Sweeps};
-use ledger_wire::rows::{AttentionRow, LeaseRow, PushRow, RunRow, TenantRow, keys};
+use ledger_wire::rows::{AttentionRow, LeaseRow, PushRow, RunRow, SweepRow, TenantRow, keys};
 
 /// Statuses that a shop's yes ends.
 const ENDED_BY_A_YES: [&str; 2] = ["token_revoked", "unreachable"];
@@ -56,6 +56,10 @@ impl Sweeps for MemoryStore {
 
     async fn push(&self, pk: &str) -> PortResult<Option<PushRow>> {
         self.row("store.push", Place::push(pk)).await
+    }
+
+    async fn swept(&self, sweep: &SweepRow) -> PortResult<()> {
+        self.put_any("store.swept", sweep).await
     }
 
     async fn replace_run(&self, seen: &RunRow, next: &RunRow, push: Option<&PushWant>) -> PortResult<bool> {

@@ -19,6 +19,9 @@ const OPENED_MAX: usize = 1_024;
 /// Bytes of a ciphertext's number, and of its proof.
 const WORD: usize = 8;
 
+/// What was opened, by ciphertext, version and context.
+type Memory = BTreeMap<(String, u32, SealContext), SecretString>;
+
 /// A vault in memory. What it seals opens under the same context and version only, in any process; a process opens each
 /// secret once and remembers it, as the one on KMS does.
 ///
@@ -26,7 +29,7 @@ const WORD: usize = 8;
 #[derive(Clone)]
 pub struct MemoryVault {
     sealed: Arc<AtomicU64>,
-    opened: Arc<Mutex<BTreeMap<(String, u32, SealContext), SecretString>>>,
+    opened: Arc<Mutex<Memory>>,
     weather: Arc<dyn Weather>,
 }
 

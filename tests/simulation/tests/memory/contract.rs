@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use ledger_contract::queues::WORK;
 use ledger_contract::{AnyRow, QueueSubject, Subject};
 use ledger_engine::ports::{Chance, Clock, QueueName};
-use ledger_simulation::memory::{Fate, MemoryQueue, MemoryStore, MemoryVault, QueueShape, Table, Weather};
+use ledger_simulation::memory::{Fate, MemoryQueue, MemoryStore, MemoryVault, PrefixRow, QueueShape, Table, Weather};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -120,6 +120,9 @@ impl Subject for Memory {
             AnyRow::Binding(row) => self.store.put(row),
             AnyRow::Lease(row) => self.store.put(row),
             AnyRow::BookBinding(row) => self.store.put(row),
+            AnyRow::Prefix(ledger_contract::PrefixRow { pk, sk, v, tenant }) => {
+                self.store.put(PrefixRow { pk, sk, v, tenant });
+            }
         }
     }
 

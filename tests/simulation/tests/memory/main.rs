@@ -1,5 +1,5 @@
 //! Store, queues and vault in memory: held to the word of the adapters on AWS, and to what only they can show.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test helpers")]
+#![expect(clippy::unwrap_used, reason = "test helpers")]
 
 mod contract;
 mod queues;

@@ -12,7 +12,7 @@ use ledger_engine::operate::{NewBinding, NewTenant, Operate, OperateError};
 use ledger_engine::ports::*;
 use ledger_engine::post::{Post, Received};
 use ledger_engine::push::Push;
-use ledger_engine::sweep::Sweep;
+use ledger_engine::sweep::{Report, Sweep};
 use ledger_engine::tally::Tally;
 use ledger_engine::tenants::{Mode, TenantMemory};
 use ledger_engine::wire::gateway::ProxyRequest;
@@ -133,6 +133,10 @@ impl Scene {
 
     /// A sweep of a new process; false where it was killed.
     async fn sweeps_within(&self, milliseconds: i64) -> bool {
+        self.reports_within(milliseconds).await.is_some()
+    }
+
+    async fn reports_within(&self, milliseconds: i64) -> Option<Report> {
         let memory = TenantMemory::default();
         let sweep = Sweep {
             store: &self.store,
@@ -146,7 +150,7 @@ impl Scene {
             memory: &memory,
             timers: &self.timers,
         };
-        self.trip.lives(sweep.sweep(self.clock.now_ms() + milliseconds)).await.is_some()
+        self.trip.lives(sweep.sweep(self.clock.now_ms() + milliseconds)).await
     }
 
     async fn sweeps(&self) -> bool {
@@ -419,6 +423,38 @@ async fn few_of_its_runs_are_before_the_shops_own() -> anyhow::Result<()> {
     }
     let job = scene.ends(&job).await?;
     assert_eq!((job.state.as_str(), job.done, job.passed), ("finished", 70, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_part_failed_says_so_and_goes_on() -> anyhow::Result<()> {
+    let scene = Scene::open().await?;
+    let mut ids = Vec::new();
+    for number in 0..30 {
+        ids.push(scene.shop.saves_customer(CustomerSpec::new(&format!("b{number}@buyers.example"), "Lee", "Kerr"))?);
+    }
+    let (first, last) = (*ids.first().context("none")?, *ids.last().context("none")?);
+    let job = scene.begins(Entity::Customer, first, last).await?;
+    scene.sweeps().await;
+    let before = scene.job(&job).await?;
+    ensure!(before.state == "open" && before.waits_for.is_none(), "{before:?}");
+    // One of its runs is a row of a newer version of Ledger: it can't be read.
+    let run_id = before.open_runs.first().context("no open run")?;
+    let run = scene.store.run(&keys::run(run_id)).await?.context("no run")?;
+    let newer = RunRow { v: ROW_VERSION + 1, ..run.clone() };
+    ensure!(Sweeps::replace_run(&scene.store.inner, &run, &newer, None).await?, "not written");
+    scene.clock.advance(1_000);
+    let report = scene.reports_within(FUNCTION_MS).await.context("killed")?;
+    ensure!(report.jobs_failed == 1 && report.failures >= 1, "{report:?}");
+    let failed = scene.job(&job).await?;
+    assert_eq!((failed.state.as_str(), failed.waits_for.as_deref()), ("open", Some("store_unavailable")));
+    assert_eq!(failed.due_at, Some(scene.clock.now_ms() + MINUTE_MS), "it says when it goes on");
+    assert_eq!((failed.done, &failed.cursor), (before.done, &before.cursor), "nothing is passed over");
+    ensure!(Sweeps::replace_run(&scene.store.inner, &newer, &run, None).await?, "not written");
+    scene.clock.advance(MINUTE_MS);
+    let job = scene.ends(&job).await?;
+    assert_eq!((job.state.as_str(), job.done, job.passed), ("finished", 30, 0));
+    assert_eq!(job.waits_for, None);
     Ok(())
 }
 

@@ -3,11 +3,14 @@
 use anyhow::{Context, ensure};
 use ledger_engine::connect::pairing::{NewPairing, Paired, Pairing, PairingError};
 use ledger_engine::module::{Module, ModuleError};
+use ledger_engine::operate::OperateError;
 use ledger_engine::ports::{Chance, Clock, Pairings, Tenancy, Tenants};
 use ledger_engine::silence::HEARD_EVERY_MS;
-use ledger_engine::wire::rows::BindingRow;
+use ledger_engine::tenants::Mode;
+use ledger_engine::wire::rows::{BindingRow, RunRow};
 use ledger_suite::trip::Side;
 use ledger_suite::world::{API_KEY, World, WorldOptions};
+use ledger_world::book::{BookFault, FaultSpec};
 use ledger_world::shop::{Shop, ShopFault, ShopOptions, jwt};
 use secrecy::SecretString;
 
@@ -57,16 +60,22 @@ async fn pairs_for(
     pairing.connect(&new).await
 }
 
-async fn disconnects(world: &World, binding: &str) -> Result<BindingRow, PairingError> {
-    let ledger = &world.ledger;
-    let pairing = Pairing {
-        store: &ledger.store,
-        vault: &ledger.vault,
-        shop: &ledger.to_shop,
-        clock: &ledger.clock,
-        chance: &ledger.chance,
-        memory: &ledger.memory(),
+macro_rules! pairing {
+    ($world:expr, $pairing:ident) => {
+        let memory = $world.ledger.memory();
+        let $pairing = Pairing {
+            store: &$world.ledger.store,
+            vault: &$world.ledger.vault,
+            shop: &$world.ledger.to_shop,
+            clock: &$world.ledger.clock,
+            chance: &$world.ledger.chance,
+            memory: &memory,
+        };
     };
+}
+
+async fn disconnects(world: &World, binding: &str) -> Result<BindingRow, PairingError> {
+    pairing!(world, pairing);
     pairing.disconnect_binding(&world.tenant, binding, "operator-1", None).await
 }
 
@@ -268,6 +277,28 @@ async fn a_lost_reply_loses_no_key() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nobody heard that the shop took its first key, and nobody could ask it then: the sweeper finds out.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_pairing_whose_every_reply_was_lost_is_found_out_by_the_sweeper() -> anyhow::Result<()> {
+    let world = world!();
+    let shop = shop(&world).await?;
+    shop.faults("pair", 1, ShopFault::HangUpAfterwards);
+    shop.faults("ping", 1, ShopFault::HangUp);
+    let lost = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await;
+    ensure!(code_of(&lost) == "shop_no_answer", "{lost:?}");
+    let address = world.ledger.store.inner.shop_address(&shop.url()).await?.context("no tenant was made")?;
+    let before = tenancy(&world, &address.tenant).await?.tenant;
+    ensure!(before.status == "pending" && before.current_key.is_none(), "{before:?}");
+    ensure!(before.candidate_key.is_some() && shop.key().is_some(), "{before:?}");
+    world.ledger.forgets();
+    world.passes(1).await?;
+    let after = tenancy(&world, &address.tenant).await?.tenant;
+    ensure!(after.status == "connected" && after.current_key == before.candidate_key, "{after:?}");
+    ensure!(after.candidate_key.is_none() && after.unreached_since.is_none(), "{after:?}");
+    ensure!(after.paired_providers == ["xero"], "{after:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_drifted_key_is_mended_by_pairing_again() -> anyhow::Result<()> {
     let world = world!();
@@ -351,6 +382,14 @@ async fn an_operator_disconnects_one_provider_and_connects_it_again() -> anyhow:
     world.stands(invoice, "skipped", Some("binding_disconnected"), "skipped").await?;
     let refused = world.tells("invoice.created", invoice).await.err().map(|error| error.to_string());
     ensure!(refused.as_deref().is_some_and(|it| it.contains("no_active_binding")), "{refused:?}");
+    // Whoever has no good code opens nothing: not with a wrong one, nor with one that the shop never answered.
+    let wrong = pairs(&world, &world.shop, "xero", "00000000000000000000000000000000").await;
+    ensure!(code_of(&wrong) == "pairing_code_refused", "{wrong:?}");
+    world.shop.faults("pair", 1, ShopFault::HangUp);
+    let unknown = pairs(&world, &world.shop, "xero", &world.shop.shows_pairing_code("xero")).await;
+    ensure!(code_of(&unknown) == "shop_no_answer", "{unknown:?}");
+    let there = tenancy(&world, &world.tenant).await?.bindings[0].clone();
+    ensure!(there.status == "disconnected" && there.disconnected_at.is_some(), "{there:?}");
     let paired = pairs(&world, &world.shop, "xero", &world.shop.shows_pairing_code("xero")).await?;
     ensure!(paired.binding.binding == world.binding && paired.binding.status == "pending", "{paired:?}");
     // Its book is connected again.
@@ -360,6 +399,102 @@ async fn an_operator_disconnects_one_provider_and_connects_it_again() -> anyhow:
     world.settles().await?;
     world.shows_once(invoice).await?;
     world.is_clean()
+}
+
+/// What a preview of disconnecting says of runs is what the sweeper does with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn disconnecting_ends_held_runs_and_leaves_dead_letters_and_previews() -> anyhow::Result<()> {
+    let world = world!();
+    let (operate, tenant, binding) = (world.operator(), &world.tenant, &world.binding);
+    let refused = BookFault::Refused { field: "category".to_owned(), message: "is not known".to_owned() };
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, refused));
+    let dead = world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    world.stands(dead, "dead_lettered", Some("category_unknown"), "failed").await?;
+    operate.set_mode(tenant, binding, Mode::Preview).await?;
+    world.ledger.forgets();
+    let previewed = world.shop.raises("guest-two-rates")?;
+    world.ticks().await;
+    world.works().await?;
+    // What is in preview is not paused, and no end of a pause makes it live.
+    let paused = operate.pause(tenant, binding, true).await;
+    ensure!(matches!(paused, Err(OperateError::Refused { code: "in_preview", .. })), "{paused:?}");
+    let resumed = operate.pause(tenant, binding, false).await;
+    ensure!(matches!(resumed, Err(OperateError::Refused { code: "mode_is_another", .. })), "{resumed:?}");
+    operate.set_mode(tenant, binding, Mode::Live).await?;
+    operate.pause(tenant, binding, true).await?;
+    world.ledger.forgets();
+    let held = world.shop.raises("guest-two-rates")?;
+    world.ticks().await;
+    world.works().await?;
+    let stand = async || {
+        let of = async |id| {
+            let run = world.run_of(id).await?;
+            Ok::<_, anyhow::Error>(format!("{} {}", run.state, run.code.unwrap_or_default()))
+        };
+        Ok::<_, anyhow::Error>([of(dead).await?, of(previewed).await?, of(held).await?])
+    };
+    ensure!(stand().await? == ["dead_lettered category_unknown", "held preview", "held binding_paused"]);
+    pairing!(world, pairing);
+    // Held, dead letters, previews: as they are, and as the preview counts them.
+    let counted = async || {
+        let runs = world.runs().await?;
+        let of = |state: &str, previewed: bool| {
+            let is = |run: &&RunRow| run.state == state && (run.code.as_deref() == Some("preview")) == previewed;
+            u32::try_from(runs.iter().filter(is).count())
+        };
+        let are = (of("held", false)?, of("dead_lettered", false)?, of("held", true)?);
+        let seen = pairing.disconnect_preview(tenant, binding, None).await?;
+        ensure!((seen.held, seen.dead_lettered, seen.previewed) == are, "{are:?} {seen:?}");
+        Ok::<_, anyhow::Error>(are)
+    };
+    let before = counted().await?;
+    ensure!(before.0 > 0 && before.1 > 0 && before.2 > 0, "{before:?}");
+    disconnects(&world, binding).await?;
+    world.passes(1).await?;
+    ensure!(stand().await? == ["dead_lettered category_unknown", "held preview", "skipped binding_disconnected"]);
+    ensure!(counted().await? == (0, before.1, before.2), "{before:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_organisation_is_a_binding_of_its_own() -> anyhow::Result<()> {
+    let world = world!();
+    let shop = shop(&world).await?;
+    let paired = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await?;
+    let (tenant, first) = (paired.tenant.tenant, paired.binding.binding);
+    pairing!(world, pairing);
+    let makes = async |provider: &str, allowed: Option<&[String]>| match pairing
+        .new_binding(&tenant, provider, "operator-1", allowed)
+        .await
+    {
+        Ok(row) => Ok(row),
+        Err(PairingError::Invalid { code, .. } | PairingError::NotNow { code, .. }) => Err(code),
+        Err(PairingError::Forbidden) => Err("forbidden"),
+        Err(other) => panic!("{other}"),
+    };
+    ensure!(makes("xero", None).await == Err("provider_bound"), "the first is open");
+    ensure!(makes("sage_accounting", None).await == Err("provider_not_paired"));
+    ensure!(makes("quickbooks", None).await == Err("unknown_provider"));
+    ensure!(makes("xero", Some(&["another".to_owned()])).await == Err("forbidden"));
+    pairing.disconnect_binding(&tenant, &first, "operator-1", None).await?;
+    // Two at once make one; whoever is late is told so.
+    let (one, other) = tokio::join!(makes("xero", None), makes("xero", None));
+    let made = one.clone().or(other.clone()).map_err(anyhow::Error::msg)?;
+    ensure!([&one, &other].iter().any(|it| **it == Err("provider_bound")) || one == other, "{one:?} {other:?}");
+    ensure!(made.binding != first && made.status == "pending" && made.book.is_empty(), "{made:?}");
+    let bindings = tenancy(&world, &tenant).await?.bindings;
+    ensure!(bindings.len() == 2, "{bindings:?}");
+    // Pairing again finds the new one, and leaves the first as it is.
+    let again = pairs(&world, &shop, "xero", &shop.shows_pairing_code("xero")).await?;
+    ensure!(again.binding.binding == made.binding, "{again:?}");
+    let stands = tenancy(&world, &tenant).await?.bindings.into_iter().find(|row| row.binding == first);
+    ensure!(stands.is_some_and(|row| row.status == "disconnected"));
+    // A third after the second.
+    pairing.disconnect_binding(&tenant, &made.binding, "operator-1", None).await?;
+    let third = makes("xero", None).await.map_err(anyhow::Error::msg)?;
+    ensure!(![&first, &made.binding].contains(&&third.binding), "{third:?}");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -235,7 +235,7 @@ impl Scene {
 }
 
 /// Compares a text with placeholders with the one that was sent, and learns what fills them.
-fn fills(shown: &str, sent: &str, known: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
+pub(crate) fn fills(shown: &str, sent: &str, known: &mut BTreeMap<String, String>) -> anyhow::Result<()> {
     let (mut shown, mut sent) = (shown, sent);
     let opens = |text: &str| {
         [

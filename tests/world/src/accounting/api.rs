@@ -14,6 +14,8 @@ use crate::server::{Answer, Request};
 /// How long a key is remembered, in seconds. Source: Xero API docs, idempotency.
 pub(crate) const KEY_SECONDS: i64 = 6 * 60;
 /// Characters a key may have. Source: Xero API docs, idempotency.
+/// Characters of a search term, where longer ones are refused.
+const LONGEST_TERM: usize = 50;
 const KEY_LIMIT: usize = 128;
 const PAGE_SIZE: usize = 100;
 const LARGEST_PAGE: usize = 1_000;
@@ -342,11 +344,15 @@ fn look(store: &mut Store, request: &Request, path: &[&str]) -> Result<Outcome, 
         _ => return Err(not_found(store)),
     };
     let is_list = path.len() == 1;
+    let is_long = |term: String| crate::fields::longer(&term, LONGEST_TERM);
+    if store.switches.long_terms_refused && request.parameter("searchTerm").is_some_and(is_long) {
+        return Err(refused(16, "QueryParseException", "The search term is too long", None));
+    }
     if !is_list && list.is_empty() {
         return Err(not_found(store));
     }
     let is_paged = ["Invoices", "CreditNotes", "Payments", "Contacts"].contains(&name);
-    let list = if is_list { narrowed(request, list)? } else { list };
+    let list = if is_list { narrowed(store, request, list)? } else { list };
     if !(is_list && is_paged) {
         return Ok(Outcome::Shown(store.envelope(name, list)));
     }
@@ -402,10 +408,10 @@ fn documents(store: &Store, request: &Request, is_credit: bool) -> Vec<Value> {
 }
 
 /// Narrowed by `where` and `If-Modified-Since`, in the order that was asked for.
-fn narrowed(request: &Request, mut list: Vec<Value>) -> Result<Vec<Value>, Answer> {
+fn narrowed(store: &Store, request: &Request, mut list: Vec<Value>) -> Result<Vec<Value>, Answer> {
     if let Some(condition) = request.parameter("where").filter(|condition| !condition.trim().is_empty()) {
-        let filter =
-            Filter::read(&condition).ok_or_else(|| refused(16, "QueryParseException", "Invalid where clause", None))?;
+        let filter = Filter::read(&condition, store.switches.quoted_by)
+            .ok_or_else(|| refused(16, "QueryParseException", "Invalid where clause", None))?;
         list.retain(|shown| filter.fits(shown));
     }
     if let Some(since) = request.header("if-modified-since") {

@@ -26,6 +26,8 @@ pub(crate) struct TaxRate {
     pub(crate) name: String,
     pub(crate) report: String,
     pub(crate) rate: Decimal,
+    /// What the rate is made of, where that is more than one.
+    pub(crate) components: Vec<Decimal>,
     /// To which classes of account it applies: `r`evenue, `e`xpenses, `a`ssets, `l`iabilities, `q`uity.
     pub(crate) applies: String,
     pub(crate) archived: bool,
@@ -102,6 +104,7 @@ pub(crate) fn tax_rates() -> Vec<TaxRate> {
             name: (*name).to_owned(),
             report: (*report).to_owned(),
             rate: Decimal::new(*hundredths, 2),
+            components: Vec::new(),
             applies: (*applies).to_owned(),
             archived: ARCHIVED_RATES.contains(tax_type),
         })

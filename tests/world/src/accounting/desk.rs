@@ -21,7 +21,7 @@ use super::spec::{AccountingSeed, AccountingSwitches};
 use super::store::{NIL, Store};
 use super::{api, wire};
 use crate::desk::{Desk, Keeper};
-use crate::fields::{Fields, fields_of, figure, given, text};
+use crate::fields::{Fields, fields_of, figure, given, objects, text};
 use crate::server::{Answer, Request};
 
 impl Keeper for Store {
@@ -157,7 +157,9 @@ pub(crate) fn seed(store: &mut Store, seed: &AccountingSeed) -> anyhow::Result<V
         let (tax_type, name) = (text(&fields, "TaxType"), text(&fields, "Name"));
         let archived = text(&fields, "Status") == "ARCHIVED";
         let report = "OUTPUT".to_owned();
-        store.kept.tax_rates.push(TaxRate { tax_type, name, report, rate, applies: "ralq".to_owned(), archived });
+        let components = objects(&fields, "TaxComponents").filter_map(|component| figure(component, "Rate")).collect();
+        let applies = "ralq".to_owned();
+        store.kept.tax_rates.push(TaxRate { tax_type, name, report, rate, components, applies, archived });
     }
     for value in &seed.accounts {
         let account = account(store, &fields(value)?);

@@ -21,7 +21,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use spec::{
-    AccountingOptions, AccountingSeed, AccountingSwitches, CurrencyRate, NegativeHalf, NotFoundBody, OddName,
+    AccountingOptions, AccountingSeed, AccountingSwitches, CompoundTax, CurrencyRate, NegativeHalf, NotFoundBody,
+    OddName, PaidBackAs, QuotedBy, TakenNumber,
 };
 
 pub use crate::book::UnknownField;
@@ -105,6 +106,14 @@ impl AccountingBook {
     /// Changes the switches.
     pub fn sets(&self, change: impl FnOnce(&mut AccountingSwitches)) {
         change(&mut self.core.store().switches);
+    }
+
+    /// Archives a contact.
+    ///
+    /// # Errors
+    /// Where there is none with that id.
+    pub fn archives(&self, contact: &str) -> anyhow::Result<()> {
+        self.core.store().archives(contact)
     }
 
     /// Locks what is dated on or before these days, `2026-03-31`.

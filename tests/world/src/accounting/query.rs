@@ -3,6 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 
+use super::spec::QuotedBy;
 use super::wire::plain;
 
 /// One comparison.
@@ -29,14 +30,41 @@ pub(crate) struct Filter(Vec<Comparison>);
 
 impl Filter {
     /// Reads a `where` parameter; none if it isn't understood.
-    pub(crate) fn read(text: &str) -> Option<Self> {
-        conjuncts(text).iter().map(|part| comparison(part)).collect::<Option<_>>().map(Self)
+    pub(crate) fn read(text: &str, quoted_by: QuotedBy) -> Option<Self> {
+        let doubled = match quoted_by {
+            QuotedBy::Backslash => text.to_owned(),
+            // A backslash is one as any other letter; what is quoted by doubling is put as the other way has it.
+            QuotedBy::Doubling => undoubled(text),
+        };
+        conjuncts(&doubled).iter().map(|part| comparison(part)).collect::<Option<_>>().map(Self)
     }
 
     /// Whether a shown resource fits.
     pub(crate) fn fits(&self, shown: &Value) -> bool {
         self.0.iter().all(|comparison| comparison.fits(shown))
     }
+}
+
+/// The same with backslashes before quotation marks that were doubled.
+fn undoubled(text: &str) -> String {
+    let mut plain = String::new();
+    let mut quoted = false;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => plain.push_str("\\\\"),
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                plain.push_str("\\\"");
+            }
+            '"' => {
+                quoted = !quoted;
+                plain.push('"');
+            }
+            other => plain.push(other),
+        }
+    }
+    plain
 }
 
 /// Splits at `AND` and `&&` outside of quotes.
@@ -183,10 +211,13 @@ mod tests {
             ("EmailAddress!=null", false),
             ("Nothing==null", true),
         ] {
-            assert_eq!(Filter::read(text).map(|filter| filter.fits(&shown)), Some(fits), "{text}");
+            assert_eq!(Filter::read(text, QuotedBy::Backslash).map(|filter| filter.fits(&shown)), Some(fits), "{text}");
         }
         for text in ["Name", "Name=Jane", "Name.ToLower()==\"x\"", "Name=\"a", "x==DateTime(2026)"] {
-            assert_eq!(Filter::read(text), None, "{text}");
+            assert_eq!(Filter::read(text, QuotedBy::Backslash), None, "{text}");
         }
+        let doubled = |text: &str| Filter::read(text, QuotedBy::Doubling).map(|filter| filter.fits(&shown));
+        assert_eq!(doubled(r#"Name="jane ""j"" and co""#), Some(true));
+        assert_eq!(doubled(r#"Name="jane \"j\" and co""#), None);
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
+use super::spec::{CompoundTax, TakenNumber};
 use super::store::{Allocation, Contact, Document, Item, Line, Payment, Store};
 use crate::amount::{fraction, round};
 use crate::book::UnknownField;
@@ -246,22 +247,25 @@ pub(crate) fn contact(store: &mut Store, fields: &Fields, ask: Ask, id: Option<&
         });
     }
     let is_other = |other: &&Contact| known.is_none_or(|known| known.id != other.id);
-    if contacts.iter().filter(is_other).any(|other| by_name(&other)) {
+    if store.switches.contact_names_unique && contacts.iter().filter(is_other).any(|other| by_name(&other)) {
         problems.add(format!(
             "The contact name {name} is already assigned to another contact. The contact name must be unique across all active contacts."
         ));
     }
     if by_number.is_some_and(|other| is_other(&other)) {
-        problems.add(format!(
-            "The contact number {number} is already assigned to another contact. The contact number must be unique across all contacts."
-        ));
+        problems.add(match store.switches.taken_number {
+            TakenNumber::Unique => format!(
+                "The contact number {number} is already assigned to another contact. The contact number must be unique across all contacts."
+            ),
+            TakenNumber::InUse => format!("ContactNumber {number} is in use"),
+        });
     }
     let account = text(&fields, "AccountNumber");
     let has_account = |other: &Contact| !account.is_empty() && text(&other.fields, "AccountNumber") == account;
     if contacts.iter().filter(is_other).any(has_account) {
         problems.add("The Account Number already exists");
     }
-    contact_lengths(&fields, &mut problems);
+    contact_lengths(store, &fields, &mut problems);
     let email = text(&fields, "EmailAddress");
     if !email.is_empty() && !is_email(&email) {
         problems.add("Email address must be valid");
@@ -296,7 +300,7 @@ fn same(one: &str, other: &str) -> bool {
     one.to_lowercase() == other.to_lowercase()
 }
 
-fn contact_lengths(fields: &Fields, problems: &mut Problems) {
+fn contact_lengths(store: &Store, fields: &Fields, problems: &mut Problems) {
     for field in ["Name", "FirstName", "LastName", "EmailAddress"] {
         problems.limit(fields, field, TEXT_LIMIT);
     }
@@ -319,7 +323,9 @@ fn contact_lengths(fields: &Fields, problems: &mut Problems) {
         ] {
             problems.limit(address, field, limit);
         }
-        if !text(address, "Country").chars().all(|letter| letter.is_ascii_alphabetic() || letter == ' ') {
+        let spaces = !store.switches.country_letters_alone;
+        let fits = |letter: char| letter.is_ascii_alphabetic() || (spaces && letter == ' ');
+        if !text(address, "Country").chars().all(fits) {
             problems.add("Country can only contain letters");
         }
     }
@@ -624,7 +630,11 @@ fn number(store: &Store, is_credit: bool, sent: &str, known: Option<&Document>, 
             && known.is_none_or(|known| known.id != other.id)
     };
     if store.kept.documents.iter().filter(counts).any(|other| other.number == sent) {
-        problems.add(if is_credit { "Credit note # must be unique." } else { "Invoice # must be unique." });
+        problems.add(match (is_credit, store.switches.taken_number) {
+            (false, _) => "Invoice # must be unique.",
+            (true, TakenNumber::Unique) => "Credit note # must be unique.",
+            (true, TakenNumber::InUse) => "CreditNoteNumber is in use",
+        });
     }
     sent.to_owned()
 }
@@ -796,7 +806,12 @@ fn line(
         _ => problems.push(no_such_tax(&tax_type)),
     }
     let computed = match amount_types {
-        "Exclusive" => store.rounded(amount * fraction(percent), 2),
+        "Exclusive" => match tax_rate.map(|rate| rate.components.as_slice()) {
+            Some(components @ [_, ..]) if store.switches.compound_tax == CompoundTax::Components => {
+                components.iter().map(|component| store.rounded(amount * fraction(*component), 2)).sum()
+            }
+            _ => store.rounded(amount * fraction(percent), 2),
+        },
         "Inclusive" => {
             let net = amount.checked_div(Decimal::ONE + fraction(percent)).unwrap_or(amount);
             amount - store.rounded(net, 2)

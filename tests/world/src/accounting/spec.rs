@@ -126,6 +126,50 @@ pub enum OddName {
     Cleaned,
 }
 
+/// How a number that is taken already is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TakenNumber {
+    /// In the words that are published of invoices and of contacts' names.
+    #[default]
+    Unique,
+    /// By the field, which is in use.
+    InUse,
+}
+
+/// How a quotation mark is written in a filter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotedBy {
+    /// With a backslash before it.
+    #[default]
+    Backslash,
+    /// Twice.
+    Doubling,
+}
+
+/// How the tax of a rate with several components is rounded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompoundTax {
+    /// Once, by the effective rate.
+    #[default]
+    EffectiveRate,
+    /// For each component.
+    Components,
+}
+
+/// Under which name a payment shows the credit note that it pays back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaidBackAs {
+    /// `CreditNote`
+    #[default]
+    CreditNote,
+    /// `Invoice`, of the type `ACCRECCREDIT`
+    Invoice,
+}
+
 /// Behaviours that aren't known of the real one; the connector has to be right under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -172,6 +216,20 @@ pub struct AccountingSwitches {
     pub internal_errors_cached: bool,
     /// Fields the book doesn't know.
     pub unknown_fields: UnknownField,
+    /// How the number of a contact or a credit note is refused that is taken already.
+    pub taken_number: TakenNumber,
+    /// How a quotation mark is written in a filter.
+    pub quoted_by: QuotedBy,
+    /// A country is letters alone; otherwise its name may have spaces.
+    pub country_letters_alone: bool,
+    /// Under which name a payment shows a credit note.
+    pub paid_back_as: PaidBackAs,
+    /// Rates with several components.
+    pub compound_tax: CompoundTax,
+    /// Two active contacts can't have one name.
+    pub contact_names_unique: bool,
+    /// A `searchTerm` of more than 50 characters is 400.
+    pub long_terms_refused: bool,
 }
 
 impl Default for AccountingSwitches {
@@ -198,6 +256,13 @@ impl Default for AccountingSwitches {
             line_errors_nested: false,
             internal_errors_cached: true,
             unknown_fields: UnknownField::default(),
+            taken_number: TakenNumber::default(),
+            quoted_by: QuotedBy::default(),
+            country_letters_alone: false,
+            paid_back_as: PaidBackAs::default(),
+            compound_tax: CompoundTax::default(),
+            contact_names_unique: true,
+            long_terms_refused: false,
         }
     }
 }

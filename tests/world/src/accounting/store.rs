@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Map, Value, json};
 
 use super::chart::{self, Account, TaxRate};
-use super::spec::{AccountingOptions, AccountingSwitches, CurrencyRate, NegativeHalf};
+use super::spec::{AccountingOptions, AccountingSwitches, CurrencyRate, NegativeHalf, PaidBackAs};
 use super::wire::{bare_moment, day, day_text, moment, money, number};
 use crate::amount::{round, written};
 use crate::clock::iso;
@@ -253,6 +253,15 @@ impl Store {
 
     pub(crate) fn contact(&self, id: &str) -> Option<&Contact> {
         self.kept.contacts.iter().find(|contact| contact.id.eq_ignore_ascii_case(id))
+    }
+
+    /// What a bookkeeper archives takes nothing any more.
+    pub(crate) fn archives(&mut self, contact: &str) -> anyhow::Result<()> {
+        let now = self.now();
+        let found = self.kept.contacts.iter_mut().find(|known| known.id.eq_ignore_ascii_case(contact));
+        let found = found.ok_or_else(|| anyhow::anyhow!("there is no such contact"))?;
+        (found.archived, found.updated_at) = (true, now);
+        Ok(())
     }
 
     pub(crate) fn item(&self, code_or_id: &str) -> Option<&Item> {
@@ -544,8 +553,19 @@ impl Store {
             "HasValidationErrors": false,
         });
         if let (Some(fields), Some(document)) = (shown.as_object_mut(), document) {
-            let key = if is_credit { "CreditNote" } else { "Invoice" };
-            fields.insert(key.to_owned(), self.show_document(document, false));
+            let mut of = self.show_document(document, false);
+            let key = match (is_credit, self.switches.paid_back_as) {
+                (true, PaidBackAs::CreditNote) => "CreditNote",
+                (false, _) => "Invoice",
+                (true, PaidBackAs::Invoice) => {
+                    of = json!({
+                        "Type": "ACCRECCREDIT", "InvoiceID": document.id, "InvoiceNumber": document.number,
+                        "HasErrors": false, "IsDiscounted": false, "LineItems": [],
+                    });
+                    "Invoice"
+                }
+            };
+            fields.insert(key.to_owned(), of);
         }
         shown
     }

@@ -9,7 +9,6 @@ use super::store::{Contact, Document, Kind, Stage, Store, normalised, timestamp}
 use crate::server::{Answer, Request};
 
 const PER_PAGE: usize = 25;
-const MOST_PER_PAGE: usize = 100;
 
 /// A list, if there is one of that name.
 pub(crate) fn list(store: &Store, request: &Request, collection: &str) -> Option<Result<Answer, Answer>> {
@@ -152,7 +151,7 @@ fn page(store: &Store, request: &Request, name: &str, mut found: Vec<Value>) -> 
             .filter(|number| *number > 0)
             .unwrap_or(otherwise)
     };
-    let per_page = number("per_page", PER_PAGE).min(MOST_PER_PAGE);
+    let per_page = number("per_page", PER_PAGE).min(store.switches.most_per_page);
     let page = number("page", 1);
     let total = found.len();
     let last = total.div_ceil(per_page).max(1);

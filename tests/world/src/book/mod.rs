@@ -24,8 +24,8 @@ use serde_json::{Value, json};
 
 pub use crate::desk::{BookFault, FaultSpec, LogEntry};
 pub use spec::{
-    BookOptions, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR, REQUESTS_PER_MINUTE, Seat, Seed, Switches,
-    TakenWording, TaxRounding, UnknownField, Verdict,
+    BookOptions, CreditNoteFigures, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR, REQUESTS_PER_MINUTE, Seat,
+    Seed, Switches, TakenWording, TaxRounding, UnknownField, UnknownRateWording, Verdict,
 };
 
 use crate::clock::Clock;

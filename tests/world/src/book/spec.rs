@@ -180,6 +180,28 @@ pub enum ForbiddenShape {
     Text,
 }
 
+/// The sign of a credit note's figures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreditNoteFigures {
+    /// Negative, as its lines are.
+    #[default]
+    Negative,
+    /// Positive.
+    Positive,
+}
+
+/// How a tax rate is refused that the company doesn't have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownRateWording {
+    /// `sales_tax_rate is not a sales tax rate of this company`
+    #[default]
+    NotOfCompany,
+    /// `sales_tax_rate is invalid`
+    Invalid,
+}
+
 /// Behaviours that aren't known of the real one; the connector has to be right under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -223,6 +245,14 @@ pub struct Switches {
     pub taken_wording: TakenWording,
     /// The shape of a 403.
     pub forbidden_shape: ForbiddenShape,
+    /// Most entries of a page, whatever is asked for.
+    pub most_per_page: usize,
+    /// The sign of a credit note's figures.
+    pub credit_note_figures: CreditNoteFigures,
+    /// Most characters of a description or comment.
+    pub longest_text: usize,
+    /// How an unknown tax rate is refused.
+    pub unknown_rate_wording: UnknownRateWording,
 }
 
 impl Default for Switches {
@@ -247,6 +277,10 @@ impl Default for Switches {
             explanation_lists_tell_references: true,
             taken_wording: TakenWording::default(),
             forbidden_shape: ForbiddenShape::default(),
+            most_per_page: 100,
+            credit_note_figures: CreditNoteFigures::default(),
+            longest_text: 65_535,
+            unknown_rate_wording: UnknownRateWording::default(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::spec::{BookOptions, House, Seat, Switches};
+use super::spec::{BookOptions, CreditNoteFigures, House, Seat, Switches};
 use crate::amount::round;
 use crate::clock::{date, iso};
 use crate::desk::Desk;
@@ -657,6 +657,10 @@ impl Store {
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
         let contact_name = self.contacts.get(&document.contact).map(Contact::name);
+        let shown_as = |figure: Decimal| match (document.kind, self.switches.credit_note_figures) {
+            (Kind::CreditNote, CreditNoteFigures::Positive) => -figure,
+            (Kind::Invoice, _) | (_, CreditNoteFigures::Negative) => figure,
+        };
         let settled = document.signed(document.paid + document.reconciled);
         let fields = json!({
             "url": self.url(document.kind.collection(), document.id),
@@ -667,10 +671,10 @@ impl Store {
             "reference": document.reference,
             "currency": document.currency,
             "exchange_rate": number(document.exchange_rate),
-            "net_value": number(document.net),
-            "sales_tax_value": number(document.tax),
-            "total_value": number(document.total),
-            "due_value": number(document.signed(document.outstanding())),
+            "net_value": number(shown_as(document.net)),
+            "sales_tax_value": number(shown_as(document.tax)),
+            "total_value": number(shown_as(document.total)),
+            "due_value": number(shown_as(document.signed(document.outstanding()))),
             "status": document.status(&self.today()),
             "payment_terms_in_days": document.payment_terms_in_days,
             "involves_sales_tax": true,
@@ -679,7 +683,7 @@ impl Store {
             match document.kind {
                 Kind::Invoice => "paid_value",
                 Kind::CreditNote => "refunded_value",
-            }: number(settled),
+            }: number(shown_as(settled)),
         });
         if let Value::Object(fields) = fields {
             shown.extend(fields);

@@ -22,6 +22,10 @@ pub struct LogEntry {
     pub query: String,
     /// The body, if it was JSON.
     pub body: Value,
+    /// The body as it came; what is no text is replaced.
+    pub text: String,
+    /// Names in lower case with values, in order, as they came; without the token.
+    pub headers: Vec<(String, String)>,
     /// The header `Idempotency-Key`.
     pub idempotency_key: Option<String>,
     /// Whether it asks for a change.
@@ -74,6 +78,8 @@ impl Log {
             path: request.path.clone(),
             query: request.query.clone(),
             body: request.json().unwrap_or(Value::Null),
+            text: String::from_utf8_lossy(&request.body).into_owned(),
+            headers: request.headers.iter().filter(|(name, _)| name != "authorization").cloned().collect(),
             idempotency_key: request.header("idempotency-key").map(str::to_owned),
             is_write: request.method != "GET" && request.method != "HEAD" && !identity::is_path(&request.path),
             started,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::chart::{self, BANK_ACCOUNTS, LEDGER_ACCOUNTS};
 use super::rules::{self, Mistakes};
-use super::spec::Edition;
+use super::spec::{Edition, PlaceTypes};
 use super::store::{Record, Remembered, Store, inverse, words};
 use crate::fields::{Fields, object, text};
 use crate::identity::Admission;
@@ -249,7 +249,7 @@ fn all(store: &Store, request: &Request, collection: &str) -> Result<Vec<Value>,
     let mut found: Vec<Value> = match collection {
         "contacts" | "products" | "services" | "stock_items" | "stock_movements" => {
             let of_kind = store.records.iter().filter(|record| record.collection == collection && !record.deleted);
-            of_kind.filter(|record| fits(record, request)).map(|record| store.show_record(record)).collect()
+            of_kind.filter(|record| fits(store, record, request)).map(|record| store.show_record(record)).collect()
         }
         "sales_invoices" | "sales_credit_notes" => {
             let is_credit = collection == "sales_credit_notes";
@@ -334,9 +334,16 @@ fn all(store: &Store, request: &Request, collection: &str) -> Result<Vec<Value>,
             .collect(),
         "currencies" => chart::CURRENCIES.iter().map(|(code, _)| store.link("currencies", code)).collect(),
         "payment_methods" => chosen(&chart::PAYMENT_METHODS, collection),
-        "transaction_types" => chosen(&chart::TRANSACTION_TYPES, collection),
+        "transaction_types" => {
+            let mut types = chart::TRANSACTION_TYPES.to_vec();
+            types.push(rules::allocation_type(store));
+            chosen(&types, collection)
+        }
         "contact_types" => chosen(&chart::CONTACT_TYPES, collection),
-        "address_types" => chosen(&chart::ADDRESS_TYPES, collection),
+        "address_types" => places(store, &chart::ADDRESS_TYPES, collection),
+        "contact_person_types" => places(store, &chart::PERSON_TYPES, collection),
+        "product_sales_price_types" => named(&chart::PRICE_TYPES, collection),
+        "service_rate_types" => named(&chart::RATE_TYPES, collection),
         "eu_goods_services_types" => chosen(&chart::GOODS_SERVICES, collection),
         "artefact_statuses" => chosen(&chart::STATUSES, collection),
         "countries" => {
@@ -363,7 +370,24 @@ fn plain(kind: &str, id: &str) -> Value {
     json!({"id": id, "displayed_as": words(id), "$path": format!("/{kind}/{id}")})
 }
 
-fn fits(record: &Record, request: &Request) -> bool {
+/// What is known by digits and called by its name.
+fn named(names: &[&str], kind: &str) -> Vec<Value> {
+    let shown = |name: &&str| {
+        let id = chart::listed_id(names, name);
+        json!({"id": id, "displayed_as": words(name), "$path": format!("/{kind}/{id}"), "active": true})
+    };
+    names.iter().map(shown).collect()
+}
+
+/// Types of addresses or persons.
+fn places(store: &Store, names: &[&str], kind: &str) -> Vec<Value> {
+    match store.switches.place_types {
+        PlaceTypes::Optional | PlaceTypes::Words => names.iter().map(|name| plain(kind, name)).collect(),
+        PlaceTypes::Digits => named(names, kind),
+    }
+}
+
+fn fits(store: &Store, record: &Record, request: &Request) -> bool {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
     let has = |fields: &[&str], search: &str| {
         fields.iter().any(|field| text(&record.fields, field).to_lowercase().contains(&search.to_lowercase()))
@@ -383,7 +407,9 @@ fn fits(record: &Record, request: &Request) -> bool {
         && parameter("contact_type_id").is_none_or(|wanted| of_type(&wanted))
         && parameter("stock_item_id").is_none_or(|wanted| text(&record.fields, "stock_item_id") == wanted)
         && parameter("active").is_none_or(|wanted| flag("active", true).to_string() == wanted)
-        && (parameter("filter_inactive_contacts").as_deref() != Some("true") || flag("is_active", true))
+        && (record.collection != "contacts"
+            || flag("is_active", true)
+            || (store.switches.lists_show_inactive && parameter("filter_inactive_contacts").as_deref() != Some("true")))
         && (parameter("exclude_system").as_deref() != Some("true") || !flag("system", false))
 }
 

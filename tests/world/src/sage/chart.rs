@@ -61,8 +61,12 @@ pub(crate) const GOODS_SERVICES: [&str; 2] = ["GOODS", "SERVICES"];
 pub(crate) const RECEIPT: &str = "CUSTOMER_RECEIPT";
 pub(crate) const REFUND: &str = "CUSTOMER_REFUND";
 pub(crate) const ALLOCATION: &str = "CUSTOMER_ALLOCATION";
-pub(crate) const TRANSACTION_TYPES: [&str; 7] =
-    ["SALES_INVOICE", "SALES_CREDIT_NOTE", RECEIPT, REFUND, ALLOCATION, "VENDOR_PAYMENT", "VENDOR_REFUND"];
+pub(crate) const OTHER_ALLOCATION: &str = "SALES_ALLOCATION";
+pub(crate) const TRANSACTION_TYPES: [&str; 6] =
+    ["SALES_INVOICE", "SALES_CREDIT_NOTE", RECEIPT, REFUND, "VENDOR_PAYMENT", "VENDOR_REFUND"];
+pub(crate) const PERSON_TYPES: [&str; 3] = ["ACCOUNTS", "PURCHASING", "SALES"];
+pub(crate) const PRICE_TYPES: [&str; 3] = ["Sales Price", "Trade", "Wholesale"];
+pub(crate) const RATE_TYPES: [&str; 2] = ["Rate", "Trade Rate"];
 pub(crate) const STATUSES: [&str; 6] = ["DRAFT", "UNPAID", "PART_PAID", "PAID", "VOID", "DISPUTED"];
 
 /// Country, percentage in hundredths.
@@ -90,6 +94,12 @@ pub(crate) fn tax_rates(country: &str) -> Vec<TaxRate> {
         TaxRate { id: format!("{of}_STANDARD"), name, percentage, destination: Some((*of).to_owned()) }
     });
     own.chain(others).collect()
+}
+
+/// The id of something that a list names, by its place there.
+pub(crate) fn listed_id(names: &[&str], name: &str) -> String {
+    let place = names.iter().position(|known| *known == name).unwrap_or(names.len());
+    format!("5a6e0f0f{:02}{place:022}", names.len())
 }
 
 /// The id of a ledger account or, with the other prefix, of a bank account.

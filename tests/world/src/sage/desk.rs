@@ -182,7 +182,12 @@ pub(crate) fn seed(store: &mut Store, seed: &SageSeed) -> anyhow::Result<Value> 
             if collection == "contacts" {
                 fields.entry("contact_type_ids").or_insert_with(|| json!(["CUSTOMER"]));
             }
-            let shown = api::add(store, collection, &fields).map_err(refuse)?;
+            // People enter what the API has its own words for.
+            let switches = store.switches;
+            store.switches.place_types = super::PlaceTypes::Optional;
+            let shown = api::add(store, collection, &fields);
+            store.switches = switches;
+            let shown = shown.map_err(refuse)?;
             ids.push(shown.get("id").cloned().unwrap_or_default());
         }
         made.insert(collection.to_owned(), Value::Array(ids));

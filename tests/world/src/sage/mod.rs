@@ -18,9 +18,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-pub use spec::{AllocationSign, Edition, ExchangeRate, SageOptions, SageSeed, SageSwitches};
+pub use spec::{
+    AllocationSign, AllocationType, Edition, ExchangeRate, PlaceTypes, RefundSign, SageOptions, SageSeed, SageSwitches,
+};
 
-pub use crate::book::UnknownField;
+pub use crate::book::{UnknownField, Verdict};
 pub use crate::desk::{BookFault, FaultSpec, LogEntry};
 use crate::desk::{Core, Keeper as _, desk_methods};
 use crate::fields::Fields;

@@ -4,11 +4,11 @@
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::chart::{self, ALLOCATION, BANK_ACCOUNTS, EU, LEDGER_ACCOUNTS, RECEIPT, REFUND};
-use super::spec::{AllocationSign, Edition};
+use super::chart::{self, ALLOCATION, BANK_ACCOUNTS, EU, LEDGER_ACCOUNTS, OTHER_ALLOCATION, RECEIPT, REFUND};
+use super::spec::{AllocationSign, AllocationType, Edition, PlaceTypes, RefundSign};
 use super::store::{Document, Line, Movement, Part, Record, Store};
 use crate::amount::{fraction, round};
-use crate::book::UnknownField;
+use crate::book::{UnknownField, Verdict};
 use crate::clock::date;
 use crate::fields::{Fields, day, figure, given, longer, object, objects, text, unknown};
 
@@ -329,9 +329,15 @@ pub(crate) fn contact(store: &Store, sent: &Fields, known: Option<&Record>) -> R
     for address in ["main_address", "delivery_address"] {
         if let Some(fields) = object(&fields, address) {
             self::address(fields, address, &mut mistakes);
+            let kind = text(fields, "address_type_id");
+            place_type(store, &chart::ADDRESS_TYPES, &[kind], &format!("{address}.address_type_id"), &mut mistakes);
         }
     }
     if let Some(person) = object(&fields, "main_contact_person") {
+        let kinds = person.get("contact_person_type_ids").and_then(Value::as_array).into_iter().flatten();
+        let kinds: Vec<String> = kinds.filter_map(|kind| kind.as_str().map(str::to_owned)).collect();
+        let source = "main_contact_person.contact_person_type_ids";
+        place_type(store, &chart::PERSON_TYPES, &kinds, source, &mut mistakes);
         if longer(&text(person, "name"), SHORT_LIMIT) {
             mistakes.add("main_contact_person.name", "is too long (maximum is 50 characters)");
         }
@@ -369,9 +375,21 @@ fn address(fields: &Fields, name: &str, mistakes: &mut Mistakes) {
     if !country.is_empty() && !looks_right {
         mistakes.add(&format!("{name}.country_id"), UNKNOWN);
     }
-    let kind = text(fields, "address_type_id");
-    if !kind.is_empty() && !chart::ADDRESS_TYPES.contains(&kind.as_str()) {
-        mistakes.add(&format!("{name}.address_type_id"), UNKNOWN);
+}
+
+/// The types of an address or a person: said where they have to be, known where they are said.
+fn place_type(store: &Store, known: &[&str], said: &[String], source: &str, mistakes: &mut Mistakes) {
+    let said: Vec<&String> = said.iter().filter(|kind| !kind.is_empty()).collect();
+    let types = store.switches.place_types;
+    if said.is_empty() && types != PlaceTypes::Optional {
+        mistakes.add(source, REQUIRED);
+    }
+    let is_known = |kind: &str| match types {
+        PlaceTypes::Optional | PlaceTypes::Words => known.contains(&kind),
+        PlaceTypes::Digits => known.iter().any(|name| chart::listed_id(known, name) == kind),
+    };
+    if said.iter().any(|kind| !is_known(kind)) {
+        mistakes.add(source, UNKNOWN);
     }
 }
 
@@ -407,8 +425,22 @@ pub(crate) fn product(
     let is_other = |other: &&Record| known.is_none_or(|known| known.id != other.id) && !other.deleted;
     let catalogue = ["products", "services", "stock_items"];
     let mut others = store.records.iter().filter(is_other).filter(|other| catalogue.contains(&other.collection));
-    if !code.is_empty() && others.any(|other| text(&other.fields, "item_code") == code) {
+    let is_taken = others.any(|other| text(&other.fields, "item_code") == code);
+    if !code.is_empty() && is_taken && store.switches.item_codes_unique {
         mistakes.add("item_code", "has already been taken");
+    }
+    for (prices, field, known) in [
+        ("sales_prices", "product_sales_price_type_id", &chart::PRICE_TYPES[..]),
+        ("sales_rates", "service_rate_type_id", &chart::RATE_TYPES[..]),
+    ] {
+        for price in objects(&fields, prices) {
+            let kind = text(price, field);
+            if kind.is_empty() && store.switches.price_types_required {
+                mistakes.add(&format!("{prices}.{field}"), REQUIRED);
+            } else if !kind.is_empty() && !known.iter().any(|name| chart::listed_id(known, name) == kind) {
+                mistakes.add(&format!("{prices}.{field}"), UNKNOWN);
+            }
+        }
     }
     for field in ["sales_ledger_account_id", "purchase_ledger_account_id"] {
         let id = text(&fields, field);
@@ -437,6 +469,10 @@ pub(crate) fn stock_movement(store: &Store, sent: &Fields) -> Result<Fields, Mis
     }
     if given(sent, "quantity") && figure(sent, "quantity").is_none_or(|quantity| quantity.is_zero()) {
         mistakes.add("quantity", "must be other than 0");
+    }
+    let takes_away = figure(sent, "quantity").is_some_and(|quantity| quantity < Decimal::ZERO);
+    if takes_away && store.switches.negative_movements == Verdict::Refused {
+        mistakes.add("quantity", "must be greater than 0");
     }
     mistakes.limit(sent, "details", TEXT_LIMIT);
     mistakes.limit(sent, "reference", TEXT_LIMIT);
@@ -675,6 +711,9 @@ fn line(store: &Store, fields: &Fields, country: &str, mistakes: &mut Mistakes) 
     let quantity = figure(fields, "quantity").unwrap_or(Decimal::ONE);
     let unit_price = figure(fields, "unit_price").unwrap_or_default();
     let gross = quantity * unit_price;
+    if gross < Decimal::ZERO && store.switches.negative_lines == Verdict::Refused {
+        mistakes.add("line_items.unit_price", "must be greater than or equal to 0");
+    }
     let discount = round(
         figure(fields, "discount_amount")
             .or_else(|| figure(fields, "discount_percentage").map(|percent| gross * fraction(percent)))
@@ -711,6 +750,10 @@ fn goods_and_services(store: &Store, lines: &[Line], country: &str, mistakes: &m
         mistakes.add("line_items.eu_goods_services_type_id", UNKNOWN);
     }
     if country == store.options.country || !EU.contains(&country) {
+        let is_said = kinds.iter().any(|kind| !kind.is_empty());
+        if is_said && store.switches.supply_where_not_asked == Verdict::Refused {
+            mistakes.add("line_items.eu_goods_services_type_id", "must be blank for customers outside the EU");
+        }
         return;
     }
     if kinds.iter().any(String::is_empty) {
@@ -809,7 +852,11 @@ pub(crate) fn payment(store: &mut Store, fields: &Fields) -> Result<Movement, Mi
     }
     mistakes.limit(fields, "reference", TEXT_LIMIT);
     let stated_parts = parts(store, fields, &contact, &mut mistakes);
-    if stated_parts.iter().any(|(part, stated)| *stated <= Decimal::ZERO || part.is_credit != (kind == REFUND)) {
+    let paid_back_as_negative = kind == REFUND && store.switches.refund_sign == RefundSign::Negative;
+    let is_wrong = |(part, stated): &(Part, Decimal)| {
+        stated.is_zero() || stated.is_sign_negative() != paid_back_as_negative || part.is_credit != (kind == REFUND)
+    };
+    if stated_parts.iter().any(is_wrong) {
         mistakes.add("allocated_artefacts", "cannot be allocated by this type of transaction");
     }
     let used: Decimal = stated_parts.iter().map(|(part, _)| part.amount).sum();
@@ -836,13 +883,21 @@ pub(crate) fn payment(store: &mut Store, fields: &Fields) -> Result<Movement, Mi
     })
 }
 
+/// What an allocation calls itself.
+pub(crate) fn allocation_type(store: &Store) -> &'static str {
+    match store.switches.allocation_type {
+        AllocationType::CustomerAllocation => ALLOCATION,
+        AllocationType::SalesAllocation => OTHER_ALLOCATION,
+    }
+}
+
 /// A credit note set off against invoices.
 pub(crate) fn allocation(store: &mut Store, fields: &Fields) -> Result<Movement, Mistakes> {
     let mut mistakes = Mistakes::default();
     refuse_unknown(store, "contact_allocation", fields, &mut mistakes);
     mistakes.required(fields, &["transaction_type_id", "contact_id", "allocated_artefacts"]);
     let kind = text(fields, "transaction_type_id");
-    if !kind.is_empty() && kind != ALLOCATION {
+    if !kind.is_empty() && kind != allocation_type(store) {
         mistakes.add("transaction_type_id", UNKNOWN);
     }
     let contact = text(fields, "contact_id");

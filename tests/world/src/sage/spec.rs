@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::book::UnknownField;
+use crate::book::{UnknownField, Verdict};
 use crate::clock::Clock;
 
 /// Which product the business has subscribed to.
@@ -121,6 +121,41 @@ pub enum AllocationSign {
     AllPositive,
 }
 
+/// Which sign a credit note has where it is paid back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundSign {
+    /// Positive.
+    #[default]
+    Positive,
+    /// Negative.
+    Negative,
+}
+
+/// Whether a contact's address and person have to say of what type they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlaceTypes {
+    /// They needn't.
+    #[default]
+    Optional,
+    /// They have to, by words such as `ACCOUNTS`.
+    Words,
+    /// They have to, by the 32 digits that the lists of types name.
+    Digits,
+}
+
+/// What an allocation calls itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllocationType {
+    /// `CUSTOMER_ALLOCATION`
+    #[default]
+    CustomerAllocation,
+    /// `SALES_ALLOCATION`
+    SalesAllocation,
+}
+
 /// Behaviours that aren't known of the real one; the connector has to be right under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -155,6 +190,24 @@ pub struct SageSwitches {
     pub zero_documents_are_paid: bool,
     /// Fields the book doesn't know.
     pub unknown_fields: UnknownField,
+    /// The sign of a credit note that is paid back.
+    pub refund_sign: RefundSign,
+    /// What an allocation calls itself.
+    pub allocation_type: AllocationType,
+    /// Goods or services said of a line whose customer isn't in the European Union: accepted means ignored.
+    pub supply_where_not_asked: Verdict,
+    /// The types of a contact's address and person.
+    pub place_types: PlaceTypes,
+    /// A selling price has to name its type.
+    pub price_types_required: bool,
+    /// Products, services and stock items have codes of their own.
+    pub item_codes_unique: bool,
+    /// A list of contacts shows inactive ones where they aren't filtered out; otherwise it never does.
+    pub lists_show_inactive: bool,
+    /// A line of less than nothing.
+    pub negative_lines: Verdict,
+    /// A stock movement that takes away.
+    pub negative_movements: Verdict,
 }
 
 impl Default for SageSwitches {
@@ -175,6 +228,15 @@ impl Default for SageSwitches {
             only_zero_rated_outside_eu: true,
             zero_documents_are_paid: true,
             unknown_fields: UnknownField::default(),
+            refund_sign: RefundSign::default(),
+            allocation_type: AllocationType::default(),
+            supply_where_not_asked: Verdict::Accepted,
+            place_types: PlaceTypes::default(),
+            price_types_required: false,
+            item_codes_unique: true,
+            lists_show_inactive: true,
+            negative_lines: Verdict::Accepted,
+            negative_movements: Verdict::Accepted,
         }
     }
 }

@@ -47,6 +47,7 @@ fn golden_memos_come_to_the_penny() {
     let inclusive = invoice("GBP", &["1 20 20 3.6 21.2", "2 8.33 16.65 3 17.65"], "36.65 7.5 5 0.9 -5 44.98");
     let half_off = invoice("GBP", &["1 20 20 2 12"], "20 3 10 1 -15 18");
     let before = invoice("GBP", &["2 50 100 20 110"], "100 22 10 2 -11 121");
+    let without_shipping = invoice("GBP", &["1 100 100 20 30"], "100 20 0 0 -90 30");
     let rates = RATES.map(decimal);
     let check = |case: &str, rows: &[&str], totals: &str, parents: &[Option<&Invoice>], expected: &[&str]| {
         let memo = memo("GBP", rows, totals);
@@ -98,6 +99,13 @@ fn golden_memos_come_to_the_penny() {
         &[None, Some(&before)],
         &["R0 1x50 @20", "D0 1x-5 @0", "S 1x5 @20", "DS 1x-0.5 @0"],
     );
+    check(
+        "taxed before discount, to an invoice that had no shipping",
+        &[],
+        "5 1 0 0 1.5",
+        &[Some(&without_shipping)],
+        &["S 1x5 @20", "DS 1x-4.5 @0"],
+    );
     check("an adjustment alone", &[], "0 0 5 0 5", &[None, Some(&plain)], &["A+ 1x5 @0"]);
     check("nothing but free goods", &["1 0 0 0 0"], "0 0 0 0 0", &[None], &["R0 1x0 @0"]);
     check(
@@ -138,6 +146,7 @@ fn memos_that_are_not_explained_are_refused() {
     check("store credit", row, "0 0 0 0 5.79", None, unexplained);
     check("store credit with its invoice", row, "4.99 1 0 0 11.78", Some(&parent), unexplained);
     check("store credit on shipping", &[], "4.99 1 0 0 5.49", None, unexplained);
+    check("a rest that another rate would tax so, but for pennies", &[], "2.4 0.12 0 0 0.92", None, unexplained);
     check("more than there is", row, "0 0 0 0 15", None, unexplained);
     check("nothing at all", &[], "0 0 0 0 0", None, unexplained);
     check("another rate", &["1 100 100 19 119"], "0 0 0 0 119", None, Code::TaxRateUnmapped);

@@ -2,7 +2,9 @@
 
 use super::memory::{MINUTE, NOW, PUBLIC_URL, Scene, Trouble, hosts};
 use crate::connect::oauth::*;
-use crate::ports::Clock;
+use crate::ports::{Clock, GrantStore};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ledger_domain::identity::Provider;
 use ledger_wire::rows::BindingRow;
 use secrecy::ExposeSecret;
@@ -385,7 +387,18 @@ async fn a_connect_link_is_good_once_for_seven_days() {
         let view = connect.look_at_link(&token(&made)).await.unwrap();
         assert_eq!((view.provider.as_str(), view.shop_url.as_str()), ("xero", "https://t.example"));
     }
-    let started = connect.open_link(&token(&made), PUBLIC_URL).await.unwrap();
+    // What fails on our side does not use it up.
+    let strict = Connect { own_hosts: false, ..scene.connect() };
+    let opened = strict.open_link(&token(&made), PUBLIC_URL).await;
+    assert_eq!(code(opened.map(|it| it.expires_at)), OWN_HOSTS_NOT_ALLOWED);
+    let (one, other) = futures::future::join(
+        connect.open_link(&token(&made), PUBLIC_URL),
+        connect.open_link(&token(&made), PUBLIC_URL),
+    )
+    .await;
+    let (opened, late): (Vec<_>, Vec<_>) = [one, other].into_iter().partition(Result::is_ok);
+    let started = opened.into_iter().flatten().next().unwrap();
+    assert_eq!(late.into_iter().map(|it| code(it.map(|it| it.expires_at))).collect::<Vec<_>>(), [LINK_USED]);
     assert_eq!(code(connect.look_at_link(&token(&made)).await), LINK_USED);
     assert_eq!(code(connect.open_link(&token(&made), PUBLIC_URL).await.map(|it| it.expires_at)), LINK_USED);
     let view = connect.callback(&good(&started)).await.unwrap();
@@ -458,6 +471,27 @@ async fn disconnecting_tells_the_provider_what_it_may() {
     );
 }
 
+/// Whose grant it is now decides what is revoked: a former user's other bindings are no reason to keep a token.
+#[tokio::test]
+async fn a_binding_is_the_user_s_who_authorised_it_last() {
+    let scene = ready(Provider::Xero, &["1", "2"]).await;
+    connected(&scene, "t", "b", "1").await;
+    connected(&scene, "u", "c", "2").await;
+    let plan = scene.connect().disconnection("u", "c").await.unwrap();
+    assert_eq!((plan.at_provider, plan.others_of_user), (AtProvider::ConnectionOnly, 1));
+    // Another user connects the first one again.
+    let claims = URL_SAFE_NO_PAD.encode(json!({"xero_userid": "user-9"}).to_string());
+    let answer = json!({"access_token": format!("e30.{claims}.x"), "refresh_token": "r-9", "expires_in": 1800});
+    scene.authority.fails([Trouble::Says(200, answer.to_string().leak())]);
+    connected(&scene, "t", "b", "1").await;
+    assert_eq!(scene.store.grant("b").await.unwrap().unwrap().authority_user.as_deref(), Some("user-9"));
+    let plan = scene.connect().disconnection("u", "c").await.unwrap();
+    assert_eq!((plan.at_provider, plan.others_of_user), (AtProvider::Revoked, 0));
+    // The same user once more changes nothing.
+    connected(&scene, "u", "c", "2").await;
+    assert_eq!(scene.connect().disconnection("u", "c").await.unwrap().others_of_user, 0);
+}
+
 #[tokio::test]
 async fn an_app_is_checked_before_it_is_set() {
     let scene = Scene::new(Provider::Xero);
@@ -520,4 +554,24 @@ fn every_code_has_a_remedy() {
     codes.dedup();
     assert_eq!(codes.len(), all);
     assert!(CONNECT_CODES.iter().all(|(_, remedy)| remedy.ends_with('.')));
+}
+
+#[tokio::test]
+async fn a_connection_that_came_back_later_is_not_overwritten() {
+    let scene = ready(Provider::Xero, &["1"]).await;
+    pended(&scene, "t", "b").await;
+    let later = {
+        let mut pendings = scene.store.pendings.lock().unwrap();
+        let row = pendings.get_mut("b").unwrap();
+        (row.id, row.made_at) = ("later".to_owned(), NOW + MINUTE);
+        row.clone()
+    };
+    // The slower one of two that were under way.
+    let started = scene.connect().start("t", "b", ANNA, false, PUBLIC_URL).await.unwrap();
+    assert_eq!(code(scene.connect().callback(&good(&started)).await), BINDING_CHANGED);
+    assert_eq!(scene.store.pendings.lock().unwrap().get("b"), Some(&later));
+    // Whoever comes back after it takes its place.
+    scene.advance(2 * MINUTE);
+    pended(&scene, "t", "b").await;
+    assert_ne!(scene.store.pendings.lock().unwrap().get("b").unwrap().id, "later");
 }

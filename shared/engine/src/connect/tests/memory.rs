@@ -28,7 +28,7 @@ pub(super) struct Store {
     apps: Mutex<BTreeMap<String, AppRow>>,
     states: Mutex<BTreeMap<String, OAuthStateRow>>,
     links: Mutex<BTreeMap<String, ConnectLinkRow>>,
-    pendings: Mutex<BTreeMap<String, PendingConnectionRow>>,
+    pub(super) pendings: Mutex<BTreeMap<String, PendingConnectionRow>>,
     books: Mutex<BTreeMap<(String, String), BookBindingRow>>,
     users: Mutex<BTreeMap<(String, String), AuthorityUserRow>>,
     pub(super) agenda: Mutex<BTreeMap<String, AgendaRow>>,
@@ -174,9 +174,22 @@ impl ConnectStore for Store {
         Ok(links.get_mut(pk).is_some_and(|row| row.taken_by.get_or_insert(by.to_owned()) == by))
     }
 
-    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<()> {
-        self.pendings.lock().unwrap().insert(pending.binding.clone(), pending.clone());
-        Ok(())
+    async fn put_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        let mut pendings = self.pendings.lock().unwrap();
+        if pendings.get(&pending.binding).is_some_and(|there| there.made_at > pending.made_at) {
+            return Ok(false);
+        }
+        pendings.insert(pending.binding.clone(), pending.clone());
+        Ok(true)
+    }
+
+    async fn complete_pending(&self, pending: &PendingConnectionRow) -> PortResult<bool> {
+        let mut pendings = self.pendings.lock().unwrap();
+        if pendings.get(&pending.binding).is_none_or(|there| there.id != pending.id) {
+            return Ok(false);
+        }
+        pendings.insert(pending.binding.clone(), pending.clone());
+        Ok(true)
     }
 
     async fn pending(&self, binding: &str) -> PortResult<Option<PendingConnectionRow>> {
@@ -219,6 +232,9 @@ impl ConnectStore for Store {
         self.books.lock().unwrap().insert(place, it.book_binding.clone());
         if let Some(user) = &it.user {
             self.users.lock().unwrap().insert((user.pk.clone(), user.sk.clone()), user.clone());
+        }
+        if let Some(former) = &it.former_user {
+            self.users.lock().unwrap().remove(&(former.pk.clone(), former.sk.clone()));
         }
         if let Some(entry) = &it.keep_alive {
             self.agenda.lock().unwrap().insert(entry.sk.clone(), entry.clone());

@@ -14,8 +14,10 @@ fn fields(value: &Value) -> Vec<&str> {
     names
 }
 
+/// A moment as the administrators' page reads it, `2025-01-20T15:00:00Z`: in whole seconds.
 fn is_moment(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok())
+    let text = value.as_str().unwrap_or_default();
+    text.len() == "2025-01-20T15:00:00Z".len() && text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,6 +46,24 @@ async fn an_integration_is_diagnosed_retried_and_resynced() -> anyhow::Result<()
             Ok(run.is_some_and(|run| run["state"] == "dead_lettered"))
         })
         .await?;
+    // Whoever sees this tenant only is told of it, whoever sees another only is not.
+    let tenant = scene.deployed.tenant.clone();
+    let own = scene.operator("sees-this", &["viewer", &format!("tenant:{tenant}")]).await?;
+    let other = scene.operator("sees-another", &["viewer", "tenant:somebody-else"]).await?;
+    let of_tenant = format!("/v1/dead-letters?tenant={tenant}");
+    for (who, path, told) in [
+        (&own, "/v1/dead-letters", true),
+        (&own, &*of_tenant, true),
+        (&scene.admin, &*of_tenant, true),
+        (&own, "/v1/held", false),
+        (&other, "/v1/dead-letters", false),
+    ] {
+        let causes = who.get(path).await?.good()?["causes"].clone();
+        let expected: &[&str] = if told { &["tax_rate_unmapped"] } else { &[] };
+        let codes: Vec<&str> = causes.as_array().into_iter().flatten().filter_map(|it| it["code"].as_str()).collect();
+        ensure!(codes == expected, "{path}: {causes}");
+    }
+    ensure!(other.get(&of_tenant).await?.refusal().0 == 403);
     let status = scene.admin.get(&of("status")).await?.good()?;
     ensure!(status["failed_syncs"] == 1 && is_moment(&status["last_sync"]), "{status}");
     let error = &status["errors"][0];

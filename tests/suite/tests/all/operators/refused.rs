@@ -1,6 +1,6 @@
 //! What is refused: codes, callbacks, links and tokens that are no good, people who may not, shops that send us elsewhere.
 
-use super::scene::{Operator, Scene};
+use super::scene::{Answer, Operator, Scene};
 use crate::deployed::now_seconds;
 use anyhow::{Context, ensure};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -75,6 +75,60 @@ async fn a_shop_that_sends_us_elsewhere_is_not_followed() -> anyhow::Result<()> 
         ensure!(refused.refusal() == expected, "{url}: {refused:?}");
     }
     ensure!(scene.deployed.shop.key().is_none(), "the shop behind the redirect was paired");
+    Ok(())
+}
+
+/// What the API's function answers where it is deployed without `AllowPrivateAddresses`, as on AWS: the same package, role
+/// and tables.
+async fn as_on_aws(scene: &Scene, method: &str, path: &str, body: &Value) -> anyhow::Result<Answer> {
+    let told = scene.deployed.script(&["strict", method, path, &body.to_string()]).await?;
+    let told: Value = serde_json::from_str(told.lines().last().unwrap_or_default())?;
+    let status = told["status"].as_u64().and_then(|it| u16::try_from(it).ok()).context("no status")?;
+    Ok(Answer { status, body: told["body"].clone() })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_not_public_is_not_spoken_to() -> anyhow::Result<()> {
+    let Some(scene) = Scene::ready("private", Spoken::Accounting).await? else { return Ok(()) };
+    let me = as_on_aws(&scene, "GET", "/v1/me", &json!({})).await?.good()?;
+    ensure!(me["role"] == "admin", "{me}");
+    let (shop, key) = (scene.deployed.shop.url(), scene.deployed.shop.key());
+    let code = scene.deployed.shop.shows_pairing_code("xero");
+    scene.keeps("a pairing code", &code);
+    for url in [
+        shop.as_str(),
+        "https://127.0.0.1",
+        "https://10.0.0.7",
+        "https://172.16.0.7",
+        "https://192.168.0.7",
+        "https://169.254.169.254",
+        "https://0x7f.1",
+        "https://[::1]",
+        "https://[::ffff:10.0.0.7]",
+        "https://shop.example:8443",
+        // A name that leads to this machine. A name that changes its mind comes to the same: what is connected to is an
+        // address that was checked (`shared/http/src/tests/addresses.rs` plays the changing answers).
+        "https://localhost",
+    ] {
+        let body = json!({"magento_base_url": url, "pairing_code": code});
+        let refused = as_on_aws(&scene, "POST", "/v1/magento/connect?provider=xero", &body).await?;
+        ensure!(refused.refusal() == (400, "shop_address_refused"), "{url}: {refused:?}");
+    }
+    ensure!(scene.deployed.shop.key() == key && key.is_some(), "the shop was spoken to");
+    ensure!(scene.tenant_is("connected").await?, "a refusal says nothing of the shop");
+    // Nor is a provider at such an address: not for an app, not for signing in, not for reading.
+    let hosts = json!({"authorize": "https://10.0.0.7/a", "token": "https://10.0.0.7/t", "api": "https://10.0.0.7"});
+    let app = json!({"client_id": "ours", "client_secret": "hush", "hosts": hosts});
+    let refused = as_on_aws(&scene, "PUT", &scene.of_binding("/app"), &app).await?;
+    ensure!(refused.refusal() == (400, "not_allowed"), "{refused:?}");
+    let refused = as_on_aws(&scene, "POST", &scene.of_binding("/connection"), &json!({})).await?;
+    ensure!(refused.refusal() == (409, "own_hosts_not_allowed"), "{refused:?}");
+    let lists = json!({"lists": ["organisation"]});
+    let read = as_on_aws(&scene, "POST", &scene.of_binding("/reference/refresh"), &lists).await?.good()?;
+    ensure!(read["lists"][0]["outcome"] == "failed", "{read}");
+    // And where they are allowed, all of it goes through.
+    let read = scene.admin.post(&scene.of_binding("/reference/refresh"), &lists).await?.good()?;
+    ensure!(read["lists"][0]["outcome"] == "complete", "{read}");
     Ok(())
 }
 
@@ -287,7 +341,9 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
         (Method::POST, scene.of_binding("/connection"), none.clone()),
         (Method::POST, scene.of_binding("/link"), none.clone()),
         (Method::POST, scene.of_binding("/connection/confirm"), json!({"organisation": "x"})),
+        (Method::DELETE, scene.of_binding("/connection"), none.clone()),
         (Method::POST, scene.of_binding("/disconnection"), none.clone()),
+        (Method::POST, scene.of_binding("/jobs/a-job/stop"), none.clone()),
         (Method::PUT, scene.of_binding("/mode"), json!({"mode": "paused"})),
         (Method::PUT, scene.of_binding("/app"), json!({"client_id": "x"})),
         (Method::PUT, scene.of_binding("/settings"), json!({"version": 0, "settings": {}})),
@@ -336,13 +392,64 @@ async fn nobody_acts_beyond_their_groups() -> anyhow::Result<()> {
     scene.works_until("a run", || async { Ok(scene.run_of("invoice.created", invoice).await?.is_some()) }).await?;
     let run = scene.run_of("invoice.created", invoice).await?.context("no run")?;
     let id = run["run"].as_str().context("no id")?;
-    for (method, rest) in
-        [(Method::GET, ""), (Method::GET, "/request"), (Method::POST, "/retry"), (Method::POST, "/release")]
-    {
-        let refused = elsewhere.asks(method.clone(), &format!("/v1/runs/{id}{rest}"), Some(&none)).await?;
-        ensure!(refused.refusal() == (404, "not_found"), "{method} {rest}: {refused:?}");
+    let acts = [
+        (Method::GET, "/request", none.clone()),
+        (Method::POST, "/retry", none.clone()),
+        (Method::POST, "/release", none.clone()),
+        (Method::POST, "/discard", json!({"reason": "not ours"})),
+        (Method::POST, "/settle", json!({"provider_id": "1"})),
+    ];
+    for (method, rest, body) in &acts {
+        let path = format!("/v1/runs/{id}{rest}");
+        let refused = viewer.asks(method.clone(), &path, Some(body)).await?;
+        ensure!(refused.refusal() == (403, "forbidden"), "viewer {method} {rest}: {refused:?}");
+        for operator in [&elsewhere, &viewer_of_none] {
+            let refused = operator.asks(method.clone(), &path, Some(body)).await?;
+            ensure!(refused.refusal() == (404, "not_found"), "elsewhere {method} {rest}: {refused:?}");
+        }
     }
-    let refused = viewer.post(&format!("/v1/runs/{id}/retry"), &none).await?;
-    ensure!(refused.refusal() == (403, "forbidden"), "{refused:?}");
+    let now = scene.admin.get(&format!("/v1/runs/{id}")).await?.good()?;
+    ensure!(now["run"]["state"] == run["state"] && now["run"]["generation"] == run["generation"], "{now}");
+    // Looking, a viewer may; nobody else sees anything of it.
+    for path in [
+        format!("/v1/runs/{id}"),
+        scene.of_binding("/previews"),
+        scene.of_binding("/xrefs"),
+        scene.of_binding("/xrefs?format=csv"),
+        scene.of_binding("/xrefs/invoice/1"),
+        scene.of_binding("/jobs"),
+        scene.of_binding("/disconnection"),
+        scene.of_binding("/settings"),
+        scene.of_binding("/reference"),
+    ] {
+        // There is no book yet to have cross-references with.
+        let seen = viewer.get(&path).await?;
+        ensure!(seen.status == 200 || seen.refusal() == (409, "binding_pending"), "viewer {path}: {seen:?}");
+        for operator in [&elsewhere, &viewer_of_none] {
+            let refused = operator.get(&path).await?;
+            ensure!(refused.refusal() == (404, "not_found"), "elsewhere {path}: {refused:?}");
+        }
+    }
+    // The list of shops has those that the caller may see, and no other.
+    let listed = async |operator: &Operator| {
+        let page = operator.get("/v1/tenants").await?.good()?;
+        let ids = page["tenants"].as_array().into_iter().flatten().filter_map(|it| it["tenant"].as_str());
+        Ok::<_, anyhow::Error>(ids.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let (mut of_admin, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = scene.admin.get(&format!("/v1/tenants{after}")).await?.good()?;
+        let ids = page["tenants"].as_array().into_iter().flatten().filter_map(|it| it["tenant"].as_str());
+        of_admin.extend(ids.map(str::to_owned));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("?after={next}");
+    }
+    ensure!(of_admin.contains(&scene.deployed.tenant) && of_admin.is_sorted(), "{of_admin:?}");
+    for operator in [&viewer, &here] {
+        ensure!(listed(operator).await? == [scene.deployed.tenant.clone()]);
+    }
+    for operator in [&elsewhere, &viewer_of_none] {
+        ensure!(listed(operator).await?.is_empty());
+    }
     Ok(())
 }

@@ -2,8 +2,10 @@
 
 use crate::deployed::client;
 use anyhow::{Context, bail, ensure};
+use futures::{StreamExt as _, TryStreamExt as _};
 use ledger_engine::wire::settings::SettingsV1;
 use ledger_suite::deployed::{Deployed, until};
+use ledger_suite::stack::workspace;
 use ledger_suite::world::{Bound, Other, Spoken, bound};
 use ledger_world::browser::{Location, Person, visits};
 use ledger_world::identity::{AppSpec, Authority};
@@ -11,8 +13,11 @@ use ledger_world::shop::Chip;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt as _;
 
 /// What an attempt, a push or a sweep brings about is there within this.
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
@@ -92,6 +97,22 @@ pub(super) struct Page {
     pub(super) cookie: Option<String>,
 }
 
+/// What `ledger` said.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) exit: i32,
+    pub(super) out: String,
+    pub(super) err: String,
+}
+
+impl Said {
+    /// The output of a command that was done.
+    pub(super) fn good(self) -> anyhow::Result<String> {
+        ensure!(self.exit == 0, "{self:?}");
+        Ok(self.out)
+    }
+}
+
 /// A shop and a book that know nothing of each other, and an administrator who is about to change that.
 pub(super) struct Scene {
     pub(super) deployed: Deployed,
@@ -99,6 +120,8 @@ pub(super) struct Scene {
     pub(super) admin: Operator,
     /// What nobody may find anywhere, by what it is.
     secrets: Mutex<BTreeMap<String, String>>,
+    /// How long what it waits for may take.
+    limit: Duration,
 }
 
 impl Scene {
@@ -108,7 +131,7 @@ impl Scene {
         deployed.tenant.clear();
         let token = deployed.setting("OPERATOR_TOKEN")?;
         let admin = Operator::with(&deployed.setting("LEDGER_URL")?, Some(&token))?;
-        let scene = Self { deployed, spoken, admin, secrets: Mutex::default() };
+        let scene = Self { deployed, spoken, admin, secrets: Mutex::default(), limit: LIMIT };
         scene.keeps("the operator's token", &token);
         Ok(Some(scene))
     }
@@ -120,6 +143,11 @@ impl Scene {
         scene.connects().await?;
         scene.configures(|_| ()).await?;
         Ok(Some(scene))
+    }
+
+    /// What it does takes so long, or [`LIMIT`] where that is longer.
+    pub(super) fn takes_as_long_as(&mut self, limit: Duration) {
+        self.limit = limit.max(LIMIT);
     }
 
     pub(super) fn keeps(&self, what: &str, secret: &str) {
@@ -137,6 +165,32 @@ impl Scene {
         secrets.extend(given.into_iter().map(|secret| (secret, "what the provider gave out".to_owned())));
         secrets.extend(self.deployed.shop.key().map(|key| (key, "the shop's key".to_owned())));
         secrets.into_iter().map(|(secret, what)| (what, secret)).collect()
+    }
+
+    /// Runs the built `ledger` as the administrator of the stack, with this on its standard input.
+    pub(super) async fn ledger(&self, words: &[&str], input: &str) -> anyhow::Result<Said> {
+        let log = PathBuf::from(self.deployed.setting("ENGINE_LOG")?);
+        let folder = log.ancestors().nth(2).context("the stack has no folder")?;
+        let program = workspace().join("target/debug/ledger");
+        let mut child = tokio::process::Command::new(&program)
+            .arg("--stack-env")
+            .arg(folder.join("stack.env"))
+            .args(words)
+            .current_dir(workspace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} does not start: `make build-local` builds it", program.display()))?;
+        let mut stdin = child.stdin.take().context("no standard input")?;
+        // Who wants no input may be gone before all of it is written.
+        let _ = stdin.write_all(input.as_bytes()).await;
+        drop(stdin);
+        let output = child.wait_with_output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        let exit = output.status.code().unwrap_or(-1);
+        Ok(Said { exit, out: text(&output.stdout), err: text(&output.stderr) })
     }
 
     /// Another operator, in these groups.
@@ -194,20 +248,26 @@ impl Scene {
         self.keeps("the app's secret", &secret);
         let callback = format!("{}/oauth/callback", self.deployed.setting("LEDGER_URL")?);
         let app = AppSpec::confidential(CLIENT, &secret, &callback);
+        match &self.deployed.other {
+            None => self.deployed.book.registers_app(app)?,
+            Some(Other::Accounting(book)) => book.registers_app(app)?,
+            Some(Other::Sage(book)) => book.registers_app(app)?,
+        }
+        let app = self.app(&secret, &[]);
+        let shown = self.admin.put(&self.of_binding("/app"), &app).await?.good()?;
+        ensure!(shown["callback_url"] == callback.as_str() && shown["has_secret"] == true, "{shown}");
+        let known = self.admin.get(&self.of_binding("/app")).await?.good()?;
+        ensure!(known == shown && known["binding"] == self.deployed.binding.as_str(), "{known}");
+        Ok(())
+    }
+
+    /// Our app as the stack is told of it, with scopes other than the usual ones.
+    pub(super) fn app(&self, secret: &str, scopes: &[Value]) -> Value {
         let (authority, url) = match &self.deployed.other {
-            None => {
-                self.deployed.book.registers_app(app)?;
-                let freeagent = self.spoken == Spoken::Freeagent;
-                (if freeagent { Authority::Freeagent } else { Authority::V2 }, self.deployed.book.url())
-            }
-            Some(Other::Accounting(book)) => {
-                book.registers_app(app)?;
-                (Authority::Accounting, book.url())
-            }
-            Some(Other::Sage(book)) => {
-                book.registers_app(app)?;
-                (Authority::Sage, book.url())
-            }
+            None if self.spoken == Spoken::Freeagent => (Authority::Freeagent, self.deployed.book.url()),
+            None => (Authority::V2, self.deployed.book.url()),
+            Some(Other::Accounting(book)) => (Authority::Accounting, book.url()),
+            Some(Other::Sage(book)) => (Authority::Sage, book.url()),
         };
         let hosts = json!({
             "authorize": format!("{url}{}", authority.authorize_path()),
@@ -215,10 +275,7 @@ impl Scene {
             "revoke": authority.revocation_path().map(|path| format!("{url}{path}")),
             "api": url,
         });
-        let app = json!({"client_id": CLIENT, "client_secret": secret, "hosts": hosts});
-        let shown = self.admin.put(&self.of_binding("/app"), &app).await?.good()?;
-        ensure!(shown["callback_url"] == callback.as_str() && shown["has_secret"] == true, "{shown}");
-        Ok(())
+        json!({"client_id": CLIENT, "client_secret": secret, "hosts": hosts, "scopes": scopes})
     }
 
     /// An operator begins a connection; the provider's page.
@@ -290,9 +347,17 @@ impl Scene {
 
     /// All runs of the tenant.
     pub(super) async fn runs(&self) -> anyhow::Result<Vec<Value>> {
-        let page = self.admin.get(&self.of_tenant("/runs?limit=1000")).await?.good()?;
-        ensure!(page["next"].is_null(), "more than a page of runs");
-        Ok(page["runs"].as_array().cloned().unwrap_or_default())
+        let (mut runs, mut after) = (Vec::new(), String::new());
+        loop {
+            let mut page = self.admin.get(&self.of_tenant(&format!("/runs?limit=200{after}"))).await?.good()?;
+            if let Some(found) = page["runs"].as_array_mut() {
+                runs.append(found);
+            }
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(runs),
+            }
+        }
     }
 
     /// State and code of the run of an event.
@@ -332,7 +397,7 @@ impl Scene {
                 Ok(false)
             }
         };
-        match until(what, LIMIT, &mut looks).await {
+        match until(what, self.limit, &mut looks).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 let runs = self.runs().await.unwrap_or_default();
@@ -347,20 +412,22 @@ impl Scene {
     pub(super) async fn settles(&self, invoices: &[i64]) -> anyhow::Result<()> {
         self.works_until("everything is done", || async {
             let synced = |id: &i64| self.chip("invoice", *id).is_some_and(|chip| chip.sync_status == "synced");
-            let runs = self.runs().await?;
+            if !invoices.iter().all(synced) {
+                return Ok(false);
+            }
             let over = |run: &Value| ["succeeded", "skipped"].iter().any(|state| run["state"] == *state);
-            Ok(invoices.iter().all(synced) && runs.iter().all(over))
+            Ok(self.runs().await?.iter().all(over))
         })
         .await
     }
 
-    /// The shop sends everything again that it ever sent; statuses of the answers.
-    pub(super) async fn redelivers(&self) -> anyhow::Result<Vec<Option<u16>>> {
-        let mut statuses = Vec::new();
-        for row in self.deployed.shop.outbox() {
-            statuses.push(self.deployed.shop.delivers(row.entity_id).await?.status);
-        }
-        Ok(statuses)
+    /// The shop sends everything again that it ever sent, so many at once; statuses of the answers. Where something is refused,
+    /// the stack puts others of the same moment off: it reads a tenant again for one of them only.
+    pub(super) async fn redelivers(&self, at_once: usize) -> anyhow::Result<Vec<Option<u16>>> {
+        let shop = &self.deployed.shop;
+        let sent = shop.outbox().into_iter().map(|row| async move { shop.delivers(row.entity_id).await });
+        let sent: Vec<_> = futures::stream::iter(sent).buffered(at_once).try_collect().await?;
+        Ok(sent.into_iter().map(|sent| sent.status).collect())
     }
 
     /// How many documents the book holds of each kind: contacts, invoices, credit notes, payments, allocations, refunds.

@@ -15,7 +15,7 @@ pub(crate) fn price_list_item(
 ) -> Result<Plain, Mistakes> {
     let mut mistakes = Mistakes::default();
     refuse_unknown(store, "price_list_item", fields, &mut mistakes);
-    lengths(fields, &mut mistakes);
+    lengths(store, fields, &mut mistakes);
     let before = known.and_then(|id| store.price_list_items.get(&id));
     let mut kept = before.map(|item| item.fields.clone()).unwrap_or_default();
     kept.extend(fields.clone());

@@ -24,7 +24,7 @@ pub(crate) fn contact(
             .map(|(key, value)| (key.clone(), value.clone())),
     );
     let status = kept.remove("status");
-    lengths(&kept, &mut mistakes);
+    lengths(store, &kept, &mut mistakes);
     let named = !text(&kept, "first_name").is_empty() && !text(&kept, "last_name").is_empty();
     if !named && text(&kept, "organisation_name").is_empty() {
         mistakes.add("organisation_name", "can't be blank if either first name or last name are blank");

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{CURRENCIES, ITEM_TYPES, Mistakes, Refusal, date, figure, lengths, refuse_unknown, text};
 use crate::amount::{fraction, round};
-use crate::book::spec::{House, MissingRate, Seat, Switches, TakenWording, TaxRounding, Verdict};
+use crate::book::spec::{House, MissingRate, Seat, Switches, TakenWording, TaxRounding, UnknownRateWording, Verdict};
 use crate::book::store::{Contact, Document, Item, Kind, Stage, Store, decimal, pennies};
 
 /// The book's own rates, native for one foreign unit; everything else is at par.
@@ -129,7 +129,7 @@ fn counted(
 ) -> Result<Document, Refusal> {
     let mut mistakes = Mistakes::default();
     refuse_unknown(store, kind.entity(), fields, &mut mistakes);
-    lengths(fields, &mut mistakes);
+    lengths(store, fields, &mut mistakes);
     let contact = match fields.get("contact").and_then(Value::as_str) {
         None | Some("") => {
             mistakes.add("contact", "can't be blank");
@@ -339,7 +339,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn item(&self, fields: &Map<String, Value>, mistakes: &mut Mistakes) -> Item {
-        lengths(fields, mistakes);
+        lengths(self.store, fields, mistakes);
         let name = |field: &str| format!("{}.{field}", self.kind.items());
         let description = text(fields, "description").to_owned();
         if description.is_empty() {
@@ -398,7 +398,13 @@ impl Lines<'_> {
             }
             Some(rate) if self.rates.contains(&rate) => rate,
             Some(rate) => {
-                mistakes.add(name, "is not a sales tax rate of this company");
+                mistakes.add(
+                    name,
+                    match self.store.switches.unknown_rate_wording {
+                        UnknownRateWording::NotOfCompany => "is not a sales tax rate of this company",
+                        UnknownRateWording::Invalid => "is invalid",
+                    },
+                );
                 rate
             }
             None if !registered => Decimal::ZERO,

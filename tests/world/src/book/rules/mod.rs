@@ -152,7 +152,6 @@ const BANK_ACCOUNT_FIELDS: [&str; 11] = [
     "bic",
 ];
 const SHORT: usize = 255;
-const LONG: usize = 65_535;
 
 /// Why something isn't taken in.
 #[derive(Debug)]
@@ -213,9 +212,10 @@ fn figure(fields: &Map<String, Value>, field: &str, name: &str, mistakes: &mut M
     figure
 }
 
-fn lengths(fields: &Map<String, Value>, mistakes: &mut Mistakes) {
+fn lengths(store: &Store, fields: &Map<String, Value>, mistakes: &mut Mistakes) {
+    let long = store.switches.longest_text;
     for (field, value) in fields {
-        let limit = if ["comments", "description"].contains(&field.as_str()) { LONG } else { SHORT };
+        let limit = if ["comments", "description"].contains(&field.as_str()) { long } else { SHORT };
         if value.as_str().is_some_and(|text| text.chars().count() > limit) {
             mistakes.add(field, &format!("is too long (maximum is {limit} characters)"));
         }
