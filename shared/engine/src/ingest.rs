@@ -201,7 +201,9 @@ impl Ingest<'_> {
             Answer::Later { code } if planted!(self.timers, StoreTroubleIsRefusal) => {
                 Answer::bad(code, None, "not now")
             }
-            answer => answer,
+            answer @ (Answer::Accepted { .. } | Answer::Unauthorised | Answer::Bad { .. } | Answer::Later { .. }) => {
+                answer
+            }
         };
         let run_id = match &answer {
             Answer::Accepted { sync_run_id } => sync_run_id.as_str(),

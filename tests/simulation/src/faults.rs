@@ -362,6 +362,7 @@ impl Faults {
 
     /// What becomes of a request to a book.
     #[must_use]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "all other kinds strike elsewhere")]
     pub fn book(&self, life: &Life, spoken: Spoken, call: &str, writes: Writes) -> Option<BookTrouble> {
         let mut inside = self.inside();
         let inside = &mut *inside;
@@ -413,6 +414,7 @@ impl Faults {
 
     /// What becomes of a request to a shop.
     #[must_use]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "all other kinds strike elsewhere")]
     pub fn shop(&self, life: &Life, path: &str) -> Option<ShopTrouble> {
         let mut inside = self.inside();
         let inside = &mut *inside;

@@ -241,6 +241,9 @@ impl Weather for Room {
     }
 
     async fn after(&self, call: &'static str) {
+        if call.starts_with("queue.") {
+            self.stage.queues_move();
+        }
         self.boundary(call, Side::After).await;
     }
 

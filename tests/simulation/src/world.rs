@@ -34,6 +34,7 @@ use ledger_world::server::{Request, percent_decoded};
 use ledger_world::shop::{Delivery, OutboxStatus, Shop, ShopOptions};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where every world's time begins: a Monday morning, in milliseconds.
@@ -362,6 +363,7 @@ pub struct Stage {
     /// The shops.
     pub shops: Vec<Shop>,
     chance: Mutex<Seed>,
+    queues_moved: AtomicBool,
 }
 
 impl std::fmt::Debug for Stage {
@@ -389,6 +391,11 @@ impl Stage {
             Latency::Book => self.between(60, 500),
             Latency::Shop => self.between(30, 300),
         }
+    }
+
+    /// Something was sent or came back: queues are worth a look.
+    pub fn queues_move(&self) {
+        self.queues_moved.store(true, Ordering::Relaxed);
     }
 
     /// How long a write takes to reach an index, in milliseconds.
@@ -495,6 +502,8 @@ pub enum Turn {
     Deliver(usize),
     /// The sweeper's schedule.
     Sweep,
+    /// A hidden message is back.
+    Look,
     /// Lambda looks into a queue.
     Poll(QueueName),
     /// Something is done.
@@ -580,6 +589,7 @@ pub struct World {
     quiet_since: Option<i64>,
     /// Runs that wait for a message which nobody has, although nothing went wrong.
     pub swallowed: BTreeSet<String>,
+    looks_at: Option<i64>,
     quiet: bool,
     steps: u32,
 }
@@ -631,7 +641,14 @@ impl World {
         };
         let mut chance = Seed::of(plan.seed);
         let (at_once, batch) = (chance.between(2, 4), if chance.happens(250) { 3 } else { 1 });
-        let stage = Arc::new(Stage { time: time.clone(), faults, volumes, shops, chance: Mutex::new(chance) });
+        let stage = Arc::new(Stage {
+            time: time.clone(),
+            faults,
+            volumes,
+            shops,
+            chance: Mutex::new(chance),
+            queues_moved: AtomicBool::new(true),
+        });
         let fair: Arc<dyn Weather> = Arc::new(Fair(time));
         let ground = Ground {
             store: MemoryStore::new(Arc::clone(&fair)),
@@ -660,6 +677,7 @@ impl World {
             told: Vec::new(),
             quiet_since: None,
             swallowed: BTreeSet::new(),
+            looks_at: None,
             quiet: false,
             steps: 0,
         };
@@ -786,6 +804,9 @@ impl World {
     /// Where it can't be done.
     pub fn pauses(&self, bound: usize, paused: bool) -> anyhow::Result<()> {
         let bound = self.bounds.get(bound).context("no binding")?;
+        if self.binding_row(bound).is_none_or(|row| (row.mode == "paused") == paused) {
+            return Ok(());
+        }
         now(self.operate().pause(&bound.tenant, &bound.binding, paused))??;
         Ok(())
     }
@@ -796,6 +817,7 @@ impl World {
     /// Where it can't be done.
     pub fn retries(&self, run_id: &str) -> anyhow::Result<()> {
         now(self.operate().retry(run_id))??;
+        self.stage.queues_move();
         Ok(())
     }
 
@@ -907,6 +929,7 @@ impl World {
         loop {
             // Whoever is at work comes to an end, and what they sent is worked off.
             while !self.tasks.is_empty() || self.is_something_queued() {
+                self.stage.queues_move();
                 self.looks_into_queues();
                 let next = self.stage.time.next_at().unwrap_or(i64::MAX).min(self.wakes_at());
                 if next == i64::MAX {
@@ -1013,6 +1036,15 @@ impl World {
 
     /// Has Lambda look into queues that have something for it.
     fn looks_into_queues(&mut self) {
+        if !self.stage.queues_moved.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(back) = self.ground.queue.next_visible_at()
+            && self.looks_at.is_none_or(|at| back < at || at <= self.now())
+        {
+            self.looks_at = Some(back);
+            self.stage.time.at(back, Moment::Turn(Turn::Look));
+        }
         for queue in QUEUES {
             if self.polls.contains(&queue) || self.ground.queue.groups(queue).is_empty() {
                 continue;
@@ -1036,7 +1068,9 @@ impl World {
     }
 
     fn turns(&mut self, turn: Turn) -> anyhow::Result<()> {
+        self.stage.queues_move();
         match turn {
+            Turn::Look => {}
             Turn::Cron(shop) => {
                 if !self.quiet {
                     self.stage.time.at(self.now().saturating_add(CRON_MS), Moment::Turn(Turn::Cron(shop)));
@@ -1299,6 +1333,7 @@ impl World {
 
     fn ended(&mut self, task: u64, stands: Stands) -> anyhow::Result<()> {
         let Some(invocation) = self.at_work.remove(&task) else { return Ok(()) };
+        self.stage.queues_move();
         let function = invocation.sandbox.function;
         let came = match stands {
             Stands::Killed => Came::default(),
