@@ -539,6 +539,31 @@ async fn runs_are_listed_retried_and_given_up() {
             says: &["One run is sent again."],
         },
         Case {
+            words: "ledger notices add t-1 --role accountant",
+            api: &[
+                ("GET /v1/tenants/t-1/notices", 200, told(4, &[("p-1", "operator")])),
+                ("PUT /v1/tenants/t-1/notices", 200, told(5, &[("p-1", "operator"), ("p-2", "accountant")])),
+            ],
+            answers: &[],
+            asked: &[
+                ("GET /v1/tenants/t-1/notices", ""),
+                (
+                    "PUT /v1/tenants/t-1/notices",
+                    r#"{"revision":4,"digest_at":"07:00","recipients":[{"id":"p-1","role":"operator","way":"sns"},{"role":"accountant","way":"sns"}]}"#,
+                ),
+            ],
+            exit: 0,
+            says: &["p-2", "accountant", "the topic"],
+        },
+        Case {
+            words: "ledger notices remove t-1 p-9",
+            api: &[("GET /v1/tenants/t-1/notices", 200, told(4, &[("p-1", "operator")]))],
+            answers: &[],
+            asked: &[("GET /v1/tenants/t-1/notices", "")],
+            exit: 3,
+            says: &["recipient"],
+        },
+        Case {
             words: "ledger dead-letters requeue --family settings",
             api: &[
                 ("GET /v1/dead-letters", 200, causes(&[run("r-1", "dead_lettered"), run("r-2", "dead_lettered")])),
