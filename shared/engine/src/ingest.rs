@@ -194,17 +194,14 @@ impl Ingest<'_> {
             body,
         };
         let mut proven = false;
-        let answer = match self.decide(&delivery, &mut proven).await {
+        let mut answer = match self.decide(&delivery, &mut proven).await {
             Ok(answer) | Err(answer) => answer,
         };
-        let answer = match answer {
-            Answer::Later { code } if planted!(self.timers, StoreTroubleIsRefusal) => {
-                Answer::bad(code, None, "not now")
-            }
-            answer @ (Answer::Accepted { .. } | Answer::Unauthorised | Answer::Bad { .. } | Answer::Later { .. }) => {
-                answer
-            }
-        };
+        if planted!(self.timers, StoreTroubleIsRefusal)
+            && let Answer::Later { code } = answer
+        {
+            answer = Answer::bad(code, None, "not now");
+        }
         let run_id = match &answer {
             Answer::Accepted { sync_run_id } => sync_run_id.as_str(),
             Answer::Unauthorised | Answer::Bad { .. } | Answer::Later { .. } => "",

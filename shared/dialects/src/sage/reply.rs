@@ -201,7 +201,20 @@ pub(super) fn changed(context: &Context, reply: &Reply) -> Result<(), (Fault, Ve
         return Err((fault, Vec::new()));
     }
     if reply.status == 200 {
-        return Ok(());
+        // What was changed is shown as an object. A list is what the book finds wrong, whatever the status says.
+        let is_list = reply.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[');
+        let (found, _) = complaints(&reply.body);
+        if !is_list || found.is_empty() {
+            return Ok(());
+        }
+        let evidence = Evidence {
+            status: Some(reply.status),
+            field: found.first().and_then(|it| it.field.as_deref()).and_then(named),
+            request_id: reply.request_id.clone(),
+            provider_text: Some(head(&reply.body)),
+            ..Evidence::default()
+        };
+        return Err((refusal(reply.status, &found).with(evidence), found));
     }
     let fault = classify(reply, true);
     let complaints = if fault.action == Action::Refused { complaints(&reply.body).0 } else { Vec::new() };

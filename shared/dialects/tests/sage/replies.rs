@@ -459,6 +459,7 @@ fn what_the_shop_changed_is_changed_in_the_book() {
         assert_eq!(start(&contact, &from, &[answer("update_contact", status, body)]), expected, "{status} {body}");
     };
     check(200, "{}", &format!("done {CONTACT} - ?"));
+    check(200, &complaint("name", "is invalid"), "refused book_refused [name]");
     check(404, &complaint("", "Couldn't find Contact"), "refused contact_unknown");
     check(404, "[]", "refused contact_unknown");
     check(404, "<html>", DOUBTFUL);
