@@ -128,7 +128,7 @@ async fn the_sweeper_answers_its_event() {
     let report = sweeper.invoke(&event("sweeper-scheduled").unwrap()).await.unwrap();
     let nothing = json!({
         "runs_sent": 0, "pushes_sent": 0, "bells_rung": 0, "bells_removed": 0, "released": 0, "closed": 0, "stalled": 0, "held": 0,
-        "dead_letters": {}, "grants_renewed": 0, "oldest_due_age_seconds": 0, "failures": 0,
+        "dead_letters": {}, "grants_renewed": 0, "jobs_failed": 0, "oldest_due_age_seconds": 0, "failures": 0,
     });
     assert_eq!(report, nothing);
     let lines = log(&sweeper).await;
