@@ -23,7 +23,7 @@ pub mod preview;
 pub mod pushes;
 pub mod queues;
 pub mod reference;
-mod scene;
+pub mod scene;
 pub mod subject;
 pub mod sweeps;
 pub mod vault;

@@ -1,17 +1,17 @@
-//! Rows that checks begin with.
+//! Rows that checks begin with, and tests of one implementation alone.
 
 use ledger_engine::ports::{ClaimRequest, GatherRequest, PushWant};
 use ledger_wire::rows::{AttemptRow, BindingRow, JtiRow, ROW_VERSION, RunRow, TenantRow, XrefRow, keys};
 
 /// 2026, in milliseconds.
-pub(crate) const NOW: i64 = 1_780_000_000_000;
+pub const NOW: i64 = 1_780_000_000_000;
 /// The same in seconds.
-pub(crate) const NOW_SECONDS: i64 = 1_780_000_000;
+pub const NOW_SECONDS: i64 = 1_780_000_000;
 /// Later than any test lasts.
 const FAR_SECONDS: i64 = 4_000_000_000;
 
 /// A queued run, due for the sweeper in ten minutes.
-pub(crate) fn run(id: &str) -> RunRow {
+pub fn run(id: &str) -> RunRow {
     let pk = keys::run(id);
     RunRow {
         due_shard: Some(keys::due_shard(&pk)),
@@ -35,7 +35,7 @@ pub(crate) fn run(id: &str) -> RunRow {
     }
 }
 
-pub(crate) fn jti(id: &str, runs: &[&str]) -> JtiRow {
+pub fn jti(id: &str, runs: &[&str]) -> JtiRow {
     JtiRow {
         pk: keys::jti("t", id),
         sk: keys::JTI.to_owned(),
@@ -46,7 +46,7 @@ pub(crate) fn jti(id: &str, runs: &[&str]) -> JtiRow {
     }
 }
 
-pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
+pub fn claim(id: &str, claim: &str) -> ClaimRequest {
     ClaimRequest {
         run_id: id.to_owned(),
         generation: 1,
@@ -59,7 +59,7 @@ pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
     }
 }
 
-pub(crate) fn gather(id: &str) -> GatherRequest {
+pub fn gather(id: &str) -> GatherRequest {
     GatherRequest {
         run_id: id.to_owned(),
         tenant: "t".to_owned(),
@@ -69,7 +69,7 @@ pub(crate) fn gather(id: &str) -> GatherRequest {
     }
 }
 
-pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {
+pub fn xref(pk: &str, revision: u32) -> XrefRow {
     XrefRow {
         pk: pk.to_owned(),
         v: ROW_VERSION,
@@ -82,7 +82,7 @@ pub(crate) fn xref(pk: &str, revision: u32) -> XrefRow {
     }
 }
 
-pub(crate) fn want() -> PushWant {
+pub fn want() -> PushWant {
     PushWant {
         tenant: "t".to_owned(),
         provider: "xero".to_owned(),
@@ -96,7 +96,7 @@ pub(crate) fn want() -> PushWant {
     }
 }
 
-pub(crate) fn attempt(run: &RunRow) -> AttemptRow {
+pub fn attempt(run: &RunRow) -> AttemptRow {
     AttemptRow {
         pk: run.pk.clone(),
         sk: keys::attempt(run.attempt),
@@ -109,7 +109,7 @@ pub(crate) fn attempt(run: &RunRow) -> AttemptRow {
     }
 }
 
-pub(crate) fn tenant(id: &str) -> TenantRow {
+pub fn tenant(id: &str) -> TenantRow {
     TenantRow {
         pk: keys::tenant(id),
         sk: keys::TENANT.to_owned(),
@@ -121,7 +121,7 @@ pub(crate) fn tenant(id: &str) -> TenantRow {
     }
 }
 
-pub(crate) fn binding(tenant: &str, id: &str) -> BindingRow {
+pub fn binding(tenant: &str, id: &str) -> BindingRow {
     BindingRow {
         pk: keys::tenant(tenant),
         sk: keys::binding(id),

@@ -1,12 +1,11 @@
 //! Rows that tests begin with.
 
-use ledger_engine::ports::{ClaimRequest, Commit, PauseChange, PushWant, Release};
+use ledger_contract::scene::attempt;
+pub(crate) use ledger_contract::scene::{NOW, claim, want};
+use ledger_engine::ports::{Commit, PauseChange, Release};
 use ledger_simulation::memory::{Knobs, MemoryStore, Weather};
-use ledger_wire::rows::{AttemptRow, ROW_VERSION, RunRow, keys};
+use ledger_wire::rows::{RunRow, keys};
 use std::sync::Arc;
-
-/// 2026, in milliseconds.
-pub(crate) const NOW: i64 = 1_780_000_000_000;
 
 pub(crate) fn weather(knobs: &Arc<Knobs>) -> Arc<dyn Weather> {
     Arc::<Knobs>::clone(knobs)
@@ -17,52 +16,9 @@ pub(crate) fn store() -> (MemoryStore, Arc<Knobs>) {
     (MemoryStore::new(weather(&knobs)), knobs)
 }
 
+/// A queued run that is due now.
 pub(crate) fn run(id: &str) -> RunRow {
-    let pk = keys::run(id);
-    RunRow {
-        due_shard: Some(keys::due_shard(&pk)),
-        due_at: Some(NOW),
-        pk,
-        sk: keys::RUN.to_owned(),
-        v: ROW_VERSION,
-        run_id: id.to_owned(),
-        tenant: "t".to_owned(),
-        binding: "b".to_owned(),
-        provider: "xero".to_owned(),
-        book: "book".to_owned(),
-        state: "queued".to_owned(),
-        generation: 1,
-        dispatch: 1,
-        received_at: NOW,
-        ..RunRow::default()
-    }
-}
-
-pub(crate) fn claim(id: &str, claim: &str) -> ClaimRequest {
-    ClaimRequest {
-        run_id: id.to_owned(),
-        generation: 1,
-        claim: claim.to_owned(),
-        book: "book".to_owned(),
-        now: NOW,
-        until: NOW + 65_000,
-        unfinished_max: 3,
-        gives_way: false,
-    }
-}
-
-pub(crate) fn want() -> PushWant {
-    PushWant {
-        tenant: "t".to_owned(),
-        provider: "xero".to_owned(),
-        entity_type: "invoice".to_owned(),
-        magento_id: 7,
-        document_run: None,
-        payment_run: None,
-        xref: None,
-        due_at: NOW + 60_000,
-        expires_at: NOW,
-    }
+    RunRow { due_at: Some(NOW), ..ledger_contract::scene::run(id) }
 }
 
 pub(crate) fn commit(run: &RunRow, claim: &str) -> Commit {
@@ -79,13 +35,7 @@ pub(crate) fn commit(run: &RunRow, claim: &str) -> Commit {
         xrefs: Vec::new(),
         push: Some(want()),
         order: None,
-        attempt: AttemptRow {
-            pk: run.pk.clone(),
-            sk: keys::attempt(run.attempt),
-            v: ROW_VERSION,
-            attempt: run.attempt,
-            ..AttemptRow::default()
-        },
+        attempt: attempt(run),
         release: Some(Release { book: "book".to_owned(), pace: None, pause: PauseChange::Leaves }),
     }
 }
