@@ -24,8 +24,9 @@ help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: up ## Pair four shops, connect four books and watch documents travel, on the local stack
-	@target/debug/ledger-demo
+demo: ## Pair four shops, connect four books and watch documents travel, on the local stack
+	@began=$$(date +%s); $(MAKE) --no-print-directory up && target/debug/ledger-demo \
+		&& echo "make demo: $$(( $$(date +%s) - began )) s with the stack brought up"
 
 .PHONY: up
 up: build-local ## Start the local stack, or bring it to the newest code, pair its shops and connect their books

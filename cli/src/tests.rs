@@ -109,6 +109,47 @@ fn posted() -> RunDetail {
     RunDetail::of(&run, &[first, second], Some(&push), Some("https://go.example/invoices/7"))
 }
 
+/// In the book, where it waits for approval.
+fn unsettled() -> RunDetail {
+    let code = "invoice_not_approved";
+    let left_out = |kind: &str, at_ms: i64| StepRow { skipped: Some(code.to_owned()), ..step(kind, at_ms, 0, None) };
+    let attempt = AttemptRow {
+        attempt: 1,
+        generation: 1,
+        started_at: NOON + 140,
+        duration_ms: 260,
+        outcome: "skipped".to_owned(),
+        code: Some(code.to_owned()),
+        message: Some("Approve the document in the book, then resync.".to_owned()),
+        settings_version: 1,
+        steps: vec![
+            step("fetch_creditmemo", 1, 45, Some(200)),
+            step("create_credit_note", 60, 90, Some(201)),
+            step("read_balance", 160, 40, Some(200)),
+            left_out("allocation", 201),
+            left_out("refund", 201),
+        ],
+        ..AttemptRow::default()
+    };
+    let run = RunRow {
+        attempt: 1,
+        event: "creditmemo.created".to_owned(),
+        provider_id: Some("https://book.example/v2/credit_notes/3".to_owned()),
+        provider_reference: Some("MAG-CN-000000007".to_owned()),
+        ..coded(7, "skipped", code, "accountant", "Approve the document in the book, then resync.")
+    };
+    let push = PushRow {
+        entity_type: "creditmemo".to_owned(),
+        magento_id: 7,
+        wanted: 1,
+        pushed: 1,
+        chip: Some("synced".to_owned()),
+        pushed_at: Some(NOON + 900),
+        ..PushRow::default()
+    };
+    RunDetail::of(&run, &[attempt], Some(&push), None)
+}
+
 fn refused() -> RunDetail {
     let (code, message) = ("category_unknown", "the book does not know the category of a line");
     let attempt = AttemptRow {
@@ -295,6 +336,7 @@ fn an_import_is_cut_into_pieces_with_the_header() {
 fn runs_are_shown() {
     shows!("run_posted", run_shown(&posted()));
     shows!("run_refused", run_shown(&refused()));
+    shows!("run_unsettled", run_shown(&unsettled()));
     shows!("run_waiting", run_shown(&waiting()));
     shows!("run_retried", retried_shown(&Run::of(&run(9, "queued"))));
     let page = Runs {

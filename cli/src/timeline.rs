@@ -84,6 +84,9 @@ fn of_attempt(attempt: &Attempt, moments: &mut Vec<Moment>) {
 }
 
 fn of_step(step: &Step) -> String {
+    if let Some(code) = &step.skipped {
+        return format!("skipped: {code}");
+    }
     let parts = [
         Some(step.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string())),
         step.provider_id.clone(),

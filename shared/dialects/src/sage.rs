@@ -18,6 +18,7 @@ use ledger_domain::reference::{Choice, Page, Purpose, Reference};
 use rust_decimal::Decimal;
 use serde_json::json;
 
+mod allocation;
 mod body;
 mod contact;
 mod money;

@@ -123,7 +123,7 @@ pub fn prove_credit_memo(memo: &CreditMemo, invoice: Option<&Invoice>, terms: &T
 /// `unexpected` where the sum leaves what an amount can be.
 pub fn modelled_total(lines: &[ProvedLine], rounding: &Rounding, places: u32) -> Result<Amount, Fault> {
     let priced = lines.iter().map(|line| (line.quantity, line.unit_price, line.tax_rate, line.tax));
-    posting::modelled(priced, rounding.tax, places).ok_or_else(beyond_computing)
+    posting::modelled(priced, rounding, places).ok_or_else(beyond_computing)
 }
 
 /// [`modelled_total`] of the lines of a document in `currency`.
@@ -136,7 +136,7 @@ pub fn modelled_document_total(
     currency: &Currency,
 ) -> Result<Amount, Fault> {
     let priced = lines.iter().map(|line| (line.quantity, line.unit_price, line.tax_rate, line.tax));
-    posting::modelled(priced, rounding.tax, places_of(rounding, currency)).ok_or_else(beyond_computing)
+    posting::modelled(priced, rounding, places_of(rounding, currency)).ok_or_else(beyond_computing)
 }
 
 /// Decimal places of amounts of a currency in a book.

@@ -268,9 +268,12 @@ impl Carry<'_, '_> {
         };
         let (kind, places) = (Kind::Invoice, invoice.currency.places());
         let step = Settlement { begun, asked: info.amount.rounded(places), of: (kind, &there.posted.provider_id) };
-        Box::pin(self.settle(step, &wanted)).await.map(|settled| match settled {
+        Ok(match Box::pin(self.settle(step, &wanted)).await? {
             Settled::Posted(posted, _) => Done::Posted { posted, left_open: None },
-            Settled::LeftOpen(code) => Done::Skipped(code),
+            Settled::LeftOpen(code) => {
+                self.executor.leaves_out(Kind::Payment, code);
+                Done::Skipped(code)
+            }
         })
     }
 
@@ -375,6 +378,14 @@ impl Carry<'_, '_> {
             }
         };
         let left_open = Box::pin(self.settle_note(memo, invoice, there.as_ref(), &note, &posted)).await?;
+        if let Some(code) = left_open {
+            let steps = [(Kind::Allocation, &self.keys.allocation), (Kind::Refund, &self.keys.refund)];
+            for (kind, key) in steps {
+                if key.as_deref().is_none_or(|key| self.linked(key).is_none()) {
+                    self.executor.leaves_out(kind, code);
+                }
+            }
+        }
         Ok(Done::Posted { posted, left_open })
     }
 

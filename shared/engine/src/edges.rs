@@ -245,6 +245,15 @@ pub fn succeeded(
     next
 }
 
+/// A run in the book whose document waits there for approval, so that what settles it was left out: skipped, with the
+/// document named, until a resync finds it approved.
+#[must_use]
+pub fn unsettled(succeeded: &RunRow) -> RunRow {
+    let mut next = succeeded.clone();
+    RunState::Skipped.as_str().clone_into(&mut next.state);
+    next
+}
+
 /// A run that policy left out.
 #[must_use]
 pub fn skipped(row: &RunRow, now: i64, code: Code) -> RunRow {

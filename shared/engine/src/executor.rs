@@ -1112,6 +1112,16 @@ impl Executor<'_> {
         });
         result
     }
+
+    /// Notes a document that the plan leaves out for now, and why.
+    pub fn leaves_out(&mut self, kind: Kind, code: Code) {
+        self.steps.push(StepRow {
+            label: kind.as_str().to_owned(),
+            at_ms: self.post.clock.now_ms().saturating_sub(self.started_at),
+            skipped: Some(code.as_str().to_owned()),
+            ..StepRow::default()
+        });
+    }
 }
 
 fn unsent(fault: &TransportFault) -> Fault {

@@ -753,18 +753,18 @@ impl Post<'_> {
         base.settles = learnt.settles.clone().or(base.settles);
         base.pinned_settings = learnt.in_doubt.then_some(learnt.settings_version).filter(|version| *version > 0);
         match outcome {
-            Outcome::Succeeded { posted, left_open } => EndOf {
-                next: edges::succeeded(
-                    &base,
-                    now,
-                    &posted.provider_id,
-                    posted.reference.as_deref(),
-                    posted.total.is_none() && has_total(run),
-                    left_open,
-                ),
-                outcome: "succeeded",
-                evidence: None,
-            },
+            Outcome::Succeeded { posted, left_open } => {
+                let unverified = posted.total.is_none() && has_total(run);
+                let reference = posted.reference.as_deref();
+                let next = edges::succeeded(&base, now, &posted.provider_id, reference, unverified, left_open);
+                // What a person has to approve first can't be settled, as a payment can't: a resync does that.
+                match left_open {
+                    Some(Code::InvoiceNotApproved) => {
+                        EndOf { next: edges::unsettled(&next), outcome: "skipped", evidence: None }
+                    }
+                    _ => EndOf { next, outcome: "succeeded", evidence: None },
+                }
+            }
             Outcome::Skipped(code) => {
                 EndOf { next: edges::skipped(&base, now, code), outcome: "skipped", evidence: None }
             }

@@ -201,7 +201,7 @@ pub struct EvidenceRow {
 /// One line of an attempt's journal: labels, statuses, ids, totals, hashes, times; never bodies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepRow {
-    /// What was done: `fetch invoice`, `create_contact`, …
+    /// What was done: `fetch invoice`, `create_contact`, …; of what was left out, the kind of document.
     pub label: String,
     /// Milliseconds after the attempt's start.
     pub at_ms: i64,
@@ -219,6 +219,9 @@ pub struct StepRow {
     /// SHA-256 of the bytes sent, hexadecimal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_hash: Option<String>,
+    /// Why it was left out; nothing was asked or sent then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<String>,
 }
 
 /// A token's id, spent. Table `sync_runs`, `pk = jti#<tenant>#<jti>`, `sk = jti`. Judged by `expires_at`, not by TTL.

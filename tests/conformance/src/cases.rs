@@ -30,6 +30,8 @@ const LIVES: u64 = 40;
 const ORDERS_OF_ONE: usize = 30;
 /// The first of them.
 const FIRST_LIFE: u64 = 7_000;
+/// An organisation that no grant reaches.
+const NOBODYS_ORGANISATION: &str = "00000000-0000-4000-8000-000000000001";
 
 /// A case.
 pub struct Case {
@@ -348,6 +350,46 @@ pub static CASES: &[Case] = &[
             }
             trade.sells(&tees(2)).map(|_| ())
         })
+    },
+    Case {
+        of: &["accounting"],
+        ..Case::new("the connection reaches the organisation no more", "needs_reconnect", |trade| {
+            let mut lost = Trade::new(trade.stage, trade.shop)?;
+            lost.drive.context.organisation = NOBODYS_ORGANISATION.to_owned();
+            lost.sells(&tees(2)).map(|_| ())
+        })
+    },
+    Case {
+        of: &["sage"],
+        ..Case::new("a set-off by somebody who may not", "book_refused", |trade| {
+            let sold = trade.sells(&tees(2))?;
+            let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1);
+            let (note, posted) = trade.credits(&sold, &memo)?;
+            if let AnyBook::Sage(book) = &trade.stage.book {
+                book.sets_up(|options| options.full_access = false);
+            }
+            trade.sets_off(&note, &posted, &sold)
+        })
+    },
+    Case {
+        of: &["freeagent"],
+        ..Case::new(
+            "sold at the rates of countries whose names are spelled in two ways, and credited",
+            POSTED,
+            |trade| {
+                for (country, rate) in [("CZ", 21), ("NL", 9), ("SK", 19), ("DE", 19)] {
+                    let there =
+                        Address { country_id: country.to_owned(), ..Address::british("1 Main", "Town", "10115") };
+                    let email = format!("{country}@example.com");
+                    let order = OrderSpec::for_guest(&email, "Ann", "Lee", there)
+                        .item(ItemSpec::simple("TEE", "Tee", 2, "10").taxed(rate));
+                    let sold = trade.sells(&order)?;
+                    let memo = MemoSpec::of_invoice(sold.order.id, sold.id).only("TEE", 1);
+                    trade.credits(&sold, &memo)?;
+                }
+                Ok(())
+            },
+        )
     },
     Case {
         registered: false,

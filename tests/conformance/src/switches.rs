@@ -133,41 +133,6 @@ const OTHERWISE: &[Otherwise] = &[
     },
     Otherwise {
         dialects: &["sage"],
-        switch: "allocation_type",
-        case: "every kind of document, one after the other",
-        ends: "book_refused",
-        why: CALLED_OTHERWISE,
-    },
-    Otherwise {
-        dialects: &["sage"],
-        switch: "allocation_type",
-        case: "a part of an open order in euros is credited",
-        ends: "book_refused",
-        why: CALLED_OTHERWISE,
-    },
-    Otherwise {
-        dialects: &["sage"],
-        switch: "allocation_type",
-        case: "lives of orders",
-        ends: "book_refused",
-        why: CALLED_OTHERWISE,
-    },
-    Otherwise {
-        dialects: &["sage"],
-        switch: "allocation_type",
-        case: "drafts, approved in the book and settled then",
-        ends: "book_refused",
-        why: CALLED_OTHERWISE,
-    },
-    Otherwise {
-        dialects: &["sage"],
-        switch: "allocation_type",
-        case: "what was submitted, approved in the book and settled then",
-        ends: "book_refused",
-        why: CALLED_OTHERWISE,
-    },
-    Otherwise {
-        dialects: &["sage"],
         switch: "credit_notes_on_standard",
         case: "a credit note on Standard",
         ends: "book_refused",
@@ -236,8 +201,6 @@ const TURNED_ROUND: &str =
 const NOT_SHOWN: &str =
     "the contact can't be seen, so that a new one is made; its code stays taken, and ours has a mark";
 const NO_LESS_THAN_NOTHING: &str = "the book takes no line of less than nothing, and names the field";
-const CALLED_OTHERWISE: &str =
-    "the book has another word for an allocation, and names the field; the credit is left open";
 const UMBRELLA: &str = "whatever is wrong with a line, the book complains of its description";
 
 /// The other positions of a switch.
@@ -272,6 +235,14 @@ fn positions(switch: &str, now: &Value) -> anyhow::Result<Vec<Value>> {
         ("refund_sign", _) => vec![json!("negative")],
         ("allocation_type", _) => vec![json!("sales_allocation")],
         ("place_types", _) => vec![json!("words"), json!("digits")],
+        ("list_dates", _) => vec![json!("moments"), json!("days")],
+        ("country_names", _) => vec![json!("other")],
+        ("throttled_shape", _) => vec![json!("object"), json!("empty")],
+        // Of Sage's book, of Xero's.
+        ("forbidden_body", Some("list")) => vec![json!("object"), json!("text"), json!("empty")],
+        ("forbidden_body", _) => vec![json!("text"), json!("empty")],
+        ("throttled_body", Some("text")) => vec![json!("list"), json!("page"), json!("empty")],
+        ("throttled_body", _) => vec![json!("text"), json!("problem")],
         (_, Some("accepted")) => vec![json!("refused")],
         (_, Some("refused")) => vec![json!("accepted")],
         _ => anyhow::bail!("no other position of {switch} is known"),

@@ -1,7 +1,7 @@
 //! One walk through every kind of document, for the table of what a dialect can do: each cell is a case that was seen.
 
-use crate::books::Stage;
-use crate::drive::{Drive, Failed};
+use crate::books::{AnyBook, Stage};
+use crate::drive::{Drive, Failed, Stranger};
 use anyhow::{Context as _, ensure};
 use ledger_dialects::{Start, Support};
 use ledger_domain::amount::Amount;
@@ -10,10 +10,13 @@ use ledger_domain::document::{Contact, CreditNote, Document, Kind, Posted, Sales
 use ledger_domain::mapping;
 use ledger_domain::settings::Settings;
 use ledger_wire::magento;
+use ledger_world::clock::Clock;
+use ledger_world::server::{Answer, Request, percent_encoded};
 use ledger_world::shop::{
     Address, Capture, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, PlacedOrder, ProductSpec, Shop,
     ShopOptions,
 };
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 /// What was seen of one kind with one dialect.
@@ -40,7 +43,50 @@ pub async fn walk(name: &str) -> anyhow::Result<Vec<(Kind, Cell)>> {
 /// # Errors
 /// As [`walk`].
 pub fn walk_on(stage: &Stage, shop: &Shop) -> anyhow::Result<Vec<(Kind, Cell)>> {
-    let walk = Walk { stage, drive: stage.drive()?, shop };
+    walks(&Walk { stage, drive: stage.drive()?, shop })
+}
+
+/// The creating and changing requests of a walk whose shop's clock stands still, in order, with the book's address as `~`.
+///
+/// # Errors
+/// As [`walk`].
+pub async fn requests(name: &str) -> anyhow::Result<Vec<String>> {
+    let stage = Stage::open(name).await?;
+    let shop = Shop::start(ShopOptions { clock: Clock::standing_at(NOON), ..ShopOptions::default() }).await?;
+    let noted = Noted { book: &stage.book, requests: RefCell::default() };
+    let drive = stage.drive()?;
+    let own = drive.context.base_url.clone();
+    walks(&Walk { stage: &stage, drive: Drive { book: &noted, ..drive }, shop: &shop })?;
+    let requests = noted.requests.into_inner();
+    Ok(requests.into_iter().map(|text| text.replace(&own, "~").replace(&percent_encoded(&own), "~")).collect())
+}
+
+/// 20 November 2026, 12:00, in seconds since 1970.
+const NOON: i64 = 1_795_176_000;
+/// Headers that are the same in every request.
+const USUAL_HEADERS: [&str; 4] = ["accept", "authorization", "content-type", "user-agent"];
+
+/// A book that notes what would change it.
+struct Noted<'a> {
+    book: &'a AnyBook,
+    requests: RefCell<Vec<String>>,
+}
+
+impl Stranger for Noted<'_> {
+    fn answers(&self, request: &Request) -> Answer {
+        if request.method != "GET" {
+            let headers = request.headers.iter().filter(|(name, _)| !USUAL_HEADERS.contains(&name.as_str()));
+            let headers: String = headers.map(|(name, value)| format!("{name}: {value}\n")).collect();
+            let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+            let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+            let text = format!("{} {}{query}\n{headers}{body:#}", request.method, request.path);
+            self.requests.borrow_mut().push(text);
+        }
+        self.book.answers(request)
+    }
+}
+
+fn walks(walk: &Walk<'_>) -> anyhow::Result<Vec<(Kind, Cell)>> {
     let mut seen = BTreeMap::new();
     walk.references()?;
     let contact = walk.contact()?;

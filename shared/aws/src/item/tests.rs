@@ -170,6 +170,12 @@ fn attempt() -> AttemptRow {
                 provider_id: Some("p-1".to_owned()),
                 total: Some("12.34".to_owned()),
                 bytes_hash: Some("00ff".to_owned()),
+                skipped: None,
+            },
+            StepRow {
+                label: "allocation".to_owned(),
+                skipped: Some("invoice_not_approved".to_owned()),
+                ..StepRow::default()
             },
             StepRow::default(),
         ],

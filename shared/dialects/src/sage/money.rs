@@ -1,6 +1,7 @@
 //! Documents that move money: invoices, credit notes, payments, refunds, allocations. One way of posting and one of
 //! looking for them all; what differs is in [`Paper`].
 
+use super::allocation::{self, Type};
 use super::reply::{self, Complaint, Created, Record};
 use super::{Search, body, create, get, list, out_of_order, path_of, writing_search};
 use crate::{Call, Context, Labelled, Start, Step};
@@ -103,21 +104,20 @@ impl<'a> Paper<'a> {
                 reference: None,
                 sides: Some((&it.invoice, &it.credit_note)),
                 dated_on: it.dated_on,
-                transaction: Some(body::ALLOCATION),
                 ..paper
             },
             Document::Contact(_) | Document::Product(_) | Document::StockMovement(_) => paper,
         })
     }
 
-    /// Its body. `other` writes what is not documented the other way round.
-    fn body(document: &Document, context: &Context, other: bool) -> Result<String, Fault> {
+    /// Its body. `other` writes what is not documented the other way round; `allocation` is what the book calls one.
+    fn body(document: &Document, context: &Context, other: bool, allocation: &str) -> Result<String, Fault> {
         match document {
             Document::Invoice(it) => body::invoice(it, context, other),
             Document::CreditNote(it) => body::credit_note(it, context, other),
             Document::Payment(it) => body::payment(it, context),
             Document::Refund(it) => body::refund(it, context, other),
-            Document::Allocation(it) => body::allocation(it, context, other),
+            Document::Allocation(it) => body::allocation(it, allocation, context, other),
             Document::Contact(_) | Document::Product(_) | Document::StockMovement(_) => {
                 Err(Fault::broken(Code::Unexpected, format!("A {} moves no money.", document.kind().as_str())))
             }
@@ -131,6 +131,11 @@ impl<'a> Paper<'a> {
             Kind::Refund | Kind::Allocation => complaints.iter().any(Complaint::is_about_sign),
             Kind::Payment | Kind::Contact | Kind::Product | Kind::StockMovement => false,
         }
+    }
+
+    /// True where it is looked for by its date.
+    fn is_dated(&self) -> bool {
+        self.transaction.is_some()
     }
 
     fn posted(&self, id: String, total: Option<Amount>) -> Posted {
@@ -234,9 +239,16 @@ pub(super) fn post(
         return Ok(Step::Done(Posted { total: paper.total_of(&record), ..posted.clone() }));
     }
     check_lines(document)?;
+    let allocation = match paper.kind {
+        Kind::Allocation => match allocation::transaction_type(context, &mut search)? {
+            Type::Ask(label, call) => return Ok(Step::Read(label, call)),
+            Type::Known(id) => id,
+        },
+        _ => String::new(),
+    };
     for other in [false, true] {
         let Some(answered) = search.seen.next() else {
-            let body = Paper::body(document, context, other)?;
+            let body = Paper::body(document, context, other, &allocation)?;
             return Ok(Step::Create(paper.label, create(context, paper.collection, body)));
         };
         if answered.label != paper.label {
@@ -347,11 +359,19 @@ enum Match {
 fn looked_for(paper: &Paper<'_>, context: &Context, search: &mut Search<'_>) -> Result<Step<Option<Posted>>, Fault> {
     let mut foreign = false;
     let mut page = 1_usize;
+    // A filter by date is described as a moment, and compares calendar dates: a book that wants those is asked by day.
+    let mut by_moment = true;
     loop {
         let Some(reply) = search.answer(CANDIDATES)? else {
-            return Ok(Step::Read(CANDIDATES, candidates(paper, context, page)));
+            return Ok(Step::Read(CANDIDATES, candidates(paper, context, page, by_moment)));
         };
-        let listed = reply::listed(context, reply)?;
+        let listed = match reply::listed(context, reply) {
+            Err(fault) if fault.action == Action::Refused && by_moment && page == 1 && paper.is_dated() => {
+                by_moment = false;
+                continue;
+            }
+            other => other?,
+        };
         for record in &listed.items {
             let mut matched = compare(paper, record);
             if let Match::Unclear(id) = matched {
@@ -384,7 +404,8 @@ fn looked_for(paper: &Paper<'_>, context: &Context, search: &mut Search<'_>) -> 
     Ok(Step::Done(None))
 }
 
-fn candidates(paper: &Paper<'_>, context: &Context, page: usize) -> Call {
+/// The question for a page of what may be it. `by_moment` writes its days as the moments at which they begin.
+fn candidates(paper: &Paper<'_>, context: &Context, page: usize, by_moment: bool) -> Call {
     let mut filter: Vec<(&str, &str)> = Vec::new();
     let attributes = match paper.kind {
         Kind::Invoice | Kind::CreditNote => {
@@ -400,18 +421,16 @@ fn candidates(paper: &Paper<'_>, context: &Context, page: usize) -> Call {
         let span = jiff::Span::new().try_days(days);
         span.and_then(|span| paper.dated_on.checked_add(span)).unwrap_or(paper.dated_on).to_string()
     };
-    let (from, to, since) = (day(-SEARCH_DAYS), day(SEARCH_DAYS), format!("{}T00:00:00Z", day(-SEARCH_DAYS)));
-    if let Some(transaction) = paper.transaction {
-        filter.push(("contact_id", paper.contact));
-        filter.push(("transaction_type_id", transaction));
-        if paper.sides.is_some() {
-            // There is no filter by date; it was made after what it sets off was.
-            filter.push(("updated_or_created_since", &since));
-        } else {
-            filter.push(("from_date", &from));
-            filter.push(("to_date", &to));
-        }
+    let moment = |days: i32| format!("{}T00:00:00Z", day(days));
+    let since = moment(-SEARCH_DAYS);
+    let [from, to] = [-SEARCH_DAYS, SEARCH_DAYS].map(|days| if by_moment { moment(days) } else { day(days) });
+    if paper.sides.is_some() {
+        // There is no filter by date; it was made after what it sets off was.
+        filter.extend([("contact_id", paper.contact), ("updated_or_created_since", &since)]);
         filter.push(("sort", "created_at:desc"));
+    } else if let Some(transaction) = paper.transaction {
+        filter.extend([("contact_id", paper.contact), ("transaction_type_id", transaction)]);
+        filter.extend([("from_date", from.as_str()), ("to_date", to.as_str()), ("sort", "created_at:desc")]);
     }
     filter.push(("attributes", attributes));
     list(context, paper.collection, &filter, page)

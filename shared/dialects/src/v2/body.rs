@@ -181,10 +181,9 @@ struct ItemBody<'a> {
     category: &'a str,
 }
 
-/// A sales invoice.
-pub(super) fn invoice(house: &House, context: &Context, invoice: &SalesInvoice) -> Result<String, Fault> {
+/// A sales invoice of that VAT status.
+pub(super) fn invoice(house: &House, invoice: &SalesInvoice, vat: Option<VatStatus>) -> Result<String, Fault> {
     let order_number = invoice.order_number.trim();
-    let vat = vat_status(house, context, invoice.destination.as_deref(), &invoice.lines);
     rooted(
         INVOICES.root,
         &SaleBody {
@@ -209,8 +208,7 @@ pub(super) fn invoice(house: &House, context: &Context, invoice: &SalesInvoice) 
 
 /// A credit note: its prices are negative and its quantities positive (FreeAgent API docs, credit notes). It names the
 /// invoice and its date, for who reports by them.
-pub(super) fn credit_note(house: &House, context: &Context, note: &CreditNote) -> Result<String, Fault> {
-    let vat = vat_status(house, context, note.destination.as_deref(), &note.lines);
+pub(super) fn credit_note(house: &House, note: &CreditNote, vat: Option<VatStatus>) -> Result<String, Fault> {
     let credited = |invoice: &CreditedInvoice| match invoice.dated_on {
         Some(date) => format!("Credit of invoice {} of {date}", invoice.number),
         None => format!("Credit of invoice {}", invoice.number),
@@ -273,7 +271,8 @@ fn items<'a>(
     Ok(items)
 }
 
-fn vat_status(
+/// The VAT status of a sale, where the house names one.
+pub(super) fn vat_status(
     house: &House,
     context: &Context,
     destination: Option<&str>,

@@ -199,6 +199,19 @@ impl Complaint {
         taken && named
     }
 
+    /// True where it is about a field: named, or at the beginning of the text.
+    pub(super) fn is_about(&self, field: &str) -> bool {
+        match self.field.as_deref() {
+            Some(named) => last_name(named) == field,
+            None => {
+                let message = self.message.to_lowercase();
+                let message = message.trim_start_matches("validation failed:").trim_start();
+                let first = message.split_whitespace().next().unwrap_or_default();
+                message.starts_with(&field.replace('_', " ")) || last_name(first) == field
+            }
+        }
+    }
+
     fn meaning(&self) -> Option<Meaning> {
         if self.says_taken("reference") {
             return Some(Meaning::ReferenceTaken);

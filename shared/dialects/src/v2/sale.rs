@@ -4,6 +4,7 @@
 use super::contact::CONTACT;
 use super::reply::{Complaint, Created, Entity, Entry, changed};
 use super::search::{List, Search, Seen, search};
+use super::vat::VatStatus;
 use super::{House, Opens, body, reply, total, unsupported, url};
 use crate::{Call, Context, Labelled, Method, Start, Step};
 use ledger_domain::amount::Amount;
@@ -91,14 +92,23 @@ pub(super) fn post(
         };
     }
     let [create, ..] = sale.labels;
-    let Some(answer) = seen.answer(create)? else {
+    let mut vat = vat_status(house, sale, context);
+    let Some(mut answer) = seen.answer(create)? else {
         may_be_posted(house, sale)?;
-        let body = match &sale.document {
-            SaleDocument::Invoice(invoice) => body::invoice(house, context, invoice)?,
-            SaleDocument::CreditNote(note) => body::credit_note(house, context, note)?,
-        };
-        return Ok(Step::Create(create, house.create(sale.entity.collection, body)));
+        return Ok(Step::Create(create, house.create(sale.entity.collection, body(house, sale, vat)?)));
     };
+    // The book's list may have the country under its other name.
+    if let Created::Fault(fault, complaints) = reply::created(house, context, sale.entity, answer)
+        && fault.action == Action::Refused
+        && complaints.iter().any(|complaint| complaint.is_about("place_of_supply"))
+        && let Some(other) = vat.and_then(VatStatus::named_otherwise)
+    {
+        vat = Some(other);
+        answer = match seen.answer(create)? {
+            Some(answer) => answer,
+            None => return Ok(Step::Create(create, house.create(sale.entity.collection, body(house, sale, vat)?))),
+        };
+    }
     let fault = match reply::created(house, context, sale.entity, answer) {
         Created::Done(named) => {
             let posted = posted(sale, named.url, total_of(&named.entry));
@@ -119,6 +129,21 @@ pub(super) fn post(
         Search::Found((posted, path)) => taken_up(house, sale, posted, &path, &mut seen),
         Search::Ask(label, call) => Ok(Step::Read(label, call)),
         Search::Absent => Err(taken("The number is on a document of another contact.").with(fault.evidence)),
+    }
+}
+
+fn vat_status(house: &House, sale: &Sale<'_>, context: &Context) -> Option<VatStatus> {
+    let (destination, lines) = match &sale.document {
+        SaleDocument::Invoice(invoice) => (&invoice.destination, &invoice.lines),
+        SaleDocument::CreditNote(note) => (&note.destination, &note.lines),
+    };
+    body::vat_status(house, context, destination.as_deref(), lines)
+}
+
+fn body(house: &House, sale: &Sale<'_>, vat: Option<VatStatus>) -> Result<String, Fault> {
+    match &sale.document {
+        SaleDocument::Invoice(invoice) => body::invoice(house, invoice, vat),
+        SaleDocument::CreditNote(note) => body::credit_note(house, note, vat),
     }
 }
 

@@ -31,7 +31,18 @@ impl VatStatus {
             Self::EcVatMoss(country) => Some(country),
         }
     }
+
+    /// The same with the country's other English name, where it has one.
+    pub(super) fn named_otherwise(self) -> Option<Self> {
+        let country = self.place_of_supply()?;
+        OTHER_NAMES.iter().find(|(name, _)| *name == country).map(|(_, other)| Self::EcVatMoss(other))
+    }
 }
+
+/// Countries of the European Union whose names are spelled in two ways: which of them the book's list has is not documented
+/// (FreeAgent API docs, invoices: `place_of_supply`).
+const OTHER_NAMES: [(&str, &str); 3] =
+    [("Czech Republic", "Czechia"), ("Netherlands", "The Netherlands"), ("Slovakia", "Slovak Republic")];
 
 /// The member states of the European Union, ISO 3166-1 alpha-2, sorted.
 const EUROPEAN_UNION: [&str; 27] = [

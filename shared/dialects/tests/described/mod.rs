@@ -245,9 +245,8 @@ fn validator(schema: &Value) -> Validator {
         let parts: Vec<usize> = text.split('-').map(str::len).collect();
         parts == [8, 4, 4, 4, 12] && text.chars().all(|letter| letter == '-' || letter.is_ascii_hexdigit())
     };
-    // Filters by date are described as moments; what they compare is a day, and a day is sent.
     let is_moment = |text: &str| {
-        let (day, time) = text.split_once('T').unwrap_or((text, "00:00:00Z"));
+        let (day, time) = text.split_once('T').unwrap_or((text, ""));
         let is_day = day.len() == 10
             && day
                 .bytes()

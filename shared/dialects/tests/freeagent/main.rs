@@ -16,6 +16,8 @@ mod law;
 mod replies;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod rounding;
 
 /// The house under test.
 #[cfg(test)]

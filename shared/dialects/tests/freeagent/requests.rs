@@ -2,9 +2,11 @@
 //! VAT status.
 
 use crate::family_requests::create;
-use crate::fixtures::{amount, context, credit_note, decimal, jane, mapped, plain, settings, shop_invoice, shown};
+use crate::fixtures::{
+    amount, answer, context, credit_note, decimal, fault, jane, mapped, plain, settings, shop_invoice, shown,
+};
 use ledger_dialects::v2::FREEAGENT;
-use ledger_dialects::{Context, Dialect, Start, Step};
+use ledger_dialects::{Context, Dialect, Labelled, Start, Step};
 use ledger_domain::amount::Currency;
 use ledger_domain::document::{Document, ExchangeRate, LineRole, SalesInvoice};
 
@@ -54,6 +56,46 @@ fn invoices() {
     free.lines.iter_mut().for_each(|line| line.unit_price = decimal("0"));
     free.total = amount("0");
     insta::assert_snapshot!("invoice_of_nothing_due_at_once", invoice(free));
+}
+
+#[test]
+fn a_country_that_the_book_does_not_know_is_named_otherwise_once() {
+    let sold_to = |country: &str| {
+        let mut sale = plain_invoice();
+        sale.destination = Some(country.to_owned());
+        sale.lines.iter_mut().for_each(|line| line.tax_rate = decimal("21"));
+        Document::Invoice(sale)
+    };
+    let no = |message: &str| answer("create_invoice", 422, format!(r#"{{"errors":[{{"message":"{message}"}}]}}"#));
+    let check = |country: &str, replies: &[Labelled], expected: &str| {
+        let step = FREEAGENT.post(&sold_to(country), &context(), &Start::Fresh, replies);
+        let told = match step {
+            Ok(Step::Create(_, call)) => {
+                let body: serde_json::Value = serde_json::from_str(&call.body.unwrap()).unwrap();
+                body["invoice"]["place_of_supply"].as_str().unwrap_or("-").to_owned()
+            }
+            Err(it) => fault(&it),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected, "{country} {replies:?}");
+    };
+    let unknown = no("place_of_supply is not included in the list");
+    for (country, usual, other) in [
+        ("CZ", "Czech Republic", "Czechia"),
+        ("NL", "Netherlands", "The Netherlands"),
+        ("SK", "Slovakia", "Slovak Republic"),
+    ] {
+        check(country, &[], usual);
+        check(country, std::slice::from_ref(&unknown), other);
+        check(country, &[unknown.clone(), unknown.clone()], "refused book_refused");
+    }
+    check("CZ", &[no("Place of supply is invalid")], "Czechia");
+    check("CZ", &[no("category is unknown")], "refused category_unknown");
+    check("DE", &[], "Germany");
+    check("DE", std::slice::from_ref(&unknown), "refused book_refused");
+    // In doubt nothing is tried.
+    let doubt = answer("create_invoice", 502, r#"{"errors":[{"message":"place_of_supply is not included"}]}"#);
+    check("CZ", &[doubt], "doubtful write_in_doubt");
 }
 
 #[test]

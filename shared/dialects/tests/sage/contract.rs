@@ -6,6 +6,8 @@ use serde_json::json;
 
 /// Paths that the API has and its description leaves out (Sage Accounting API guides, multi-business).
 const UNDESCRIBED_PATHS: [&str; 1] = ["/v3.1/businesses"];
+/// What is asked after the book has refused what is described.
+const UNDESCRIBED: [&str; 1] = ["find_payment_by_days"];
 
 #[test]
 fn requests_are_as_the_published_description_has_them() {
@@ -14,7 +16,9 @@ fn requests_are_as_the_published_description_has_them() {
     let undescribed = json!({"idempotency_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}});
     let described = Described::new(root, "/v3.1", &undescribed);
     let mut requests = snapshots("sage");
-    requests.retain(|request| !UNDESCRIBED_PATHS.contains(&request.path.as_str()));
+    requests.retain(|request| {
+        !UNDESCRIBED_PATHS.contains(&request.path.as_str()) && !UNDESCRIBED.contains(&request.name.as_str())
+    });
     assert!(requests.len() > 60 && requests.iter().filter(|request| request.body.is_some()).count() > 35);
     holds(
         &described,

@@ -15,6 +15,8 @@ use std::str::FromStr;
 
 pub(crate) const BUSINESS: &str = "b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0";
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+/// The same as it is sent: a GUID of version 4.
+pub(crate) const SENT_KEY: &str = "0123456789ab4def8123456789abcdef";
 pub(crate) const CONTACT: &str = "c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0";
 pub(crate) const INVOICE: &str = "1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f1f";
 pub(crate) const NOTE: &str = "2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e2e";
@@ -305,18 +307,25 @@ pub(crate) fn linked(provider_id: &str) -> Posted {
     Posted { provider_id: provider_id.to_owned(), reference: None, total: None }
 }
 
-/// What a new contact or product is looked for with, and found nowhere; nothing for other kinds.
+/// What is asked before a create: a new contact or product is looked for, and found nowhere; an allocation's type is read,
+/// and called as the forum says; nothing for other kinds.
 pub(crate) fn unknown(document: &Document) -> Vec<Labelled> {
     match document {
         Document::Contact(_) => vec![listed("contact_by_code", &[]), listed("contact_by_email", &[])],
         Document::Product(_) => vec![listed("products_by_code", &[])],
+        Document::Allocation(_) => vec![types(&[("CUSTOMER_ALLOCATION", "Customer Allocation")])],
         Document::Invoice(_)
         | Document::Payment(_)
         | Document::CreditNote(_)
-        | Document::Allocation(_)
         | Document::Refund(_)
         | Document::StockMovement(_) => Vec::new(),
     }
+}
+
+/// The list of types of transactions.
+pub(crate) fn types(listed_types: &[(&str, &str)]) -> Labelled {
+    let entry = |(id, name): &(&str, &str)| format!(r#"{{"id":"{id}","displayed_as":"{name}"}}"#);
+    listed("transaction_types", &listed_types.iter().map(entry).collect::<Vec<_>>())
 }
 
 /// The body of the next create or change.

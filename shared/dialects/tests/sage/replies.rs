@@ -160,15 +160,14 @@ fn a_refused_create_says_why() {
 fn what_is_not_documented_is_tried_the_other_way_once() {
     let check = |document: Document, label: &'static str, source: &str, message: &str, tried: &str| {
         let refused = answer(label, 422, complaint(source, message));
-        let next = post(&document, std::slice::from_ref(&refused));
+        let asked = unknown(&document);
+        let after = |refusals: usize| [asked.clone(), vec![refused.clone(); refusals]].concat();
+        let next = post(&document, &after(1));
         assert!(next.starts_with(tried), "{label} {source} {message}: {next}");
         if tried.starts_with("create") {
-            assert_ne!(
-                body(&document, &Start::Fresh, &[]),
-                body(&document, &Start::Fresh, std::slice::from_ref(&refused))
-            );
+            assert_ne!(body(&document, &Start::Fresh, &after(0)), body(&document, &Start::Fresh, &after(1)));
             // A second refusal is one.
-            let last = post(&document, &[refused.clone(), refused]);
+            let last = post(&document, &after(2));
             assert!(last.starts_with("refused book_refused"), "{last}");
         }
     };
@@ -192,7 +191,76 @@ fn what_is_not_documented_is_tried_the_other_way_once() {
     check(paid, "create_payment", "allocated_artefacts.amount", "must be negative", "refused book_refused");
     // After doubt nothing is tried.
     let doubtful = answer("create_allocation", 502, complaint("allocated_artefacts.amount", "must be greater than 0"));
-    assert_eq!(post(&set_off(), &[doubtful]), format!("{DOUBTFUL} [allocated_artefacts.amount]"));
+    let seen = [unknown(&set_off()), vec![doubtful]].concat();
+    assert_eq!(post(&set_off(), &seen), format!("{DOUBTFUL} [allocated_artefacts.amount]"));
+}
+
+#[test]
+fn an_allocation_is_called_what_the_book_calls_it() {
+    let document = Document::Allocation(allocation());
+    let ask = |page: usize| {
+        format!(
+            "read transaction_types GET /v3.1/transaction_types?valid_for_business=true&items_per_page=100&page={page}"
+        )
+    };
+    let named = |seen: &[Labelled], id: &str| {
+        let body = body(&document, &Start::Fresh, seen);
+        assert!(body.contains(&format!(r#""transaction_type_id":"{id}""#)), "{seen:?}: {body}");
+    };
+    let check = |listed_types: &[(&str, &str)], id: &str| named(&[types(listed_types)], id);
+    assert_eq!(post(&document, &[]), ask(1));
+    let others = [("SALES_INVOICE", "Sales Invoice"), ("VENDOR_ALLOCATION", "Vendor Allocation")];
+    let with = |entry: (&'static str, &'static str)| [others[0], others[1], entry];
+    check(&with(("CUSTOMER_ALLOCATION", "Customer Allocation")), "CUSTOMER_ALLOCATION");
+    check(&with(("SALES_ALLOCATION", "Sales Allocation")), "SALES_ALLOCATION");
+    check(&with(("5a6e0000000000000000000000000077", "Customer allocation")), "5a6e0000000000000000000000000077");
+    check(&with(("ALLOCATION", "Allocation")), "ALLOCATION");
+    check(&[("SALES_ALLOCATION", "-"), ("CUSTOMER_ALLOCATION", "-")], "CUSTOMER_ALLOCATION");
+    check(&[("ALLOCATION", "-"), ("SALES_ALLOCATION", "-")], "SALES_ALLOCATION");
+    check(&[("PURCHASE_ALLOCATION", "-"), ("SUPPLIERS", "Supplier allocation")], "CUSTOMER_ALLOCATION");
+    check(&others, "CUSTOMER_ALLOCATION");
+    check(&[], "CUSTOMER_ALLOCATION");
+    // Every page is read.
+    let first = answer(
+        "transaction_types",
+        200,
+        page(&[r#"{"id":"SALES_INVOICE"}"#.to_owned()], r#""/transaction_types?page=2""#),
+    );
+    assert_eq!(post(&document, std::slice::from_ref(&first)), ask(2));
+    named(&[first.clone(), types(&[("SALES_ALLOCATION", "-")])], "SALES_ALLOCATION");
+    assert_eq!(post(&document, &vec![first; 30]), "refused search_too_long");
+    // A list that may not be read says nothing; trouble passes.
+    for status in [403, 404, 422] {
+        named(&[answer("transaction_types", status, complaint("base", "no"))], "CUSTOMER_ALLOCATION");
+    }
+    let trouble = |status: u16| post(&document, &[answer("transaction_types", status, "")]);
+    assert_eq!(trouble(503), "later book_unavailable");
+    assert_eq!(trouble(429), "later book_rate_limited");
+    assert_eq!(trouble(401), "reconnect needs_reconnect");
+}
+
+#[test]
+fn a_payment_is_looked_for_by_moments_and_by_days_where_the_book_takes_none() {
+    let document = Document::Payment(payment());
+    let ask = |from: &str, to: &str, page: usize| {
+        format!(
+            "read candidates GET /v3.1/contact_payments?contact_id={CONTACT}&transaction_type_id=CUSTOMER_RECEIPT&from_date={from}&to_date={to}&sort=created_at:desc&attributes=reference,total_amount,currency,contact,transaction_type,deleted_at&items_per_page=100&page={page}"
+        )
+    };
+    let by_moment = |page| ask("2026-11-17T00:00:00Z", "2026-11-23T00:00:00Z", page);
+    let by_day = |page| ask("2026-11-17", "2026-11-23", page);
+    let refused = |status: u16| answer("candidates", status, complaint("from_date", "is not valid"));
+    let more = answer("candidates", 200, page(&[], r#""/contact_payments?page=2""#));
+    assert_eq!(find(&document, &[]), by_moment(1));
+    assert_eq!(find(&document, std::slice::from_ref(&more)), by_moment(2));
+    assert_eq!(find(&document, &[refused(422)]), by_day(1));
+    assert_eq!(find(&document, &[refused(400), more.clone()]), by_day(2));
+    assert_eq!(find(&document, &[refused(422), listed("candidates", &[])]), "done nothing");
+    // A second refusal is one, and so is that of a later page.
+    assert_eq!(find(&document, &[refused(422), refused(422)]), "refused book_refused [from_date]");
+    assert_eq!(find(&document, &[more, refused(422)]), "refused book_refused [from_date]");
+    // What is looked for by its number names no day.
+    assert_eq!(find(&Document::Invoice(invoice()), &[refused(422)]), "refused book_refused [from_date]");
 }
 
 #[test]
@@ -258,7 +326,9 @@ fn a_total_is_asked_for_once_and_may_stay_unknown_but_an_answer_is_needed_of_a_d
         r#"{{"id":"{NEW}","allocated_artefacts":[{{"artefact":{{"id":"{NOTE}"}},"amount":"-12.0"}},{{"artefact":{{"id":"{INVOICE}"}},"amount":"12.0"}}]}}"#
     );
     let made = answer("create_allocation", 201, set_off);
-    assert_eq!(post(&Document::Allocation(allocation()), &[made]), format!("done {NEW} MAG-CN-000000007-A 12"));
+    let document = Document::Allocation(allocation());
+    let seen = [unknown(&document), vec![made]].concat();
+    assert_eq!(post(&document, &seen), format!("done {NEW} MAG-CN-000000007-A 12"));
 }
 
 fn candidate(reference: &str, total: &str, more: &str) -> String {

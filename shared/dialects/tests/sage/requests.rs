@@ -249,8 +249,9 @@ fn money() -> Vec<(&'static str, Call)> {
         ("payment_in_another_currency", fresh(&Document::Payment(foreign))),
         ("refund", fresh(&refund)),
         ("refund_with_the_other_sign", next(&refund, &context(), &from, &amount("create_refund"))),
+        ("allocation_asks_for_its_type", next(&allocation, &context(), &from, &[])),
         ("allocation", fresh(&allocation)),
-        ("allocation_with_the_other_sign", next(&allocation, &context(), &from, &amount("create_allocation"))),
+        ("allocation_with_the_other_sign", refused(&allocation, &amount("create_allocation"))),
         ("stock_movement", fresh(&Document::StockMovement(movement()))),
         ("stock_movement_asks_for_cost", fresh(&uncosted)),
         ("stock_movement_at_the_books_cost", next(&uncosted, &context(), &from, &item)),
@@ -268,6 +269,7 @@ fn searches() -> Vec<(&'static str, Call)> {
         other => panic!("{other:?}"),
     };
     let unclear = [listed("contact_by_code", &[format!(r#"{{"id":"{CONTACT}"}}"#)])];
+    let not_a_day = answer("candidates", 422, complaint("from_date", "is not valid"));
     let unpaid = [listed("candidates", &[format!(r#"{{"id":"{NEW}"}}"#)])];
     vec![
         ("find_contact", looked(&contact, &[])),
@@ -278,6 +280,7 @@ fn searches() -> Vec<(&'static str, Call)> {
         ("find_invoice", looked(&Document::Invoice(invoice()), &[])),
         ("find_credit_note", looked(&Document::CreditNote(note()), &[])),
         ("find_payment", looked(&Document::Payment(payment()), &[])),
+        ("find_payment_by_days", looked(&Document::Payment(payment()), &[not_a_day])),
         ("find_payment_singly", looked(&Document::Payment(payment()), &unpaid)),
         ("find_refund", looked(&Document::Refund(refund()), &[])),
         ("find_allocation", looked(&Document::Allocation(allocation()), &[])),
@@ -334,7 +337,7 @@ fn every_request_names_the_business_and_carries_no_token() {
         }
         assert_eq!(call.method.as_str() == "GET", call.body.is_none(), "{name}");
         let creates = call.method.as_str() == "POST";
-        assert_eq!(call.body.as_deref().is_some_and(|body| body.contains(KEY)), creates, "{name}");
+        assert_eq!(call.body.as_deref().is_some_and(|body| body.contains(SENT_KEY)), creates, "{name}");
     }
 }
 

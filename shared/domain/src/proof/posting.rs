@@ -7,7 +7,7 @@
 use super::recovery::{Charge, Recovered, moneyless, unexplained};
 use super::{Ground, Proof, ProvedLine, Source, Terms, beyond_computing, places_of};
 use crate::amount::{Amount, round_half_away};
-use crate::book::TaxRounding;
+use crate::book::{Rounding, TaxRounding};
 use crate::code::Code;
 use crate::fault::Fault;
 use rust_decimal::Decimal;
@@ -270,16 +270,17 @@ fn free_lines(ground: &Ground<'_>, rates: &[Decimal]) -> Result<Vec<ProvedLine>,
     Ok(lines)
 }
 
-/// Sum of quantity × price and the tax on it, by line.
+/// Sum of quantity × price and the tax on it, by line, each price as the book keeps it.
 pub(super) fn modelled(
     lines: impl Iterator<Item = (Decimal, Decimal, Decimal, Amount)>,
-    kind: TaxRounding,
+    rounding: &Rounding,
     places: u32,
 ) -> Option<Amount> {
     let mut total = Decimal::ZERO;
     for (quantity, unit_price, rate, stated) in lines {
+        let unit_price = round_half_away(unit_price, rounding.unit_price_places);
         let net = round_half_away(quantity.checked_mul(unit_price)?, places);
-        let tax = match kind {
+        let tax = match rounding.tax {
             TaxRounding::Computed => computed_tax(quantity, unit_price, rate, places)?.value(),
             TaxRounding::Stated => stated.value(),
         };

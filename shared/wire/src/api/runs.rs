@@ -221,6 +221,8 @@ pub struct Step {
     pub provider_id: Option<String>,
     /// Total in the book.
     pub total: Option<String>,
+    /// Code of why it was left out: the step is then a document that was not posted, and no call.
+    pub skipped: Option<String>,
 }
 
 impl Step {
@@ -232,6 +234,7 @@ impl Step {
             status: row.status,
             provider_id: row.provider_id.clone(),
             total: row.total.clone(),
+            skipped: row.skipped.clone(),
         }
     }
 }

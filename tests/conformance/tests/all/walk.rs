@@ -45,6 +45,16 @@ async fn every_dialect_does_what_it_claims_and_its_page_says_so() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
+/// What a shop's customer, product, invoices, payment, credit notes, refund and set-off become in each dialect, to the field.
+#[tokio::test]
+async fn the_requests_of_a_walk_are_as_they_were() {
+    for name in DIALECTS {
+        let requests = ledger_conformance::walk::requests(name).await.unwrap();
+        assert!(requests.len() >= 9, "{name}: {requests:?}");
+        insta::assert_snapshot!(name, requests.join("\n\n"));
+    }
+}
+
 /// Random conversations with each dialect.
 const CONVERSATIONS: u64 = 2_000;
 

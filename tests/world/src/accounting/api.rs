@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::query::Filter;
 use super::rules::{self, Ask, Problems};
-use super::spec::NotFoundBody;
+use super::spec::{ForbiddenBody, NotFoundBody, ThrottledBody};
 use super::store::{NIL, Remembered, Store, extend};
 use super::wire;
 use crate::fields::{Fields, fields_of, text};
@@ -112,9 +112,23 @@ pub(crate) fn not_found(store: &Store) -> Answer {
     }
 }
 
-/// 429: the body is empty, the headers say which limit.
-pub(crate) fn too_many(limit: &str, retry_after: Option<u64>) -> Answer {
-    let answer = Answer::new(429, "text/plain", "").with_header("x-rate-limit-problem", limit);
+/// The organisation is none that the token reaches.
+fn forbidden(store: &Store) -> Answer {
+    match store.switches.forbidden_body {
+        ForbiddenBody::Problem => problem(store, 403, "Forbidden", "AuthenticationUnsuccessful"),
+        ForbiddenBody::Text => Answer::new(403, "text/plain", "Forbidden"),
+        ForbiddenBody::Empty => Answer::new(403, "text/plain", ""),
+    }
+}
+
+/// 429: the headers say which limit.
+pub(crate) fn too_many(store: &Store, limit: &str, retry_after: Option<u64>) -> Answer {
+    let answer = match store.switches.throttled_body {
+        ThrottledBody::Empty => Answer::new(429, "text/plain", ""),
+        ThrottledBody::Text => Answer::new(429, "text/plain", "Too many requests"),
+        ThrottledBody::Problem => problem(store, 429, "TooManyRequests", "The rate limit is exceeded"),
+    };
+    let answer = answer.with_header("x-rate-limit-problem", limit);
     match retry_after {
         Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
         None => answer,
@@ -158,14 +172,14 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
         Admission::Unknown => return Some(unauthorized(store)),
     };
     if !reaches {
-        return Some(problem(store, 403, "Forbidden", "AuthenticationUnsuccessful"));
+        return Some(forbidden(store));
     }
     if !may || store.lacking_scopes.contains(scope) {
         let answer = unauthorized(store);
         return Some(answer.with_header("www-authenticate", "Bearer error=\"insufficient_scope\""));
     }
     if store.options.requests_at_once.is_some_and(|limit| store.desk.under_way > limit) {
-        return Some(too_many("concurrent", None));
+        return Some(too_many(store, "concurrent", None));
     }
     let now = store.now();
     let (minute, day) = (now.div_euclid(60), now.div_euclid(86_400));
@@ -179,10 +193,10 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
     store.this_day.1 = store.this_day.1.saturating_add(1);
     let until = |length: i64| u64::try_from(length.saturating_sub(now.rem_euclid(length))).ok();
     if store.options.requests_per_day.is_some_and(|limit| store.this_day.1 > limit) {
-        return Some(too_many("day", until(86_400)));
+        return Some(too_many(store, "day", until(86_400)));
     }
     if store.options.requests_per_minute.is_some_and(|limit| store.this_minute.1 > limit) {
-        return Some(too_many("minute", until(60)));
+        return Some(too_many(store, "minute", until(60)));
     }
     other.map(|organisation| elsewhere(store, request, path, &organisation))
 }

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use spec::{
-    AccountingOptions, AccountingSeed, AccountingSwitches, CompoundTax, CurrencyRate, NegativeHalf, NotFoundBody,
-    OddName, PaidBackAs, QuotedBy, TakenNumber,
+    AccountingOptions, AccountingSeed, AccountingSwitches, CompoundTax, CurrencyRate, ForbiddenBody, NegativeHalf,
+    NotFoundBody, OddName, PaidBackAs, QuotedBy, TakenNumber, ThrottledBody,
 };
 
 pub use crate::book::UnknownField;

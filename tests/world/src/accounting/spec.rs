@@ -104,6 +104,32 @@ pub enum NotFoundBody {
     Empty,
 }
 
+/// What a 403 looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForbiddenBody {
+    /// An object with a title and a status, as 401 is.
+    #[default]
+    Problem,
+    /// Plain text.
+    Text,
+    /// Nothing.
+    Empty,
+}
+
+/// What a 429 looks like, besides its headers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottledBody {
+    /// Nothing.
+    #[default]
+    Empty,
+    /// Plain text.
+    Text,
+    /// An object with a title and a status, as 401 is.
+    Problem,
+}
+
 /// Where half a penny below zero goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -194,6 +220,10 @@ pub struct AccountingSwitches {
     pub get_item_by_code: bool,
     /// The body of a 404.
     pub not_found: NotFoundBody,
+    /// The body of a 403.
+    pub forbidden_body: ForbiddenBody,
+    /// The body of a 429.
+    pub throttled_body: ThrottledBody,
     /// What `CurrencyRate` counts.
     pub currency_rate: CurrencyRate,
     /// Half pennies below zero.
@@ -245,6 +275,8 @@ impl Default for AccountingSwitches {
             post_item_matches_code: true,
             get_item_by_code: true,
             not_found: NotFoundBody::default(),
+            forbidden_body: ForbiddenBody::default(),
+            throttled_body: ThrottledBody::default(),
             currency_rate: CurrencyRate::default(),
             negative_half: NegativeHalf::default(),
             line_amount_alone: true,

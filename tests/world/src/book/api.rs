@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::lists;
 use super::rules::{self, Mistakes, Refusal};
-use super::spec::{ForbiddenShape, House, REQUESTS_PER_MINUTE, Verdict};
+use super::spec::{ForbiddenShape, House, REQUESTS_PER_MINUTE, ThrottledShape, Verdict};
 use super::store::{
     BankAccount, BankTransaction, Contact, Document, Explanation, Kind, Reconciliation, Stage, Store, decimal,
 };
@@ -79,9 +79,13 @@ pub(crate) fn not_found() -> Answer {
     Answer::json(404, &json!({"errors": {"error": {"message": "Resource not found"}}}))
 }
 
-pub(crate) fn too_many(limit: u32, window: i64, retry_after: Option<u64>) -> Answer {
+fn too_many(shape: ThrottledShape, limit: u32, window: i64, retry_after: Option<u64>) -> Answer {
     let text = format!("You must not exceed {limit} requests per {window} seconds");
-    let answer = Answer::new(429, "text/plain", text);
+    let answer = match shape {
+        ThrottledShape::Text => Answer::new(429, "text/plain", text),
+        ThrottledShape::Object => Answer::json(429, &json!({"errors": {"error": {"message": text}}})),
+        ThrottledShape::Empty => Answer::new(429, "text/plain", ""),
+    };
     match retry_after {
         Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
         None => answer,
@@ -89,8 +93,8 @@ pub(crate) fn too_many(limit: u32, window: i64, retry_after: Option<u64>) -> Ans
 }
 
 /// The answer to a request too many, whatever the limit is set to.
-pub(crate) fn too_many_as_usual(retry_after: Option<u64>) -> Answer {
-    too_many(REQUESTS_PER_MINUTE, MINUTE, retry_after)
+pub(crate) fn too_many_as_usual(store: &Store, retry_after: Option<u64>) -> Answer {
+    too_many(store.switches.throttled_shape, REQUESTS_PER_MINUTE, MINUTE, retry_after)
 }
 
 pub(crate) fn refused(house: House, mistakes: &Mistakes) -> Answer {
@@ -129,6 +133,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
     let asks_to_be_limited = request.header("x-ratelimit-test") == Some("true");
     let a_minute = if asks_to_be_limited { Some(TEST_REQUESTS_PER_MINUTE) } else { store.options.requests_per_minute };
     let an_hour = store.options.requests_per_hour;
+    let shape = store.switches.throttled_shape;
     for (window, limit, counter) in [(MINUTE, a_minute, &mut store.this_minute), (HOUR, an_hour, &mut store.this_hour)]
     {
         // The windows are those of the clock on the wall.
@@ -138,7 +143,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str]) -> Option<Answer> {
         }
         counter.1 = counter.1.saturating_add(1);
         if let Some(limit) = limit.filter(|limit| counter.1 > *limit) {
-            return Some(too_many(limit, window, Some(60)));
+            return Some(too_many(shape, limit, window, Some(60)));
         }
     }
     let level = level_for(&request.method, path);
@@ -177,7 +182,7 @@ fn look(store: &Store, request: &Request, path: &[&str]) -> Result<Answer, Answe
         ["account_locks"] => Some(json!({"account_locks": {"locked_until": store.locked_until}})),
         ["ec_moss", "sales_tax_rates"] => {
             let country = request.parameter("country").unwrap_or_default();
-            rules::union_rates(&country).map(|[standard, reduced]| {
+            rules::union_rates(store, &country).map(|[standard, reduced]| {
                 json!({"sales_tax_rates": [
                     {"percentage": standard, "band": "Standard"},
                     {"percentage": reduced, "band": "Reduced"},

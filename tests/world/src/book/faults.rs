@@ -30,7 +30,7 @@ impl Keeper for Store {
     }
 
     fn too_many(&self, retry_after: Option<u64>) -> Answer {
-        api::too_many_as_usual(retry_after)
+        api::too_many_as_usual(self, retry_after)
     }
 
     fn refused(&self, field: &str, message: &str) -> Answer {

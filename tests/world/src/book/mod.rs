@@ -24,8 +24,9 @@ use serde_json::{Value, json};
 
 pub use crate::desk::{BookFault, FaultSpec, LogEntry};
 pub use spec::{
-    BookOptions, CreditNoteFigures, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR, REQUESTS_PER_MINUTE, Seat,
-    Seed, Switches, TakenWording, TaxRounding, UnknownField, UnknownRateWording, Verdict,
+    BookOptions, CountryNames, CreditNoteFigures, ForbiddenShape, House, MissingRate, REQUESTS_PER_HOUR,
+    REQUESTS_PER_MINUTE, Seat, Seed, Switches, TakenWording, TaxRounding, ThrottledShape, UnknownField,
+    UnknownRateWording, Verdict,
 };
 
 use crate::clock::Clock;

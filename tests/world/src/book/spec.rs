@@ -180,6 +180,30 @@ pub enum ForbiddenShape {
     Text,
 }
 
+/// The shape of a 429.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottledShape {
+    /// The sentence alone, as `FreeAgent` documents it.
+    #[default]
+    Text,
+    /// `{"errors":{"error":{"message":"…"}}}`
+    Object,
+    /// Nothing.
+    Empty,
+}
+
+/// What the book calls the countries whose names are spelled in two ways.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountryNames {
+    /// Czech Republic, Netherlands, Slovakia.
+    #[default]
+    Usual,
+    /// Czechia, The Netherlands, Slovak Republic.
+    Other,
+}
+
 /// The sign of a credit note's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -245,6 +269,10 @@ pub struct Switches {
     pub taken_wording: TakenWording,
     /// The shape of a 403.
     pub forbidden_shape: ForbiddenShape,
+    /// The shape of a 429.
+    pub throttled_shape: ThrottledShape,
+    /// Names of places of supply.
+    pub country_names: CountryNames,
     /// Most entries of a page, whatever is asked for.
     pub most_per_page: usize,
     /// The sign of a credit note's figures.
@@ -277,6 +305,8 @@ impl Default for Switches {
             explanation_lists_tell_references: true,
             taken_wording: TakenWording::default(),
             forbidden_shape: ForbiddenShape::default(),
+            throttled_shape: ThrottledShape::default(),
+            country_names: CountryNames::default(),
             most_per_page: 100,
             credit_note_figures: CreditNoteFigures::default(),
             longest_text: 65_535,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::chart::{self, BANK_ACCOUNTS, LEDGER_ACCOUNTS};
 use super::rules::{self, Mistakes};
-use super::spec::{Edition, PlaceTypes};
+use super::spec::{Edition, ForbiddenBody, ListDates, PlaceTypes, ThrottledBody};
 use super::store::{Record, Remembered, Store, inverse, words};
 use crate::fields::{Fields, object, text};
 use crate::identity::Admission;
@@ -60,8 +60,28 @@ pub(crate) fn not_found() -> Answer {
     error(404, "RecordNotFound", "Record not found", "")
 }
 
-pub(crate) fn too_many(retry_after: Option<u64>) -> Answer {
-    let answer = Answer::new(429, "text/plain", "Rate limit exceeded");
+/// 403, in whichever shape.
+fn forbidden(store: &Store, code: &str, message: &str) -> Answer {
+    match store.switches.forbidden_body {
+        ForbiddenBody::List => error(403, code, message, ""),
+        ForbiddenBody::Object => {
+            Answer::json(403, &json!({"$severity": "error", "$dataCode": code, "$message": message, "$source": ""}))
+        }
+        ForbiddenBody::Text => Answer::new(403, "text/plain", message.to_owned()),
+        ForbiddenBody::Empty => Answer::new(403, "text/plain", ""),
+    }
+}
+
+pub(crate) fn too_many(store: &Store, retry_after: Option<u64>) -> Answer {
+    const SENTENCE: &str = "Rate limit exceeded";
+    let answer = match store.switches.throttled_body {
+        ThrottledBody::Text => Answer::new(429, "text/plain", SENTENCE),
+        ThrottledBody::List => error(429, "RateLimitExceeded", SENTENCE, ""),
+        ThrottledBody::Page => {
+            Answer::new(429, "text/html; charset=utf-8", "<html><body><h1>Too Many Requests</h1></body></html>")
+        }
+        ThrottledBody::Empty => Answer::new(429, "text/plain", ""),
+    };
     match retry_after {
         Some(seconds) => answer.with_header("retry-after", seconds.to_string()),
         None => answer,
@@ -82,7 +102,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
         }
     };
     if request.method != "GET" && holder.as_ref().is_some_and(|holder| !holder.may("full_access", false)) {
-        return Some(error(403, "AuthorizationFailure", "The access token may only read", ""));
+        return Some(forbidden(store, "AuthorizationFailure", "The access token may only read"));
     }
     let now = store.now();
     let (minute, day) = (now.div_euclid(60), now.div_euclid(DAY_SECONDS));
@@ -100,7 +120,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
     ] {
         if limit.is_some_and(|limit| taken > limit) {
             let until = u64::try_from(length.saturating_sub(now.rem_euclid(length))).ok();
-            return Some(too_many(until.filter(|_| store.switches.retry_after)));
+            return Some(too_many(store, until.filter(|_| store.switches.retry_after)));
         }
     }
     let reached = match &holder {
@@ -112,7 +132,7 @@ fn door(store: &mut Store, request: &Request, path: &[&str], business: &str) -> 
     }
     // The other business is one that holds nothing.
     Some(match (request.method.as_str(), path) {
-        _ if !reached => error(403, "AuthorizationFailure", "You are not authorised to access this business", ""),
+        _ if !reached => forbidden(store, "AuthorizationFailure", "You are not authorised to access this business"),
         ("GET", [_]) => list(request, &[], |_: &Value| Value::Null),
         ("GET", _) => not_found(),
         _ => refused(&Mistakes::of("contact_id", "Record not found")),
@@ -241,11 +261,26 @@ fn tax_determinations(store: &Store, request: &Request) -> Answer {
     list(request, &found, Value::clone)
 }
 
+/// The calendar date of a filter, however it may be written.
+fn day_of(store: &Store, request: &Request, field: &str) -> Result<Option<String>, Answer> {
+    let Some(told) = request.parameter(field).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let (day, time) = told.split_once('T').unwrap_or((told.as_str(), ""));
+    let is_day = day.len() == 10 && day.bytes().all(|it| it == b'-' || it.is_ascii_digit());
+    let is_moment = time.ends_with('Z') || time.contains('+');
+    let fits = match store.switches.list_dates {
+        ListDates::Either => time.is_empty() || is_moment,
+        ListDates::Moments => is_moment,
+        ListDates::Days => time.is_empty(),
+    };
+    if is_day && fits { Ok(Some(day.to_owned())) } else { Err(refused(&Mistakes::of(field, "is not valid"))) }
+}
+
 /// Everything of a collection that fits the request, shown in full.
 fn all(store: &Store, request: &Request, collection: &str) -> Result<Vec<Value>, Answer> {
     let parameter = |name: &str| request.parameter(name).filter(|value| !value.is_empty());
     let chosen = |ids: &[&str], kind: &str| ids.iter().map(|id| plain(kind, id)).collect();
     let since = parameter("updated_or_created_since");
+    let (from, to) = (day_of(store, request, "from_date")?, day_of(store, request, "to_date")?);
     let mut found: Vec<Value> = match collection {
         "contacts" | "products" | "services" | "stock_items" | "stock_movements" => {
             let of_kind = store.records.iter().filter(|record| record.collection == collection && !record.deleted);
@@ -261,8 +296,8 @@ fn all(store: &Store, request: &Request, collection: &str) -> Result<Vec<Value>,
                 .filter(|document| document.is_credit == is_credit)
                 .filter(|document| parameter("contact_id").is_none_or(|contact| contact == document.contact))
                 .filter(|document| parameter("status_id").is_none_or(|status| status == store.status(document)))
-                .filter(|document| parameter("from_date").is_none_or(|from| document.date >= from))
-                .filter(|document| parameter("to_date").is_none_or(|to| document.date <= to))
+                .filter(|document| from.as_ref().is_none_or(|from| document.date >= *from))
+                .filter(|document| to.as_ref().is_none_or(|to| document.date <= *to))
                 .filter(|document| {
                     search.as_ref().is_none_or(|search| {
                         document.reference.to_lowercase().contains(search)
@@ -281,8 +316,8 @@ fn all(store: &Store, request: &Request, collection: &str) -> Result<Vec<Value>,
                 .filter(|movement| parameter("contact_id").is_none_or(|contact| contact == movement.contact))
                 .filter(|movement| parameter("bank_account_id").is_none_or(|bank| bank == movement.bank))
                 .filter(|movement| parameter("transaction_type_id").is_none_or(|kind| kind == movement.kind))
-                .filter(|movement| parameter("from_date").is_none_or(|from| movement.date >= from))
-                .filter(|movement| parameter("to_date").is_none_or(|to| movement.date <= to))
+                .filter(|movement| from.as_ref().is_none_or(|from| movement.date >= *from))
+                .filter(|movement| to.as_ref().is_none_or(|to| movement.date <= *to))
                 .map(|movement| store.show_movement(movement))
                 .collect()
         }
@@ -498,7 +533,7 @@ fn not_in_edition(store: &Store, collection: &str) -> Option<Answer> {
     let message = "This feature is not available for your subscription";
     lacks.then(|| {
         if store.switches.start_forbids {
-            error(403, "AuthorizationFailure", message, "")
+            forbidden(store, "AuthorizationFailure", message)
         } else {
             refused(&Mistakes::of("base", message))
         }
@@ -511,12 +546,12 @@ fn create(store: &mut Store, request: &Request, collection: &str) -> Result<Answ
         return Err(refusal);
     }
     if collection == "contact_allocations" && !store.options.full_access {
-        return Err(error(403, "MultiUserAccessDenied", "You do not have access to this feature", ""));
+        return Err(forbidden(store, "MultiUserAccessDenied", "You do not have access to this feature"));
     }
     let fields = root(request, entity)?;
     let key = text(&fields, "idempotency_id");
     let counts = !key.is_empty() && (IDEMPOTENT.contains(&entity) || entity == "contact_allocation");
-    if counts && !rules::is_idempotency_id(&key) {
+    if counts && !rules::is_idempotency_id(&key, store.switches.idempotency_ids_random) {
         return Err(refused(&Mistakes::of("idempotency_id", "is not valid")));
     }
     let life = i64::from(store.switches.idempotency_days).saturating_mul(DAY_SECONDS);

@@ -45,7 +45,7 @@ impl Keeper for Store {
     }
 
     fn too_many(&self, retry_after: Option<u64>) -> Answer {
-        api::too_many(retry_after)
+        api::too_many(self, retry_after)
     }
 
     fn refused(&self, field: &str, message: &str) -> Answer {

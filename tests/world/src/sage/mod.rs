@@ -19,7 +19,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 pub use spec::{
-    AllocationSign, AllocationType, Edition, ExchangeRate, PlaceTypes, RefundSign, SageOptions, SageSeed, SageSwitches,
+    AllocationSign, AllocationType, Edition, ExchangeRate, ForbiddenBody, ListDates, PlaceTypes, RefundSign,
+    SageOptions, SageSeed, SageSwitches, ThrottledBody,
 };
 
 pub use crate::book::{UnknownField, Verdict};

@@ -23,6 +23,9 @@ const POSTAL_CODE_LIMIT: usize = 10;
 const PREFIX_LIMIT: usize = 6;
 const STOCK_CODE_LIMIT: usize = 30;
 const IDEMPOTENCY_DIGITS: usize = 32;
+/// Where a GUID without hyphens has its version and its variant (RFC 9562, section 4).
+const VERSION_AT: usize = 12;
+const VARIANT_AT: usize = 16;
 
 const REQUIRED: &str = "This field is required";
 const UNKNOWN: &str = "Record not found";
@@ -241,8 +244,11 @@ fn refuse_unknown(store: &Store, entity: &str, fields: &Fields, mistakes: &mut M
 }
 
 /// Whether an idempotency id is a GUID without hyphens.
-pub(crate) fn is_idempotency_id(id: &str) -> bool {
-    id.len() == IDEMPOTENCY_DIGITS && id.chars().all(|digit| digit.is_ascii_hexdigit())
+pub(crate) fn is_idempotency_id(id: &str, random: bool) -> bool {
+    let at = |place: usize| id.chars().nth(place).unwrap_or_default();
+    id.len() == IDEMPOTENCY_DIGITS
+        && id.chars().all(|digit| digit.is_ascii_hexdigit())
+        && (!random || (at(VERSION_AT) == '4' && "89ab".contains(at(VARIANT_AT).to_ascii_lowercase())))
 }
 
 /// A day in a period that is open.

@@ -156,6 +156,49 @@ pub enum AllocationType {
     SalesAllocation,
 }
 
+/// How the days of `from_date` and `to_date` are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ListDates {
+    /// As calendar dates or as moments.
+    #[default]
+    Either,
+    /// As moments only, as they are described.
+    Moments,
+    /// As calendar dates only, as they are compared.
+    Days,
+}
+
+/// The body of a 403.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForbiddenBody {
+    /// A list of complaints, as of a 422.
+    #[default]
+    List,
+    /// One complaint alone.
+    Object,
+    /// The sentence alone.
+    Text,
+    /// Nothing.
+    Empty,
+}
+
+/// The body of a 429.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ThrottledBody {
+    /// A sentence.
+    #[default]
+    Text,
+    /// A list of complaints, as of a 422.
+    List,
+    /// A page for people, of the gateway.
+    Page,
+    /// Nothing.
+    Empty,
+}
+
 /// Behaviours that aren't known of the real one; the connector has to be right under each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -208,6 +251,14 @@ pub struct SageSwitches {
     pub negative_lines: Verdict,
     /// A stock movement that takes away.
     pub negative_movements: Verdict,
+    /// The days of filters by date.
+    pub list_dates: ListDates,
+    /// The body of a 403.
+    pub forbidden_body: ForbiddenBody,
+    /// The body of a 429.
+    pub throttled_body: ThrottledBody,
+    /// An `idempotency_id` has to have the version and the variant of a random GUID.
+    pub idempotency_ids_random: bool,
 }
 
 impl Default for SageSwitches {
@@ -237,6 +288,10 @@ impl Default for SageSwitches {
             lists_show_inactive: true,
             negative_lines: Verdict::Accepted,
             negative_movements: Verdict::Accepted,
+            list_dates: ListDates::default(),
+            forbidden_body: ForbiddenBody::default(),
+            throttled_body: ThrottledBody::default(),
+            idempotency_ids_random: false,
         }
     }
 }

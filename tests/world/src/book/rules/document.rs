@@ -5,7 +5,9 @@ use serde_json::{Map, Value};
 
 use super::{CURRENCIES, ITEM_TYPES, Mistakes, Refusal, date, figure, lengths, refuse_unknown, text};
 use crate::amount::{fraction, round};
-use crate::book::spec::{House, MissingRate, Seat, Switches, TakenWording, TaxRounding, UnknownRateWording, Verdict};
+use crate::book::spec::{
+    CountryNames, House, MissingRate, Seat, Switches, TakenWording, TaxRounding, UnknownRateWording, Verdict,
+};
 use crate::book::store::{Contact, Document, Item, Kind, Stage, Store, decimal, pennies};
 
 /// The book's own rates, native for one foreign unit; everything else is at par.
@@ -57,9 +59,17 @@ const UNION_RATES: [(&str, &str, &str); 27] = [
     ("Sweden", "25.0", "12.0"),
 ];
 
+/// Those of them whose names are spelled in two ways.
+const OTHER_NAMES: [(&str, &str); 3] =
+    [("Czech Republic", "Czechia"), ("Netherlands", "The Netherlands"), ("Slovakia", "Slovak Republic")];
+
 /// The sales tax rates of a country of the European Union, the standard rate first.
-pub(crate) fn union_rates(country: &str) -> Option<[&'static str; 2]> {
-    UNION_RATES.iter().find(|(name, _, _)| *name == country).map(|(_, standard, reduced)| [*standard, *reduced])
+pub(crate) fn union_rates(store: &Store, country: &str) -> Option<[&'static str; 2]> {
+    let called = |usual: &'static str| match store.switches.country_names {
+        CountryNames::Usual => usual,
+        CountryNames::Other => OTHER_NAMES.iter().find(|(name, _)| *name == usual).map_or(usual, |(_, other)| other),
+    };
+    UNION_RATES.iter().find(|(name, _, _)| called(name) == country).map(|(_, standard, reduced)| [*standard, *reduced])
 }
 
 /// A new document with its figures counted.
@@ -313,7 +323,7 @@ fn ec_status(store: &Store, kind: Kind, fields: &Map<String, Value>, dated_on: &
                 mistakes.add("ec_status", "must not be Reverse Charge if an item has a sales tax rate");
             }
         }
-        "EC VAT MOSS" if union_rates(text(fields, "place_of_supply")).is_none() => {
+        "EC VAT MOSS" if union_rates(store, text(fields, "place_of_supply")).is_none() => {
             mistakes.add("place_of_supply", "is not included in the list");
         }
         _ => {}
@@ -324,7 +334,7 @@ fn ec_status(store: &Store, kind: Kind, fields: &Map<String, Value>, dated_on: &
 fn rates(store: &Store, fields: &Map<String, Value>) -> Vec<Decimal> {
     let read = |rates: &[&str]| rates.iter().filter_map(|rate| rate.parse().ok()).collect();
     if text(fields, "ec_status") == "EC VAT MOSS" {
-        return union_rates(text(fields, "place_of_supply")).map(|rates| read(&rates)).unwrap_or_default();
+        return union_rates(store, text(fields, "place_of_supply")).map(|rates| read(&rates)).unwrap_or_default();
     }
     read(&store.options.sales_tax_rates.iter().map(String::as_str).collect::<Vec<_>>())
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Book, BookFault, BookOptions, FaultSpec, ForbiddenShape, House, Seat, Seed, TakenWording, Verdict};
+use super::super::{
+    Book, BookFault, BookOptions, CountryNames, FaultSpec, ForbiddenShape, House, Seat, Seed, TakenWording, Verdict,
+};
 use super::credit::{credit_note, money, set_off};
 use super::{contact, headers, invoice, send, try_send, with};
 use crate::clock::Clock;
@@ -211,6 +213,52 @@ async fn what_an_invoice_needs_is_said_in_sentences() {
     let (_, answer) = send(&book, "POST", "/v2/invoices", &with(nothing, "reference", json!("MAG-0"))).await;
     passes(&book, &answer["invoice"], "mark_as_sent").await;
     assert_eq!(book.shows("MAG-0")[0]["status"], "Zero Value");
+}
+
+/// `FreeAgent` API forum, 510: fifty at 4.167 come to 250.20.
+#[tokio::test]
+async fn prices_are_rounded_before_they_are_multiplied() {
+    let book = book().await;
+    let contact = contact(&book, "a@b.example").await;
+    let mut body = invoice(&book, &contact, "MAG-1");
+    let items = body["invoice"]["invoice_items"].as_array_mut().unwrap();
+    items.truncate(1);
+    items[0]["quantity"] = json!("50.0");
+    items[0]["price"] = json!("4.167");
+    items[0]["sales_tax_rate"] = json!("20.0");
+    let (status, answer) = send(&book, "POST", "/v2/invoices", &body).await;
+    let shown = ["net_value", "sales_tax_value", "total_value"].map(|field| answer["invoice"][field].clone());
+    assert_eq!((status, shown), (201, ["208.5", "41.7", "250.2"].map(|value| json!(value))));
+}
+
+#[tokio::test]
+async fn countries_may_go_by_their_other_names() {
+    let book = book().await;
+    let contact = contact(&book, "a@b.example").await;
+    let sold_to = |country: &str, reference: &str| {
+        let mut body = with(invoice(&book, &contact, reference), "ec_status", json!("EC VAT MOSS"));
+        body["invoice"]["place_of_supply"] = json!(country);
+        for item in body["invoice"]["invoice_items"].as_array_mut().unwrap() {
+            item["sales_tax_rate"] = json!("21.0");
+        }
+        body
+    };
+    for (names, takes, refuses) in [
+        (CountryNames::Usual, ["Czech Republic", "Netherlands"], ["Czechia", "The Netherlands"]),
+        (CountryNames::Other, ["Czechia", "The Netherlands"], ["Czech Republic", "Netherlands"]),
+    ] {
+        book.sets(|switches| switches.country_names = names);
+        for country in takes {
+            let body = sold_to(country, &format!("{country} {names:?}"));
+            assert_eq!(send(&book, "POST", "/v2/invoices", &body).await.0, 201, "{country} {names:?}");
+        }
+        for country in refuses {
+            let (status, answer) = send(&book, "POST", "/v2/invoices", &sold_to(country, "MAG-X")).await;
+            assert_eq!((status, message(&answer)), (422, "place_of_supply is not included in the list"), "{country}");
+        }
+        let body = sold_to("Belgium", &format!("Belgium {names:?}"));
+        assert_eq!(send(&book, "POST", "/v2/invoices", &body).await.0, 201);
+    }
 }
 
 #[tokio::test]
