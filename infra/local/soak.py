@@ -13,8 +13,8 @@ from tools import LOCAL, ROOT
 
 NAME = "soak"
 STACK = [sys.executable, str(ROOT / "infra" / "local" / "stack.py"), "--name", NAME]
-# So that what takes minutes on AWS takes seconds here; but for a killed worker's claim on its book, which lasts as long as
-# its invocation could.
+# So that what takes minutes on AWS takes seconds here. A worker keeps its timeout, and a killed one its claim on the book for
+# as long: by then the book's minute is over too.
 PARAMETERS = {
     "ChipHeldSeconds": "2",
     "GiveBackSeconds": "1",
@@ -24,7 +24,6 @@ PARAMETERS = {
     "SettleScalePercent": "1",
     "ShopRevokedSeconds": "30",
     "StallSeconds": "10",
-    "WorkerTimeoutSeconds": "45",
 }
 
 
