@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What an invocation that ends without an answer is called in the engine's log.
-const ENDED_WITHIN: &str = "Runtime exited before returning";
+const CUT_SHORT: &str = "Runtime exited before returning";
 
 /// What became of deliveries and what went wrong.
 #[derive(Debug, Default)]
@@ -160,12 +160,13 @@ impl Tally {
         let mut counts = BTreeMap::new();
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         counts.insert("kills".to_owned(), locked(&self.kills).values().sum());
-        for (function, count) in locked(&self.kills).iter() {
-            counts.insert(format!("kills_of_{}", function.replace('-', "_")), *count);
+        for kind in crate::trouble::KINDS {
+            let count = locked(&self.kills).get(kind).copied().unwrap_or_default();
+            counts.insert(format!("kills_of_{kind}"), count);
         }
         let log = tokio::fs::read(world.folder.join("logs/engine.log")).await.unwrap_or_default();
-        let within = String::from_utf8_lossy(&log).lines().filter(|line| line.contains(ENDED_WITHIN)).count();
-        counts.insert("kills_within_an_invocation".to_owned(), u64::try_from(within)?);
+        let cut_short = String::from_utf8_lossy(&log).lines().filter(|line| line.contains(CUT_SHORT)).count();
+        counts.insert("invocations_cut_short".to_owned(), u64::try_from(cut_short)?);
         counts.insert("restarts".to_owned(), number(&self.restarts));
         counts.insert("storms".to_owned(), number(&self.storms));
         counts.insert("grants_revoked".to_owned(), number(&self.grants));

@@ -89,9 +89,7 @@ pub(crate) fn ends(trading: &Trading) -> BTreeMap<String, End> {
             |entity: &str| sales.iter().find(|sale| sale.entity_type == entity && Some(sale.id) == id.parse().ok());
         match event {
             "invoice.created" | "invoice.paid" => sale("invoice").map_or(End::Synced, |sale| {
-                if sale.increment_id.starts_with(LEFT_OUT_MARK)
-                    || sale.grand_total.parse() == Ok(rust_decimal::Decimal::ZERO)
-                {
+                if sale.increment_id.starts_with(LEFT_OUT_MARK) {
                     End::Skipped
                 } else if sale.increment_id.starts_with(UNKNOWN_RATE_MARK) {
                     End::Refused("tax_rate_unmapped")
@@ -188,7 +186,8 @@ impl Trader<'_> {
                 self.refundable.push(Refundable { order, invoice, sku, parts: 0 });
             }
             70..=74 => {
-                let (order, _) = self.order();
+                self.sold = self.sold.saturating_add(1);
+                let order = self.guest().item(ItemSpec::simple("MUG", "Mug", 2, "15").taxed(20_i64));
                 self.sells(&order.percent_off(100_i64).paid_by(ON_TERMS), LEFT_OUT_MARK)?;
             }
             75..=78 => {

@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::task::JoinHandle;
 
 /// Between two kills, in milliseconds, half as much or half as much again.
-const KILL_EVERY_MS: u64 = 16_000;
+const KILL_EVERY_MS: u64 = 9_000;
 /// Between two storms, in milliseconds, half as much or half as much again.
-const STORM_EVERY_MS: u64 = 14_000;
+const STORM_EVERY_MS: u64 = 8_000;
 /// How long a storm lasts, in milliseconds.
-const STORM_MS: u64 = 10_000;
+const STORM_MS: u64 = 15_000;
 /// How long a grant stays taken back, in milliseconds.
 const REVOKED_MS: u64 = 60_000;
 /// How long a function is watched to see whether it works, in milliseconds.
@@ -32,6 +32,10 @@ const WATCH_MS: u64 = 30;
 const KILL_WITHIN_MS: u64 = 120;
 /// Before somebody looks again whether it is time, in milliseconds.
 const LOOK_MS: u64 = 500;
+/// Of a hundred kills, how many are a worker's while one works: the others work more often.
+const WORKERS_OF_HUNDRED: u64 = 60;
+/// What can be killed.
+pub(crate) const KINDS: [&str; 4] = ["push", "sweeper", "webhook", "worker"];
 /// What a Lambda package's program is called.
 const PROGRAM: &str = "bootstrap";
 
@@ -169,7 +173,7 @@ impl Scene {
 
     async fn storms(self) -> anyhow::Result<()> {
         let mut chance = self.plan.chance(2);
-        loop {
+        for number in 0_usize.. {
             self.waits(chance.between(STORM_EVERY_MS.div_euclid(2), STORM_EVERY_MS.saturating_mul(3).div_euclid(2)))
                 .await;
             if self.is_over() {
@@ -179,11 +183,12 @@ impl Scene {
             let place = usize::try_from(chance.between(0, last))?;
             let trading = self.world.places.get(place).context("no such book")?;
             let book = &trading.paired.place.book;
-            book.control("POST", "faults", Some(serde_json::to_value(storm(trading, &mut chance))?)).await?;
+            book.control("POST", "faults", Some(serde_json::to_value(storm(trading, number, &mut chance))?)).await?;
             self.waits(STORM_MS).await;
             book.control("DELETE", "faults", None).await?;
             self.tally.storms();
         }
+        Ok(())
     }
 
     async fn revokes(self) -> anyhow::Result<()> {
@@ -238,8 +243,9 @@ fn resources(speech: Speech) -> &'static [&'static str] {
     }
 }
 
-/// A storm of 429 and 5xx; some of it comes after the request was obeyed.
-fn storm(trading: &Trading, chance: &mut Seed) -> Vec<FaultSpec> {
+/// A storm of 429 and 5xx; some of it comes after the request was obeyed. Each begins with another fault, so that none is
+/// left to chance.
+fn storm(trading: &Trading, number: usize, chance: &mut Seed) -> Vec<FaultSpec> {
     let faults = [
         BookFault::RateLimited { retry_after: Some(1) },
         BookFault::RateLimited { retry_after: None },
@@ -252,8 +258,9 @@ fn storm(trading: &Trading, chance: &mut Seed) -> Vec<FaultSpec> {
         BookFault::HangUp { apply: true },
     ];
     let mut storm = Vec::new();
-    for _ in 0..12 {
-        let fault = chance.one_of(&faults).cloned();
+    for place in 0..12 {
+        let first = faults.get(number.checked_rem(faults.len()).unwrap_or_default()).filter(|_| place == 0);
+        let fault = first.or_else(|| chance.one_of(&faults)).cloned();
         for path in resources(trading.paired.place.speech) {
             let method = chance.happens(600).then(|| "POST".to_owned());
             storm.extend(fault.clone().map(|fault| FaultSpec {
@@ -309,9 +316,8 @@ fn kind_of(pid: u32) -> Option<String> {
     let environment = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
     let name = environment.split('\0').find_map(|pair| pair.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
     let name = name.to_lowercase();
-    let kinds = ["webhook", "sweeper", "push", "api"];
-    let kind = kinds.into_iter().find(|kind| name.contains(kind)).unwrap_or("worker");
-    Some(kind.to_owned())
+    // Every push is a worker too.
+    KINDS.into_iter().find(|kind| name.contains(kind)).map(str::to_owned)
 }
 
 /// A function that is at work right now.
@@ -322,9 +328,13 @@ async fn working(world: &World, chance: &mut Seed) -> Option<Function> {
         .into_iter()
         .filter(|(pid, switches)| before.get(pid).is_some_and(|before| before != switches))
         .filter_map(|(pid, _)| kind_of(pid).map(|kind| Function { pid, kind }))
-        // Whoever signs in or connects a book is not part of the load.
-        .filter(|function| function.kind != "api")
         .collect();
+    let workers: Vec<usize> =
+        (0_usize..).zip(&working).filter(|(_, it)| it.kind == "worker").map(|(place, _)| place).collect();
+    if !workers.is_empty() && chance.happens(WORKERS_OF_HUNDRED.saturating_mul(10)) {
+        let chosen = chance.one_of(&workers).copied()?;
+        return working.into_iter().nth(chosen);
+    }
     let last = u64::try_from(working.len()).ok()?.checked_sub(1)?;
     let chosen = usize::try_from(chance.between(0, last)).ok()?;
     working.into_iter().nth(chosen)

