@@ -186,8 +186,8 @@ class Stack:
             state = self.folder / "engine"
             # The engine writes its state when it ends in peace; of one that did not, nothing whole is left.
             if not self.ended_in_peace.exists():
-                # Shops and books that remember what the stack does not would contradict it.
-                for name in STAND_INS:
+                # Shops and books that remember what the stack does not would contradict it, and a proxy knows the old port.
+                for name in (FAULT_PROXY, *STAND_INS):
                     processes.stop(self.records / f"{name}.json")
                 shutil.rmtree(state, ignore_errors=True)
                 self.env_file.unlink(missing_ok=True)

@@ -141,10 +141,34 @@ impl Judge<'_> {
                 End::Skipped => run.state == "skipped",
                 End::Refused(with) => run.state == "dead_lettered" && code == with,
             };
+            self.chip(key, ends.get(key).copied().unwrap_or(End::Synced));
             if !good {
                 let said = run.message.clone().unwrap_or_default();
                 self.finds(format!("{key} is {} {code}: {said} (run {})", run.state, run.run_id));
             }
+        }
+    }
+
+    /// What the shop shows. A payment has no chip of its own.
+    fn chip(&mut self, key: &str, end: End) {
+        let (event, id) = key.split_once(':').unwrap_or_default();
+        if event == "invoice.paid" {
+            return;
+        }
+        let entity = event.split('.').next().unwrap_or_default();
+        let provider = self.trading.paired.place.speech.provider();
+        let chip = id.parse().ok().and_then(|id| self.trading.shop.chip_of(provider, entity, id));
+        let expected = match end {
+            End::Synced => "synced",
+            End::Skipped => "skipped",
+            End::Refused(_) => "failed",
+        };
+        let shown = chip.as_ref().map_or("none", |chip| chip.sync_status.as_str());
+        if shown != expected {
+            self.finds(format!("the chip of {entity} {id} is {shown}, not {expected}"));
+        }
+        if shown == "synced" && chip.is_some_and(|chip| chip.provider_entity_id.is_none()) {
+            self.finds(format!("the chip of {entity} {id} names no document"));
         }
     }
 
@@ -328,5 +352,35 @@ impl Judge<'_> {
         if overlaps > 0 {
             self.finds(format!("{overlaps} writes began before another had ended"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Counts {
+        Counts { accepted: 10, synced: 6, skipped: 2, dead_lettered: 1, held: 1, lost: 0, doubled: 0 }
+    }
+
+    #[test]
+    fn it_is_good_only_where_it_adds_up() {
+        assert!(counts().is_good());
+        let others = [
+            Counts::default(),
+            Counts { accepted: 11, ..counts() },
+            Counts { synced: 7, ..counts() },
+            Counts { lost: 1, ..counts() },
+            Counts { doubled: 1, ..counts() },
+        ];
+        for counts in others {
+            assert!(!counts.is_good(), "{counts}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_has_every_count() {
+        let line = "accepted=10 synced=6 skipped=2 dead_lettered=1 held=1 lost=0 doubled=0";
+        assert_eq!(counts().to_string(), line);
     }
 }

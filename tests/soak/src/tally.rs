@@ -210,3 +210,29 @@ impl fmt::Display for Progress {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_struck_is_told() {
+        let struck = |calm: bool| Struck {
+            counts: [("kills", 3), ("storms", 0)].map(|(name, count)| (name.to_owned(), count)).into(),
+            calm,
+        };
+        assert!(!struck(false).is_complete());
+        assert_eq!(struck(false).lines(), ["struck: kills=3 storms=0", "WRONG: never struck: storms"]);
+        assert!(struck(true).is_complete());
+    }
+
+    #[test]
+    fn a_run_is_that_of_one_delivery() {
+        let tally = Tally::default();
+        tally.accepts("run", 0, "invoice.created:1");
+        tally.accepts("run", 0, "invoice.created:1");
+        assert!(tally.wrong().is_empty() && tally.accepted().len() == 1);
+        tally.accepts("run", 0, "invoice.created:2");
+        assert_eq!(tally.wrong().len(), 1);
+    }
+}
