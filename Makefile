@@ -14,6 +14,9 @@ SEEDS ?= 2000
 API_CASES := $(if $(filter command line environment,$(origin CASES)),$(CASES),5000)
 # Seconds that `make fuzz` gives each target.
 SECONDS_EACH ?= 60
+# Deliveries for `make soak`, and what decides what is sold and what goes wrong.
+N ?= 2000
+SEED ?= 1
 # Parameters of the template for `make up` and `make demo`, as in `make up PARAMS="SettleScalePercent=1"`.
 PARAMS ?=
 
@@ -62,6 +65,10 @@ faults: ## Live whole worlds in which everything goes wrong; `make faults SEEDS=
 .PHONY: crash-sweep
 crash-sweep: ## Kill every kind of job before and after each of its port calls, in every dialect
 	@cargo run --quiet --profile quick --package ledger-simulation -- crash-sweep
+
+.PHONY: soak
+soak: build-local ## Put a deployed stack under load while everything goes wrong; `make soak N=2000 SEED=1`
+	@$(python) infra/local/soak.py --deliveries $(N) --seed $(SEED)
 
 .PHONY: planted
 planted: ## Plant one mistake after another in the engine and see which tests notice

@@ -88,6 +88,8 @@ LOCAL_PARAMETERS = {
     "AllowPrivateAddresses": "true",
     "DeletionProtection": "false",
 }
+# Stands between functions and engine where a stack is started with `--fault-proxy`.
+FAULT_PROXY = "fault-proxy"
 # Kinds of tokens: an operator's, and three that must not count: one that says who somebody is, one of another client of
 # the same pool, one of another pool.
 TOKENS = ("access", "id", "other-client", "other-pool")
@@ -146,9 +148,31 @@ class Stack:
             ),
         )
 
-    def start_engine(self, port: int | None) -> None:
-        """Starts the engine unless it runs; on its state, where it left one."""
+    @property
+    def fault_proxy(self) -> str | None:
+        """Where the proxy before the engine is, if there is one."""
+        running = processes.find(self.records / f"{FAULT_PROXY}.json")
+        return None if running is None else listening(self.logs / f"{FAULT_PROXY}.log")
+
+    def start_fault_proxy(self, binaries: Path, engine_port: int) -> None:
+        """Starts the proxy that functions take for the engine."""
+        program = binaries / FAULT_PROXY
+        if not program.exists():
+            sys.exit(f"{program} is missing: run `make build-local`")
+        log = self.logs / f"{FAULT_PROXY}.log"
+        log.unlink(missing_ok=True)
+        command = [str(program), "--listen", f"127.0.0.1:{free_port()}", "--engine", f"127.0.0.1:{engine_port}"]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        processes.start(self.records / f"{FAULT_PROXY}.json", command, environment, log)
+        wait_for(lambda: listening(log) is not None, 20, "the fault proxy", log,
+                 lambda: processes.find(self.records / f"{FAULT_PROXY}.json") is not None)
+
+    def start_engine(self, port: int | None, fault_proxy: Path | None = None) -> None:
+        """Starts the engine unless it runs; on its state, where it left one. `fault_proxy` says where the proxy was built that
+        shall stand before it; one that runs already stays."""
         if self.engine is not None:
+            if fault_proxy is not None and self.fault_proxy is None:
+                sys.exit(f"stack {self.name} was started without a fault proxy: take it down first")
             return
         if self.ended_in_peace.exists():
             # Kept queues and mappings carry the port in their URLs.
@@ -162,8 +186,8 @@ class Stack:
             state = self.folder / "engine"
             # The engine writes its state when it ends in peace; of one that did not, nothing whole is left.
             if not self.ended_in_peace.exists():
-                # Shops and books that remember what the stack does not would contradict it.
-                for name in STAND_INS:
+                # Shops and books that remember what the stack does not would contradict it, and a proxy knows the old port.
+                for name in (FAULT_PROXY, *STAND_INS):
                     processes.stop(self.records / f"{name}.json")
                 shutil.rmtree(state, ignore_errors=True)
                 self.env_file.unlink(missing_ok=True)
@@ -171,6 +195,8 @@ class Stack:
                 state.mkdir(parents=True)
             self.ended_in_peace.unlink(missing_ok=True)
             endpoint = f"http://127.0.0.1:{port}"
+            if fault_proxy is not None and self.fault_proxy is None:
+                self.start_fault_proxy(fault_proxy, port)
             # Functions inherit this environment, so it holds nothing of the caller's.
             environment = {
                 "PATH": os.environ.get("PATH", os.defpath),
@@ -180,7 +206,8 @@ class Stack:
                 "AUTH": "true",
                 # Of all calls together: what a test that keeps a journal looks for has to be among them.
                 "CLOUDTRAIL_MAX_EVENTS": "30000",
-                "AWS_ENDPOINT_URL": endpoint,
+                # What functions take for AWS.
+                "AWS_ENDPOINT_URL": self.fault_proxy or endpoint,
                 "BIND_HOST": "127.0.0.1",
                 "GATEWAY_PORT": str(port),
                 "MINISTACK_ACCOUNT_ID": ACCOUNT,
@@ -202,7 +229,8 @@ class Stack:
                      lambda: self.engine is not None)
 
     def stop_engine(self) -> bool:
-        was_running = processes.stop(self.records / "engine.json")
+        # It writes down all that it knows before it ends.
+        was_running = processes.stop(self.records / "engine.json", patience=60.0)
         if was_running:
             self.ended_in_peace.touch()
         return was_running
@@ -464,9 +492,10 @@ class Stack:
 
     # ------------------------------------------------------------ commands
 
-    def up(self, functions: Path, binaries: Path, parameters: dict[str, str], port: int | None, world: bool) -> None:
+    def up(self, functions: Path, binaries: Path, parameters: dict[str, str], port: int | None, world: bool,
+           fault_proxy: bool) -> None:
         fresh = not self.deployed.exists()
-        self.start_engine(port)
+        self.start_engine(port, binaries if fault_proxy else None)
         # The stack's own address is known once it has been deployed; on AWS each request tells it.
         known = {"PublicUrl": self.url(self.outputs)} if self.describe() else {}
         self.deploy(functions, known | parameters)
@@ -494,6 +523,8 @@ class Stack:
                for name, value in outputs.items() if name.endswith("LogGroupName")},
             "ENGINE_LOG": str(self.logs / "engine.log"),
         }
+        if self.fault_proxy is not None:
+            values["FAULT_PROXY_URL"] = self.fault_proxy
         if world:
             values |= self.start_stand_ins(binaries)
         others = {} if fresh else {
@@ -505,6 +536,7 @@ class Stack:
     def down(self, keep_state: bool) -> None:
         stopped = [name for name in STAND_INS if processes.stop(self.records / f"{name}.json")]
         stopped += ["engine"] if self.stop_engine() else []
+        stopped += [FAULT_PROXY] if processes.stop(self.records / f"{FAULT_PROXY}.json") else []
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
         if not keep_state:
             shutil.rmtree(self.folder / "engine", ignore_errors=True)
@@ -522,7 +554,7 @@ class Stack:
 
     def status(self) -> int:
         running = 0
-        for name in ("engine", *STAND_INS):
+        for name in ("engine", FAULT_PROXY, *STAND_INS):
             entry = processes.find(self.records / f"{name}.json")
             running += entry is not None
             print(f"{name:15} {'pid ' + str(entry['pid']) if entry else 'not running'}")
@@ -692,6 +724,8 @@ def main() -> int:
     up.add_argument("--params", nargs="*", default=[], metavar="KEY=VALUE", help="parameters of the template")
     up.add_argument("--port", type=int, help="the engine's port; a free one by default")
     up.add_argument("--no-world", action="store_true", help="start no shops and no books")
+    up.add_argument("--fault-proxy", action="store_true",
+                    help="functions reach the engine through a proxy that can make it as unreliable as AWS")
     down = commands.add_parser("down", help="stop everything that up started")
     down.add_argument("--keep-state", action="store_true", help="a later up goes on where this ended")
     token = commands.add_parser("token", help="print an access token of an operator who is in these groups")
@@ -724,7 +758,8 @@ def main() -> int:
         case "up":
             with tools.lock(f"stack-{arguments.name}"):
                 parameters = dict(pair.split("=", 1) for pair in arguments.params)
-                stack.up(arguments.functions, arguments.binaries, parameters, arguments.port, not arguments.no_world)
+                stack.up(arguments.functions, arguments.binaries, parameters, arguments.port, not arguments.no_world,
+                         arguments.fault_proxy)
         case "down":
             with tools.lock(f"stack-{arguments.name}"):
                 stack.down(arguments.keep_state)

@@ -12,15 +12,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The API and whoever asks.
-pub(crate) struct Api {
+pub struct Api {
     /// The stack's address.
-    pub(crate) url: String,
+    pub url: String,
     authorization: String,
 }
 
 impl Api {
     /// The stack that the variables name, asked by the operator whose token they hold.
-    pub(crate) fn of(variables: &Variables) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// Where the variables lack one of the two.
+    pub fn of(variables: &Variables) -> anyhow::Result<Self> {
         let url = variables.need("LEDGER_URL")?.trim_end_matches('/').to_owned();
         Ok(Self { url, authorization: format!("Bearer {}", variables.need("OPERATOR_TOKEN")?) })
     }
@@ -54,59 +57,92 @@ impl Api {
     }
 
     /// A tenant with its bindings; `None` where the stack has none of that id.
-    pub(crate) async fn tenant(&self, tenant: &str) -> anyhow::Result<Option<Tenant>> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn tenant(&self, tenant: &str) -> anyhow::Result<Option<Tenant>> {
         self.ask("GET", &format!("/v1/tenants/{tenant}"), None::<&Value>).await
     }
 
     /// Pairs a shop by the code that its admin page shows.
-    pub(crate) async fn pairs(&self, provider: &str, shop_url: &str, code: String) -> anyhow::Result<Paired> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn pairs(&self, provider: &str, shop_url: &str, code: String) -> anyhow::Result<Paired> {
         let request = PairRequest { magento_base_url: shop_url.to_owned(), pairing_code: code };
         self.post(&format!("/v1/magento/connect?provider={provider}"), Some(&request)).await
     }
 
     /// Sets the app of one binding.
-    pub(crate) async fn sets_app(&self, binding: &str, app: &AppRequest) -> anyhow::Result<App> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn sets_app(&self, binding: &str, app: &AppRequest) -> anyhow::Result<App> {
         self.put(&format!("/v1/bindings/{binding}/app"), app).await
     }
 
     /// Begins a connection.
-    pub(crate) async fn starts(&self, binding: &str) -> anyhow::Result<Started> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn starts(&self, binding: &str) -> anyhow::Result<Started> {
         self.post(&format!("/v1/bindings/{binding}/connection"), None::<&Value>).await
     }
 
     /// The connection that waits to be confirmed.
-    pub(crate) async fn pending(&self, binding: &str) -> anyhow::Result<PendingConnection> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn pending(&self, binding: &str) -> anyhow::Result<PendingConnection> {
         self.get(&format!("/v1/bindings/{binding}/connection")).await
     }
 
     /// Confirms it.
-    pub(crate) async fn confirms(&self, binding: &str, organisation: &str) -> anyhow::Result<Binding> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn confirms(&self, binding: &str, organisation: &str) -> anyhow::Result<Binding> {
         let request = ConfirmRequest { organisation: organisation.to_owned() };
         self.post(&format!("/v1/bindings/{binding}/connection/confirm"), Some(&request)).await
     }
 
     /// What the book suggests.
-    pub(crate) async fn proposal(&self, binding: &str) -> anyhow::Result<SettingsProposal> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn proposal(&self, binding: &str) -> anyhow::Result<SettingsProposal> {
         self.get(&format!("/v1/bindings/{binding}/settings/proposal")).await
     }
 
     /// The settings in force.
-    pub(crate) async fn settings(&self, binding: &str) -> anyhow::Result<SettingsView> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn settings(&self, binding: &str) -> anyhow::Result<SettingsView> {
         self.get(&format!("/v1/bindings/{binding}/settings")).await
     }
 
     /// Checks settings against what is known of the book; nothing is saved.
-    pub(crate) async fn validates(&self, binding: &str, settings: Value) -> anyhow::Result<Validation> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn validates(&self, binding: &str, settings: Value) -> anyhow::Result<Validation> {
         self.post(&format!("/v1/bindings/{binding}/settings/validate"), Some(&ValidateRequest { settings })).await
     }
 
     /// Saves settings that were made from a version.
-    pub(crate) async fn saves(&self, binding: &str, version: u32, settings: Value) -> anyhow::Result<SettingsView> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn saves(&self, binding: &str, version: u32, settings: Value) -> anyhow::Result<SettingsView> {
         self.put(&format!("/v1/bindings/{binding}/settings"), &SettingsRequest { version, settings }).await
     }
 
     /// What is known of the book and of the shop's payment methods.
-    pub(crate) async fn reference(&self, binding: &str) -> anyhow::Result<ReferenceData> {
+    ///
+    /// # Errors
+    /// Where the API refuses, or can't be asked.
+    pub async fn reference(&self, binding: &str) -> anyhow::Result<ReferenceData> {
         self.get(&format!("/v1/bindings/{binding}/reference")).await
     }
 }

@@ -1,10 +1,10 @@
 //! Six invoices, each with the end that it should come to.
 
-use crate::places::MISCONFIGURED_WEBSITE;
-use crate::strangers::{Chip, Invoice, Shop};
 use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::timeline::Moment;
+use ledger_demo::places::MISCONFIGURED_WEBSITE;
+use ledger_demo::strangers::{Chip, Invoice, Shop};
 use ledger_world::shop::{Address, ItemSpec, OrderSpec};
 use rust_decimal::Decimal;
 

@@ -1,8 +1,8 @@
 //! What the shop says of an order's life beside what the book holds of it.
 
 use crate::cases::money;
-use crate::strangers::Chip;
 use ledger_cli::tables;
+use ledger_demo::strangers::Chip;
 use ledger_world::statement::{DocumentLine, Statement};
 use rust_decimal::Decimal;
 

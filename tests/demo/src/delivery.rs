@@ -1,10 +1,10 @@
 //! From a shop's outbox to the end of each run.
 
-use crate::strangers::{Sent, Shop};
 use ledger_aws::SystemClock;
 use ledger_aws::engine::operate::RunDetail;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::{Stack, output};
+use ledger_demo::strangers::{Sent, Shop};
 
 /// Between two looks at a run, in milliseconds: a look asks the local engine four times.
 const LOOK_MS: u64 = 150;

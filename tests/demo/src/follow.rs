@@ -2,14 +2,15 @@
 
 use crate::cases::{CASES, End, Story, money, shown};
 use crate::delivery;
-use crate::pairing::Paired;
-use crate::strangers::{Book, Chip, Shop};
 use anyhow::Context;
 use ledger_aws::SystemClock;
 use ledger_aws::engine::operate::RunDetail;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::timeline::{Moment, lines, moments};
 use ledger_cli::{Stack, output, tables};
+use ledger_demo::pairing::Paired;
+use ledger_demo::seconds;
+use ledger_demo::strangers::{Book, Chip, Shop};
 use std::collections::BTreeMap;
 
 /// Between two looks at the shop, in milliseconds.
@@ -206,9 +207,4 @@ pub(crate) fn summary(followed: &[Followed], took_ms: i64) -> String {
         wrong.join("\n")
     };
     format!("\n{table}\n\n{verdict}")
-}
-
-/// Milliseconds as seconds.
-pub(crate) fn seconds(milliseconds: i64) -> String {
-    format!("{}.{} s", milliseconds.div_euclid(1_000), milliseconds.rem_euclid(1_000).div_euclid(100))
 }

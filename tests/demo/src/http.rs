@@ -10,21 +10,30 @@ use tokio::net::TcpStream;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A status and a JSON body; `Value::Null` where there is none.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Value,
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The body.
+    pub body: Value,
 }
 
 impl Answer {
     /// The body of a success.
-    pub(crate) fn good(self, what: &str) -> anyhow::Result<Value> {
+    ///
+    /// # Errors
+    /// Where it is none: `what` was asked, what came back.
+    pub fn good(self, what: &str) -> anyhow::Result<Value> {
         ensure!((200..300).contains(&self.status), "{what}: {} {}", self.status, self.body);
         Ok(self.body)
     }
 }
 
 /// Sends a request to whoever is at `http://host:port`, or at a path below it.
-pub(crate) async fn send(
+///
+/// # Errors
+/// Where nobody answers within a minute, or not as this can be read.
+pub async fn send(
     base_url: &str,
     method: &str,
     path: &str,

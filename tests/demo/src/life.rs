@@ -3,14 +3,14 @@
 
 use crate::compare::{self, Banked, Life, Line, Told};
 use crate::delivery;
-use crate::follow::seconds;
-use crate::pairing::Paired;
-use crate::places::{CARD, Place, Speech};
-use crate::strangers::Chip;
 use anyhow::Context;
 use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::Stack;
+use ledger_demo::pairing::Paired;
+use ledger_demo::places::{CARD, Place, Speech};
+use ledger_demo::seconds;
+use ledger_demo::strangers::Chip;
 use ledger_world::shop::{Address, CustomerSpec, ItemSpec, MemoSpec, OrderSpec, ProductSpec};
 use ledger_world::statement::Statement;
 use rust_decimal::Decimal;

@@ -7,28 +7,23 @@
 //! paid, and what the book holds in the end is compared with the shop. It ends with 0 only where everything came to the
 //! end that it should.
 
-mod api;
 mod cases;
 mod compare;
 mod delivery;
 mod follow;
-mod http;
 mod life;
-mod pairing;
-mod places;
-mod strangers;
-mod variables;
 
 use anyhow::Context;
-use api::Api;
 use clap::Parser;
 use ledger_aws::SystemClock;
 use ledger_aws::engine::ports::Clock;
 use ledger_cli::{Stack, output};
-use pairing::Paired;
+use ledger_demo::api::Api;
+use ledger_demo::pairing::{self, Paired};
+use ledger_demo::seconds;
+use ledger_demo::variables::Variables;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use variables::Variables;
 
 /// How long each part may take, in seconds: longer than a book waits that was asked 60 times in the minute before.
 const LIMIT_SECONDS: u64 = 90;
@@ -103,7 +98,7 @@ async fn show(stack: &Stack, paired: &[Paired], limit_ms: i64, began: i64) -> an
         }
     }
     let good = lives.iter().filter(|lived| lived.wrongs().is_empty()).count();
-    let took = follow::seconds(SystemClock.now_ms().saturating_sub(began));
+    let took = seconds(SystemClock.now_ms().saturating_sub(began));
     output::print(&if good == lives.len() {
         format!("\nAs it should be: in {good} dialects shop and book say the same to the penny; {took} in all.")
     } else {

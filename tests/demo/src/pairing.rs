@@ -6,8 +6,8 @@
 //! callback address on the provider's page, the bookkeeper who signs in.
 
 use crate::api::Api;
-use crate::follow::seconds;
 use crate::places::{CARD, MISCONFIGURED_WEBSITE, OPENED_CATEGORY, Place, Speech};
+use crate::seconds;
 use crate::variables::Variables;
 use anyhow::{Context, ensure};
 use ledger_aws::engine::ports::{Chance, Clock};
@@ -29,11 +29,16 @@ const NO_CATEGORY: &str = "no-such-category";
 const INDENT: &str = "      ";
 
 /// A paired shop.
-pub(crate) struct Paired {
-    pub(crate) place: Place,
-    pub(crate) tenant: String,
-    pub(crate) binding: String,
-    pub(crate) prefix: String,
+#[derive(Debug)]
+pub struct Paired {
+    /// Shop and book.
+    pub place: Place,
+    /// The tenant's id.
+    pub tenant: String,
+    /// The binding's id.
+    pub binding: String,
+    /// What numbers in the book begin with.
+    pub prefix: String,
     /// What was typed and what came back, where it was made just now; else what there is.
     told: String,
     /// When its settings were saved, where that was just now, in milliseconds.
@@ -42,12 +47,14 @@ pub(crate) struct Paired {
 
 impl Paired {
     /// Whether it was made just now.
-    pub(crate) const fn is_fresh(&self) -> bool {
+    #[must_use]
+    pub const fn is_fresh(&self) -> bool {
         self.made_at.is_some()
     }
 
     /// The story for people.
-    pub(crate) fn told(&self) -> &str {
+    #[must_use]
+    pub fn told(&self) -> &str {
         &self.told
     }
 }
@@ -84,7 +91,10 @@ impl Transcript {
 }
 
 /// Pairs every shop and connects its book, unless that is so.
-pub(crate) async fn pair_all(api: &Api, variables: &mut Variables, again: bool) -> anyhow::Result<Vec<Paired>> {
+///
+/// # Errors
+/// Where one can't be.
+pub async fn pair_all(api: &Api, variables: &mut Variables, again: bool) -> anyhow::Result<Vec<Paired>> {
     let seen = &*variables;
     let one = |speech: Speech| async move {
         let place = Place::of(speech, seen)?;
@@ -112,7 +122,10 @@ pub(crate) async fn pair_all(api: &Api, variables: &mut Variables, again: bool) 
 }
 
 /// Pairs a shop by its code and connects its book over the provider's pages.
-async fn pair(api: &Api, place: Place) -> anyhow::Result<Paired> {
+///
+/// # Errors
+/// Where the stack, the shop or the provider refuses.
+pub async fn pair(api: &Api, place: Place) -> anyhow::Result<Paired> {
     let Place { speech, shop, book } = &place;
     let mut told = Transcript::new(speech.title());
     if *speech == Speech::V2 {
@@ -154,6 +167,15 @@ async fn pair(api: &Api, place: Place) -> anyhow::Result<Paired> {
         ));
     }
     Ok(Paired { place, tenant, binding, prefix, told: told.text, made_at: Some(made_at) })
+}
+
+/// Connects a binding again, as after its grant was taken back.
+///
+/// # Errors
+/// Where the stack or the provider refuses.
+pub async fn reconnect(api: &Api, paired: &Paired) -> anyhow::Result<()> {
+    let mut told = Transcript::new(paired.place.speech.title());
+    connects(api, &paired.place, &paired.tenant, &paired.binding, &mut told).await
 }
 
 /// Sets the app, walks the provider's pages and confirms the organisation.

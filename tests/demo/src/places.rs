@@ -8,28 +8,34 @@ use ledger_world::sage::{bank_account, ledger_account};
 use std::collections::BTreeMap;
 
 /// The website whose income category is removed from the first book after its settings were saved.
-pub(crate) const MISCONFIGURED_WEBSITE: u32 = 4;
+pub const MISCONFIGURED_WEBSITE: u32 = 4;
 /// That category.
-pub(crate) const OPENED_CATEGORY: &str = "041";
+pub const OPENED_CATEGORY: &str = "041";
 /// Websites that the first binding lets through; the shop's third is not among them.
 const WEBSITES: [u32; 3] = [1, 2, MISCONFIGURED_WEBSITE];
 /// The payment method that every binding names a bank account for.
-pub(crate) const CARD: &str = "stripe_payments";
+pub const CARD: &str = "stripe_payments";
 
 /// What a dialect calls things by: where its book is, and what the merchant has set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Speech {
+pub enum Speech {
+    /// `v2`.
     V2,
+    /// `accounting`.
     Accounting,
+    /// `sage`.
     Sage,
+    /// `freeagent`.
     Freeagent,
 }
 
 impl Speech {
-    pub(crate) const ALL: [Self; 4] = [Self::V2, Self::Accounting, Self::Sage, Self::Freeagent];
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::V2, Self::Accounting, Self::Sage, Self::Freeagent];
 
     /// The dialect's name.
-    pub(crate) const fn dialect(self) -> &'static str {
+    #[must_use]
+    pub const fn dialect(self) -> &'static str {
         match self {
             Self::V2 => "v2",
             Self::Accounting => "accounting",
@@ -39,7 +45,8 @@ impl Speech {
     }
 
     /// The provider's key.
-    pub(crate) const fn provider(self) -> &'static str {
+    #[must_use]
+    pub const fn provider(self) -> &'static str {
         match self {
             Self::V2 | Self::Accounting => "xero",
             Self::Sage => "sage_accounting",
@@ -48,7 +55,8 @@ impl Speech {
     }
 
     /// What a person calls it.
-    pub(crate) const fn title(self) -> &'static str {
+    #[must_use]
+    pub const fn title(self) -> &'static str {
         match self {
             Self::V2 => "Xero, dialect v2",
             Self::Accounting => "Xero, dialect accounting",
@@ -58,7 +66,8 @@ impl Speech {
     }
 
     /// The name of one of its variables: the first dialect's are the plain ones.
-    pub(crate) fn variable(self, before: &str, after: &str) -> String {
+    #[must_use]
+    pub fn variable(self, before: &str, after: &str) -> String {
         match self {
             Self::V2 => format!("{before}{after}"),
             Self::Accounting | Self::Sage | Self::Freeagent => {
@@ -68,7 +77,8 @@ impl Speech {
     }
 
     /// Whose sign-in its book has.
-    pub(crate) const fn authority(self) -> Authority {
+    #[must_use]
+    pub const fn authority(self) -> Authority {
         match self {
             Self::V2 => Authority::V2,
             Self::Accounting => Authority::Accounting,
@@ -78,7 +88,8 @@ impl Speech {
     }
 
     /// What the merchant has set. In the first book website 4 has an income category of its own.
-    pub(crate) fn settings(self, book_url: &str, prefix: &str) -> SettingsV1 {
+    #[must_use]
+    pub fn settings(self, book_url: &str, prefix: &str) -> SettingsV1 {
         let texts = |rates: &[&str]| rates.iter().map(|rate| (*rate).to_owned()).collect::<Vec<_>>();
         let rule =
             |(rate, code): (&str, &str)| TaxRuleV1 { rate: rate.to_owned(), country: None, code: code.to_owned() };
@@ -137,15 +148,21 @@ impl Speech {
 
 /// A dialect's shop and book.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) speech: Speech,
-    pub(crate) shop: Shop,
-    pub(crate) book: Book,
+pub struct Place {
+    /// The dialect.
+    pub speech: Speech,
+    /// The shop.
+    pub shop: Shop,
+    /// The book.
+    pub book: Book,
 }
 
 impl Place {
     /// Where the stack's variables say that they are.
-    pub(crate) fn of(speech: Speech, variables: &Variables) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// Where they don't say it.
+    pub fn of(speech: Speech, variables: &Variables) -> anyhow::Result<Self> {
         Ok(Self {
             speech,
             shop: Shop::at(&variables.need(&speech.variable("SHOP", "_URL"))?, speech.provider()),

@@ -8,28 +8,41 @@ use std::path::{Path, PathBuf};
 
 /// The file and what it says.
 #[derive(Debug)]
-pub(crate) struct Variables {
+pub struct Variables {
     path: PathBuf,
     values: BTreeMap<String, String>,
 }
 
 impl Variables {
-    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// Where it can't be read.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
         Ok(Self { path: path.to_owned(), values: ledger_cli::read_environment(path)? })
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<String> {
+    /// What it says of a name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<String> {
         self.values.get(name).cloned()
     }
 
-    pub(crate) fn need(&self, name: &str) -> anyhow::Result<String> {
+    /// What it says of a name that has to be there.
+    ///
+    /// # Errors
+    /// Where it says nothing.
+    pub fn need(&self, name: &str) -> anyhow::Result<String> {
         let value = self.get(name).filter(|value| !value.is_empty());
         value.with_context(|| format!("{} does not say {name}: `make up` writes it", self.path.display()))
     }
 
     /// Replaces or adds lines. The file holds secrets of a stack that exists on this machine only; it stays readable by
     /// its owner alone.
-    pub(crate) fn put(&mut self, new: &[(&str, String)]) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// Where it can't be written.
+    pub fn put(&mut self, new: &[(&str, String)]) -> anyhow::Result<()> {
         let text = replaced(&std::fs::read_to_string(&self.path)?, new);
         let beside = self.path.with_extension("demo");
         let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
