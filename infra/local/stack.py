@@ -1,6 +1,7 @@
 """The project's stack on this machine: the real template on a local AWS engine, with IAM enforced.
 
-    stack.py [--name NAME] up | down | restart | status | sweep | token | user | journal | dump | env | run -- COMMAND…
+    stack.py [--name NAME] up | down | restart | status | sweep | token | user | journal | dump | alarms | ailing | env |
+        run -- COMMAND…
 
 Every name has a folder, an engine and ports of its own, so stacks of one checkout or of several never meet. Also
 `strict METHOD PATH [BODY]`: what the API would answer where private addresses are not allowed, as on AWS.
@@ -26,6 +27,7 @@ import urllib.error
 import urllib.request
 import uuid
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -569,6 +571,92 @@ class Stack:
         print(answer["Payload"].read().decode())
         return 1 if answer.get("FunctionError") else 0
 
+    def alarms(self, since: int) -> None:
+        """Prints the alarms as they are deployed, by logical id, how many messages lie visibly in the dead letters' queue, and
+        what the sweeper has written since a moment (in ms)."""
+        outputs = self.outputs
+        named = {}
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.stack)
+        for resource in (resource for page in pages for resource in page["StackResourceSummaries"]):
+            if resource["ResourceType"] == "AWS::CloudWatch::Alarm":
+                named[resource["PhysicalResourceId"]] = resource["LogicalResourceId"]
+        alarms = {}
+        for page in self.client("cloudwatch").get_paginator("describe_alarms").paginate():
+            for alarm in page["MetricAlarms"]:
+                if alarm["AlarmName"] in named:
+                    alarms[named[alarm["AlarmName"]]] = {
+                        "namespace": alarm["Namespace"], "metric": alarm["MetricName"],
+                        "dimensions": {it["Name"]: it["Value"] for it in alarm["Dimensions"]},
+                        "actions": sorted({*alarm["AlarmActions"], *alarm["OKActions"]}),
+                    }
+        queue = self.client("sqs").get_queue_attributes(
+            QueueUrl=outputs["DeadLetterQueueUrl"], AttributeNames=["ApproximateNumberOfMessages"])
+        lines = [event["message"]
+                 for page in self.client("logs").get_paginator("filter_log_events").paginate(
+                     logGroupName=outputs["SweeperLogGroupName"], startTime=since)
+                 for event in page["events"]]
+        print(json.dumps({
+            "alarms": alarms, "topic": outputs["AlarmTopicArn"], "lines": lines,
+            "visible": int(queue["Attributes"]["ApproximateNumberOfMessages"]),
+        }))
+
+    def ailing(self, folder: str, event: str) -> None:
+        """Lets a function ail: what invocations come to, and what is counted of them. A copy of it ails, of the same package,
+        role and variables, so that nobody else notices."""
+        functions = self.client("lambda")
+        output, = (name for name in self.outputs if name.endswith("FunctionName")
+                   and templates.folder_of(name.removesuffix("Name")) == folder)
+        usual = functions.get_function_configuration(FunctionName=self.outputs[output])
+        known = json.loads((self.folder / "engine" / "code.json").read_text(encoding="utf-8"))
+        name, variables = f"{usual['FunctionName']}-ailing", usual["Environment"]["Variables"]
+
+        def asks() -> dict[str, Any]:
+            try:
+                answer = functions.invoke(FunctionName=name, Payload=event.encode())
+            except botocore.exceptions.ClientError as error:
+                return {"status": error.response["ResponseMetadata"]["HTTPStatusCode"], "code": error.response["Error"]["Code"]}
+            return {"status": answer["StatusCode"], "error": answer.get("FunctionError"),
+                    "told": answer["Payload"].read().decode()}
+
+        def counted() -> dict[str, int]:
+            now = time.time()
+            return {metric: sum(int(point["Sum"]) for point in self.client("cloudwatch").get_metric_statistics(
+                Namespace="AWS/Lambda", MetricName=metric, Dimensions=[{"Name": "FunctionName", "Value": name}],
+                StartTime=now - 600, EndTime=now + 60, Period=60, Statistics=["Sum"])["Datapoints"])
+                for metric in ("Errors", "Throttles")}
+
+        def steps() -> Iterator[tuple[str, dict[str, Any]]]:
+            def step_of(step: str) -> tuple[str, dict[str, Any]]:
+                before = counted()
+                come_to = asks()
+                return step, come_to | {metric: count - before[metric] for metric, count in counted().items()}
+
+            yield step_of("well")
+            missing = {key: value for key, value in variables.items() if not key.startswith("TABLE_")}
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": missing})
+            yield step_of("cannot start")
+            functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+            yield step_of("starts again")
+            functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+            yield step_of("may not run")
+            functions.delete_function_concurrency(FunctionName=name)
+            yield step_of("may run again")
+
+        with tools.lock(f"stack-{self.name}-{folder}-ailing"):
+            try:
+                functions.delete_function(FunctionName=name)
+            except functions.exceptions.ResourceNotFoundException:
+                pass
+            functions.create_function(
+                FunctionName=name, Role=usual["Role"], Runtime=usual["Runtime"], Handler=usual["Handler"],
+                Code={"S3Bucket": BUCKET, "S3Key": known[output.removesuffix("Name")]["key"]}, Timeout=usual["Timeout"],
+                MemorySize=usual["MemorySize"], Environment={"Variables": variables},
+            )
+            try:
+                print(json.dumps(dict(steps())))
+            finally:
+                functions.delete_function(FunctionName=name)
+
     def strict(self, method: str, path: str, body: str) -> int:
         """Asks the API as it is deployed on AWS: the same package, role and tables, without AllowPrivateAddresses."""
         functions = self.client("lambda")
@@ -743,6 +831,11 @@ def main() -> int:
     commands.add_parser("status", help="what is running")
     commands.add_parser("sweep", help="run the sweeper once")
     commands.add_parser("env", help="print the stack's environment file")
+    alarms = commands.add_parser("alarms", help="print the deployed alarms, and what the sweeper wrote")
+    alarms.add_argument("--since", type=int, default=0, metavar="MS", help="lines since this moment only")
+    ailing = commands.add_parser("ailing", help="let a copy of a function fail and be throttled; what that is counted as")
+    ailing.add_argument("folder")
+    ailing.add_argument("event", help="as JSON")
     strict = commands.add_parser("strict", help="ask the API as it is without AllowPrivateAddresses, as the administrator")
     strict.add_argument("method")
     strict.add_argument("path")
@@ -778,6 +871,10 @@ def main() -> int:
             stack.dump(arguments.since)
         case "sweep":
             return stack.sweep()
+        case "alarms":
+            stack.alarms(arguments.since)
+        case "ailing":
+            stack.ailing(arguments.folder, arguments.event)
         case "strict":
             return stack.strict(arguments.method, arguments.path, arguments.body)
         case "env":

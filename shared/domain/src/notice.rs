@@ -75,7 +75,7 @@ pub enum TroubleKind {
     ConnectionLost,
     /// Nothing came from a shop for long.
     ShopSilent,
-    /// Dead letters of a cause, where there were none.
+    /// Dead letters of a family, where there were none.
     DeadLetters,
     /// Work that is held for more than an hour.
     HeldLong,
@@ -108,6 +108,9 @@ impl TroubleKind {
 pub struct Trouble {
     /// What it is, the same each time it is seen: `shop`, `binding:<id>`, `dead:<binding>:<code>`, `held:<binding>:<code>`.
     pub key: String,
+    /// What it is news of: the first trouble of a news is told at once, what joins it is left to the digest. Its own key, but
+    /// for dead letters `dead:<binding>:<family>:<owner>`: those of a family are mended alike, each owner's by its owner.
+    pub news: String,
     /// Its kind.
     pub kind: TroubleKind,
     /// Why.
@@ -134,7 +137,7 @@ pub struct Told {
 /// What is remembered of a tenant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// What was told and is not over, by key.
+    /// What was told and is not over, by what it is news of.
     pub told: BTreeMap<String, Told>,
     /// When the next digest is due, in milliseconds; 0 before the first step.
     pub digest_at: i64,
@@ -143,9 +146,9 @@ pub struct Memory {
 /// What is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// A trouble, first seen.
+    /// A trouble, the first of its news.
     AtOnce(Trouble),
-    /// Troubles that are over, with their keys.
+    /// News that are over.
     Healthy(Vec<(String, Told)>),
     /// Everything that is still wrong.
     Digest(Vec<Trouble>),
@@ -171,21 +174,18 @@ pub fn next_digest(now: i64, minute: u16) -> i64 {
     if today > now { today } else { today.saturating_add(DAY_MS) }
 }
 
-/// One look at a tenant: what is told, and what is remembered afterwards. `digest_minute` is the minute of the day, in UTC,
-/// at which the digest is due.
+/// One look at a tenant: what is told, and what is remembered afterwards. Of troubles that are news of the same, the first in
+/// `seen` is told. `digest_minute` is the minute of the day, in UTC, at which the digest is due.
 #[must_use]
 pub fn step(memory: &Memory, seen: &[Trouble], now: i64, digest_minute: u16) -> (Memory, Vec<Notice>) {
     let mut next = memory.clone();
     let mut notices = Vec::new();
     for trouble in seen {
-        match next.told.get_mut(&trouble.key) {
-            Some(told) => {
-                told.gone_since = None;
-                told.code = trouble.code;
-            }
+        match next.told.get_mut(&trouble.news) {
+            Some(told) => told.gone_since = None,
             None if notices.len() < AT_ONCE_MAX => {
                 let told = Told { kind: trouble.kind, code: trouble.code, since: trouble.since, gone_since: None };
-                next.told.insert(trouble.key.clone(), told);
+                next.told.insert(trouble.news.clone(), told);
                 notices.push(Notice::AtOnce(trouble.clone()));
             }
             None => {}
@@ -193,7 +193,7 @@ pub fn step(memory: &Memory, seen: &[Trouble], now: i64, digest_minute: u16) -> 
     }
     let mut over = Vec::new();
     next.told.retain(|key, told| {
-        if seen.iter().any(|trouble| trouble.key == *key) {
+        if seen.iter().any(|trouble| trouble.news == *key) {
             return true;
         }
         let since = *told.gone_since.get_or_insert(now);
@@ -211,7 +211,7 @@ pub fn step(memory: &Memory, seen: &[Trouble], now: i64, digest_minute: u16) -> 
     } else if now >= next.digest_at {
         next.digest_at = next_digest(now, digest_minute);
         // What was told a moment ago is not repeated by a digest of its own.
-        let still: Vec<Trouble> = seen.iter().filter(|it| memory.told.contains_key(&it.key)).cloned().collect();
+        let still: Vec<Trouble> = seen.iter().filter(|it| memory.told.contains_key(&it.news)).cloned().collect();
         if !still.is_empty() {
             notices.push(Notice::Digest(still));
         }
@@ -229,7 +229,7 @@ mod tests {
     const SEVEN: u16 = 420;
 
     fn trouble(key: &str, kind: TroubleKind, code: Code) -> Trouble {
-        Trouble { key: key.to_owned(), kind, code, since: NOW, count: 1 }
+        Trouble { key: key.to_owned(), news: key.to_owned(), kind, code, since: NOW, count: 1 }
     }
 
     fn lost() -> Trouble {
@@ -237,7 +237,8 @@ mod tests {
     }
 
     fn dead(code: Code) -> Trouble {
-        trouble(&format!("dead:b:{code}"), TroubleKind::DeadLetters, code)
+        let news = format!("dead:b:{}:{}", code.family().as_str(), code.owner().as_str());
+        Trouble { news, ..trouble(&format!("dead:b:{code}"), TroubleKind::DeadLetters, code) }
     }
 
     /// Looks once a minute; what is told, with the minute.
@@ -281,12 +282,25 @@ mod tests {
             &[(0, &lost), (1, &[]), (11, &[]), (12, &lost)],
             &[(0, "connection_lost binding:b"), (11, "healthy binding:b"), (12, "connection_lost binding:b")],
         );
-        // The first of each cause, not each dead letter.
+        // The first of each family, not each cause of it.
         let one = [dead(Code::CategoryUnknown)];
-        let two = [dead(Code::CategoryUnknown), dead(Code::ReferenceTaken)];
+        let family = [dead(Code::CategoryUnknown), dead(Code::TaxRateUnmapped)];
+        let two = [dead(Code::CategoryUnknown), dead(Code::TaxRateUnmapped), dead(Code::ReferenceTaken)];
         check(
-            &[(0, &one), (1, &two), (2, &two)],
-            &[(0, "dead_letters dead:b:category_unknown"), (1, "dead_letters dead:b:reference_taken")],
+            &[(0, &one), (1, &family), (2, &two), (3, &two)],
+            &[(0, "dead_letters dead:b:category_unknown"), (2, "dead_letters dead:b:reference_taken")],
+        );
+        // It is over when the last of it is, whichever came first.
+        let other = [dead(Code::TaxRateUnmapped)];
+        check(
+            &[(0, &family), (1, &other), (12, &other), (13, &[]), (23, &[])],
+            &[(0, "dead_letters dead:b:category_unknown"), (23, "healthy dead:b:settings:merchant")],
+        );
+        // Of a family that two have to mend, each hears of the first that is theirs.
+        let both = [dead(Code::ReferenceTaken), dead(Code::ReverseCollision)];
+        check(
+            &[(0, &both)],
+            &[(0, "dead_letters dead:b:reference_taken"), (0, "dead_letters dead:b:entity_xref_reverse_collision")],
         );
     }
 
@@ -304,6 +318,15 @@ mod tests {
         assert_eq!(
             kinds,
             [(0, "connection_lost binding:b"), (at_seven, "digest binding:b"), (2 * day, "digest binding:b")]
+        );
+        // Each cause of a family is in it.
+        let family = [dead(Code::CategoryUnknown), dead(Code::TaxRateUnmapped)];
+        assert_eq!(
+            told(&[(0, &family), (at_seven, &family)]),
+            [
+                (0, "dead_letters dead:b:category_unknown".to_owned()),
+                (at_seven, "digest dead:b:category_unknown dead:b:tax_rate_unmapped".to_owned())
+            ]
         );
         assert_eq!(told(&[(0, &[]), (day, &[]), (2 * day, &[])]), []);
         // First seen when the digest is due: told at once, and not twice.
@@ -345,11 +368,11 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes and goes: a key is told, then over, then told again, never twice the same; and what was told stays
+        /// Whatever comes and goes: a news is told, then over, then told again, never twice the same; and what was told stays
         /// remembered until it is told to be over.
         #[test]
         fn news_alternate(looks in prop::collection::vec((1_i64..700, some_troubles()), 1..80)) {
-            let all = [lost(), dead(Code::CategoryUnknown), dead(Code::ReferenceTaken),
+            let all = [lost(), dead(Code::CategoryUnknown), dead(Code::TaxRateUnmapped),
                 trouble("shop", TroubleKind::ShopSilent, Code::ShopUnavailable)];
             let mut memory = Memory::default();
             let mut open: BTreeMap<String, bool> = BTreeMap::new();
@@ -362,13 +385,13 @@ mod tests {
                 for notice in &notices {
                     match notice {
                         Notice::AtOnce(trouble) => {
-                            prop_assert!(!open.get(&trouble.key).copied().unwrap_or_default(), "told twice");
+                            prop_assert!(!open.get(&trouble.news).copied().unwrap_or_default(), "told twice");
                             prop_assert!(seen.contains(trouble));
-                            open.insert(trouble.key.clone(), true);
+                            open.insert(trouble.news.clone(), true);
                         }
                         Notice::Healthy(over) => for (key, _) in over {
                             prop_assert!(open.insert(key.clone(), false) == Some(true), "over, and was never told");
-                            prop_assert!(seen.iter().all(|it| it.key != *key));
+                            prop_assert!(seen.iter().all(|it| it.news != *key));
                         },
                         Notice::Digest(still) => {
                             prop_assert!(!still.is_empty() && still.iter().all(|it| seen.contains(it)));

@@ -363,6 +363,7 @@ pub fn run_message(row: &RunRow) -> Option<Outgoing> {
             magento_id: row.magento_id,
             generation: row.generation,
             dispatch: row.dispatch,
+            backfilled: is_backfilled(row),
         }),
     })
 }

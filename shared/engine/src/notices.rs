@@ -270,11 +270,8 @@ impl Telling<'_> {
         let mut seen = Seen::default();
         let tenant = &tenancy.tenant;
         let shop = |kind, code, since: Option<i64>| Trouble {
-            key: format!("shop:{}", tenant.status),
-            kind,
-            code,
             since: since.unwrap_or(now),
-            count: 0,
+            ..trouble(format!("shop:{}", tenant.status), kind, code, now)
         };
         seen.troubles.extend(match tenant.status.as_str() {
             "token_revoked" => Some(shop(TroubleKind::ConnectionLost, Code::ShopUnauthorised, tenant.refused_since)),
@@ -297,23 +294,28 @@ impl Telling<'_> {
         };
         if binding.status == "needs_reconnect" {
             let key = format!("binding:{}", binding.binding);
-            let (kind, code) = (TroubleKind::ConnectionLost, Code::NeedsReconnect);
-            add(Trouble { key, kind, code, since: now, count: 0 }, Vec::new());
+            add(trouble(key, TroubleKind::ConnectionLost, Code::NeedsReconnect, now), Vec::new());
         }
         let dead = self.by_code(RunState::DeadLettered, binding, i64::MAX).await?;
         let held = self.by_code(RunState::Held, binding, now.saturating_sub(HELD_LONG_MS)).await?;
         for (kind, what, found) in [(TroubleKind::DeadLetters, "dead", dead), (TroubleKind::HeldLong, "held", held)] {
+            let mut found: Vec<(Code, Group)> = found.into_iter().collect();
+            // The first of a family is the one that is told.
+            found.sort_by_key(|(_, group)| group.since);
             for (code, group) in found {
-                let key = format!("{what}:{}:{code}", binding.binding);
-                add(Trouble { key, kind, code, since: group.since, count: group.count }, group.samples);
+                let one = trouble(format!("{what}:{}:{code}", binding.binding), kind, code, group.since);
+                let news = match kind {
+                    TroubleKind::DeadLetters => family_news(&binding.binding, code),
+                    TroubleKind::HeldLong | TroubleKind::ConnectionLost | TroubleKind::ShopSilent => one.news.clone(),
+                };
+                add(Trouble { news, count: group.count, ..one }, group.samples);
             }
         }
         let lease = if binding.book.is_empty() { None } else { self.store.lease(&binding.book).await? };
         let paused = lease.and_then(|lease| lease.paused_since.filter(|_| lease.paused_until.is_some()));
         if let Some(since) = paused.filter(|since| now.saturating_sub(*since) >= HELD_LONG_MS) {
             let key = format!("held:{}:{}", binding.binding, Code::BookPaused);
-            let (kind, code) = (TroubleKind::HeldLong, Code::BookPaused);
-            add(Trouble { key, kind, code, since, count: 0 }, Vec::new());
+            add(trouble(key, TroubleKind::HeldLong, Code::BookPaused, since), Vec::new());
         }
         Ok(())
     }
@@ -404,6 +406,16 @@ struct Group {
     since: i64,
     count: u32,
     samples: Vec<String>,
+}
+
+/// A trouble that is news of itself, and of no document that is counted.
+fn trouble(key: String, kind: TroubleKind, code: Code, since: i64) -> Trouble {
+    Trouble { news: key.clone(), key, kind, code, since, count: 0 }
+}
+
+/// What a dead letter of a binding is news of.
+fn family_news(binding: &str, code: Code) -> String {
+    format!("dead:{binding}:{}:{}", code.family().as_str(), code.owner().as_str())
 }
 
 fn trouble_of(kind: TroubleKind, code: Code, since: i64) -> NoticeTroubleV1 {
@@ -564,7 +576,9 @@ fn memory_of(row: &NoticesRow) -> Memory {
             since: it.since,
             gone_since: it.gone_since,
         };
-        Some((it.key.clone(), told))
+        // Earlier builds remembered a dead letter's cause, `dead:<binding>:<code>`.
+        let binding = it.key.split(':').nth(1).filter(|_| told.kind == TroubleKind::DeadLetters);
+        Some((binding.map_or_else(|| it.key.clone(), |binding| family_news(binding, told.code)), told))
     });
     Memory { told: told.collect(), digest_at: row.digest_at }
 }

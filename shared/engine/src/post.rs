@@ -240,7 +240,7 @@ impl Post<'_> {
         let began = self.clock.now_ms();
         let waits_until = began.saturating_add(milliseconds(self.timers.lease_wait_seconds));
         let mut asks_from = began.saturating_add(PATIENCE_MS);
-        let lane = Event::parse(&message.event).map_or(Lane::Backfill, |event| Lane::of(event, false));
+        let lane = Event::parse(&message.event).map_or(Lane::Backfill, |event| Lane::of(event, message.backfilled));
         loop {
             let now = self.clock.now_ms();
             let request = ClaimRequest {

@@ -416,6 +416,7 @@ impl Preview<'_> {
             magento_id: run.magento_id,
             generation: run.generation,
             dispatch: run.dispatch,
+            backfilled: edges::is_backfilled(run),
         };
         let mut learnt = Learnt::looking(looks_first);
         let task = Task {

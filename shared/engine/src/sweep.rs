@@ -115,6 +115,28 @@ pub struct Report {
     pub jobs_failed: u32,
     /// Parts that failed; the next sweep tries them again.
     pub failures: u32,
+    /// What it could look at.
+    pub seen: Seen,
+}
+
+/// What a sweep could look at. What it could not is told by no metric, so that an alarm never hears of a nought that nobody
+/// counted; and without all of it there is no heartbeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// What is due, in every shard.
+    pub due: bool,
+    /// What is held.
+    pub held: bool,
+    /// Dead letters.
+    pub dead_letters: bool,
+}
+
+impl Seen {
+    /// Nothing was hidden from it.
+    #[must_use]
+    pub const fn everything(self) -> bool {
+        self.due && self.held && self.dead_letters
+    }
 }
 
 impl Report {
@@ -138,48 +160,42 @@ impl Report {
         })
     }
 
-    /// The report as one line of CloudWatch's embedded metric format.
+    /// The report as lines of CloudWatch's embedded metric format: what the sweep could look at, and nothing else.
     /// Source: Amazon CloudWatch user guide, "Embedded metric format specification".
     #[must_use]
     pub fn embedded_metrics(&self, stack: &str, now_ms: i64) -> Vec<String> {
         let total: u32 = self.dead_letters.values().sum();
-        let counts = serde_json::json!({
-            "_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [{
-                "Namespace": "Ledger",
-                "Dimensions": [["Stack"]],
-                "Metrics": [
-                    {"Name": "SweeperHeartbeat", "Unit": "Count"},
-                    {"Name": "OldestDueAgeSeconds", "Unit": "Seconds"},
-                    {"Name": "HeldRuns", "Unit": "Count"},
-                    {"Name": "StalledRuns", "Unit": "Count"},
-                    {"Name": "DeadLetteredRuns", "Unit": "Count"},
-                ],
-            }]},
-            "Stack": stack,
-            "SweeperHeartbeat": 1,
-            "OldestDueAgeSeconds": self.oldest_due_age_seconds,
-            "HeldRuns": self.held,
-            "StalledRuns": self.stalled,
-            "DeadLetteredRuns": total,
-        });
-        let mut lines = vec![counts.to_string()];
-        for owner in Owner::ALL {
-            lines.push(
-                serde_json::json!({
-                    "_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [{
-                        "Namespace": "Ledger",
-                        "Dimensions": [["Stack", "Owner"]],
-                        "Metrics": [{"Name": "DeadLetters", "Unit": "Count"}],
-                    }]},
-                    "Stack": stack,
-                    "Owner": owner.as_str(),
-                    "DeadLetters": self.dead_letters.get(owner.as_str()).copied().unwrap_or_default(),
-                })
-                .to_string(),
-            );
+        let counts = [
+            (self.seen.everything(), "SweeperHeartbeat", "Count", 1),
+            (self.seen.due, "OldestDueAgeSeconds", "Seconds", self.oldest_due_age_seconds),
+            (self.seen.held, "HeldRuns", "Count", i64::from(self.held)),
+            (self.seen.due, "StalledRuns", "Count", i64::from(self.stalled)),
+            (self.seen.dead_letters, "DeadLetteredRuns", "Count", i64::from(total)),
+        ];
+        let counts: Vec<_> =
+            counts.into_iter().filter(|(seen, ..)| *seen).map(|(_, it, unit, n)| (it, unit, n)).collect();
+        let mut lines = Vec::new();
+        lines.extend(embedded(&[("Stack", stack)], &counts, now_ms));
+        for owner in Owner::ALL.into_iter().filter(|_| self.seen.dead_letters) {
+            let count = self.dead_letters.get(owner.as_str()).copied().unwrap_or_default();
+            let dimensions = [("Stack", stack), ("Owner", owner.as_str())];
+            lines.extend(embedded(&dimensions, &[("DeadLetters", "Count", i64::from(count))], now_ms));
         }
         lines
     }
+}
+
+/// Metrics by name, unit and value as one line; none where there is none.
+fn embedded(dimensions: &[(&str, &str)], metrics: &[(&str, &str, i64)], now_ms: i64) -> Option<String> {
+    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+    let definitions: Vec<_> =
+        metrics.iter().map(|(name, unit, _)| serde_json::json!({"Name": name, "Unit": unit})).collect();
+    let mut line = serde_json::Map::new();
+    let directive = serde_json::json!({"Namespace": "Ledger", "Dimensions": [names], "Metrics": definitions});
+    line.insert("_aws".to_owned(), serde_json::json!({"Timestamp": now_ms, "CloudWatchMetrics": [directive]}));
+    line.extend(dimensions.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())));
+    line.extend(metrics.iter().map(|(name, _, value)| ((*name).to_owned(), (*value).into())));
+    (!metrics.is_empty()).then(|| serde_json::Value::Object(line).to_string())
 }
 
 /// Counts that the shards share.
@@ -204,12 +220,14 @@ impl Sweep<'_> {
         };
         // A slow provider keeps no run waiting.
         let (results, agenda) = futures::future::join(due, self.keep_agenda(deadline, &tally)).await;
+        let every_shard = results.iter().all(Result::is_ok);
         for result in results {
             self.part(&tally, result);
         }
         self.part(&tally, agenda);
         // Nor does a shop that a job has to ask keep anything else.
         futures::future::join(self.feed_jobs(until, &tally), self.look_around(until, &tally)).await;
+        with(&tally, |tally| tally.report.seen.due &= every_shard);
         let found = with(&tally, |tally| tally.report.clone());
         let note = SweepRow::new(self.clock.now_ms(), found.oldest_due_age_seconds, found.failures);
         self.part(&tally, self.store.swept(&note).await);
@@ -220,10 +238,15 @@ impl Sweep<'_> {
         // Before the held runs are looked at, so that those of a shop that is back go on in the same sweep.
         self.part(tally, self.ask_after_shops(tally).await);
         self.part(tally, self.release_supported(until, tally).await);
-        self.part(tally, self.review_held(until, tally).await);
-        self.part(tally, self.count_dead_letters(until, tally).await);
-        self.part(tally, self.tend_bells(until, tally).await);
-        self.part(tally, self.measure(tally).await);
+        let held = self.review_held(until, tally).await;
+        let dead_letters = self.count_dead_letters(until, tally).await;
+        let bells = self.tend_bells(until, tally).await;
+        let due = self.measure(tally).await;
+        let seen = Seen { due: due.is_ok(), held: held.is_ok(), dead_letters: dead_letters.is_ok() };
+        with(tally, |tally| tally.report.seen = seen);
+        for result in [held, dead_letters, bells, due] {
+            self.part(tally, result);
+        }
     }
 
     fn part(&self, tally: &Mutex<Tally>, result: PortResult<()>) {

@@ -4,6 +4,7 @@ mod api;
 mod authorities;
 mod connections;
 mod hooks;
+mod hostile;
 mod pairing;
 mod server;
 mod targets;

@@ -21,6 +21,10 @@ pub struct RunMessage {
     pub generation: u32,
     /// The dispatch under which this was sent.
     pub dispatch: u32,
+    /// True where a backfill made the run, so that it goes behind the shop's own events; this never changes. Messages of
+    /// earlier builds don't say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub backfilled: bool,
 }
 
 /// Asks for the chip of an entity to be pushed. Group: tenant, provider and entity.

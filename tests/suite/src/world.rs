@@ -277,6 +277,8 @@ pub struct WorldOptions {
     pub spoken: Spoken,
     /// Further providers whose module is in the shop; a test binds them itself.
     pub also: Vec<String>,
+    /// How many requests a book of Xero's public API takes a day; any number where it is none.
+    pub requests_per_day: Option<u32>,
 }
 
 impl World {
@@ -320,7 +322,8 @@ impl World {
         let other = match options.spoken {
             Spoken::V2 | Spoken::Freeagent => None,
             Spoken::Accounting => {
-                let open = AccountingOptions { clock: world_clock, ..AccountingOptions::default() };
+                let requests_per_day = options.requests_per_day;
+                let open = AccountingOptions { clock: world_clock, requests_per_day, ..AccountingOptions::default() };
                 Some(Other::Accounting(AccountingBook::start(open).await?))
             }
             Spoken::Sage => {

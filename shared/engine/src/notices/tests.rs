@@ -82,13 +82,8 @@ fn each_role_gets_its_own_and_operators_what_nobody_would_hear() {
 #[test]
 fn a_mail_names_documents_cause_remedy_and_link() {
     let tenancy = "t-1";
-    let trouble = Trouble {
-        key: "dead:b:category_unknown".to_owned(),
-        kind: TroubleKind::DeadLetters,
-        code: Code::CategoryUnknown,
-        since: NOW,
-        count: 7,
-    };
+    let (key, kind) = ("dead:b:category_unknown".to_owned(), TroubleKind::DeadLetters);
+    let trouble = Trouble { count: 7, ..trouble(key, kind, Code::CategoryUnknown, NOW) };
     let notice = NoticeV1 {
         v: 1,
         id: "n-1".to_owned(),
@@ -126,8 +121,8 @@ fn a_mail_names_documents_cause_remedy_and_link() {
 #[test]
 fn a_link_leads_to_what_is_wrong() {
     let check = |kind: TroubleKind, code: Code, path: &str| {
-        let trouble = Trouble { key: String::new(), kind, code, since: NOW, count: 0 };
-        assert_eq!(link("https://l.example", "a/b:c", &trouble), format!("https://l.example{path}"));
+        let wrong = trouble(String::new(), kind, code, NOW);
+        assert_eq!(link("https://l.example", "a/b:c", &wrong), format!("https://l.example{path}"));
     };
     check(TroubleKind::DeadLetters, Code::ReferenceTaken, "/v1/dead-letters?tenant=a%2Fb%3Ac&code=reference_taken");
     check(TroubleKind::HeldLong, Code::NeedsReconnect, "/v1/held?tenant=a%2Fb%3Ac&code=needs_reconnect");
@@ -165,9 +160,12 @@ fn an_address_of_a_webhook_is_public_https() {
 
 #[test]
 fn what_was_told_survives_its_row() {
-    let trouble = |code| Told { kind: TroubleKind::DeadLetters, code, since: NOW, gone_since: Some(NOW + 1) };
-    let memory = Memory { told: [("dead:b:crashed".to_owned(), trouble(Code::Crashed))].into(), digest_at: NOW + 5 };
+    let told = |code| Told { kind: TroubleKind::DeadLetters, code, since: NOW, gone_since: Some(NOW + 1) };
+    let memory = Memory { told: [("dead:b:ledger:ledger".to_owned(), told(Code::Crashed))].into(), digest_at: NOW + 5 };
     let mut row = NoticesRow { told: told_of(&memory), digest_at: memory.digest_at, ..recipients(&[]) };
+    assert_eq!(memory_of(&row), memory);
+    // What an earlier build told by its cause is told: neither over nor news.
+    row.told.iter_mut().for_each(|it| it.key = "dead:b:crashed".to_owned());
     assert_eq!(memory_of(&row), memory);
     // What a later build told is not known here, and is no reason to forget the rest.
     row.told.push(ToldRow { key: "k".to_owned(), kind: "of_tomorrow".to_owned(), ..ToldRow::default() });

@@ -13,6 +13,8 @@ pub(super) enum Act {
     Say(String),
     /// Say this, and hang up.
     SayAndClose(String),
+    /// The same with bytes that need not be text.
+    SayBytesAndClose(Vec<u8>),
     /// Say this to the first request of a connection, and hang up at the second: what a thawed sandbox finds.
     SayOnce(String),
     /// Say nothing more.
@@ -111,6 +113,11 @@ pub(super) async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             }
             Act::SayAndClose(reply) => {
                 let _ = stream.write_all(reply.as_bytes()).await;
+                let _ = stream.shutdown().await;
+                return;
+            }
+            Act::SayBytesAndClose(reply) => {
+                let _ = stream.write_all(reply).await;
                 let _ = stream.shutdown().await;
                 return;
             }

@@ -10,7 +10,7 @@ use ledger_engine::ingest::Ingest;
 use ledger_engine::jobs::{JobKind, NewJob};
 use ledger_engine::operate::{NewBinding, NewTenant, Operate, OperateError};
 use ledger_engine::ports::*;
-use ledger_engine::post::{Post, Received};
+use ledger_engine::post::{Disposition, Post, Received};
 use ledger_engine::push::Push;
 use ledger_engine::sweep::{Report, Sweep};
 use ledger_engine::tally::Tally;
@@ -157,9 +157,8 @@ impl Scene {
         self.sweeps_within(FUNCTION_MS).await
     }
 
-    /// Works through the messages that wait, and those that come of them.
-    async fn works(&self) -> anyhow::Result<()> {
-        let memory = TenantMemory::default();
+    /// A worker takes a message.
+    async fn attempts(&self, memory: &TenantMemory, message: &Outgoing) -> anyhow::Result<Disposition> {
         let post = Post {
             store: &self.store,
             queue: &self.queue,
@@ -169,10 +168,18 @@ impl Scene {
             authorities: &NoProvider,
             clock: &self.clock,
             chance: &self.chance,
-            memory: &memory,
+            memory,
             tally: &Tally::default(),
             timers: &self.timers,
         };
+        let asked: RunMessage = serde_json::from_str(&message.body)?;
+        let deadline = self.clock.now_ms() + FUNCTION_MS;
+        Ok(post.attempt(&Received { message: &asked, book: &message.group, receive_count: 1, deadline }).await)
+    }
+
+    /// Works through the messages that wait, and those that come of them.
+    async fn works(&self) -> anyhow::Result<()> {
+        let memory = TenantMemory::default();
         let push = Push {
             store: &self.store,
             vault: &self.vault,
@@ -188,9 +195,7 @@ impl Scene {
                     push.push(&serde_json::from_str::<PushMessage>(&message.body)?).await;
                     continue;
                 }
-                let asked: RunMessage = serde_json::from_str(&message.body)?;
-                let deadline = self.clock.now_ms() + FUNCTION_MS;
-                post.attempt(&Received { message: &asked, book: &message.group, receive_count: 1, deadline }).await;
+                self.attempts(&memory, &message).await?;
             }
         }
         Ok(())
@@ -423,6 +428,57 @@ async fn few_of_its_runs_are_before_the_shops_own() -> anyhow::Result<()> {
     }
     let job = scene.ends(&job).await?;
     assert_eq!((job.state.as_str(), job.done, job.passed), ("finished", 70, 0));
+    Ok(())
+}
+
+/// However much is due: a book gets as much of it as it can take until the next sweep.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sweep_feeds_a_book_at_a_bounded_rate() -> anyhow::Result<()> {
+    const MORE: usize = 30;
+    let scene = Scene::open().await?;
+    let bound = usize::try_from(ledger_engine::sweep::SENDS_PER_BOOK)?;
+    for id in 0..bound + MORE {
+        scene.delivers("invoice.created", i64::try_from(1_000 + id)?).await?;
+    }
+    // Nobody took any of it for long.
+    let _lost = scene.queue.take();
+    scene.clock.advance(7 * MINUTE_MS + 3_600_000);
+    for expected in [bound, MORE, 0] {
+        scene.sweeps().await;
+        let sent = scene.queue.take().len();
+        assert_eq!(sent, expected);
+        scene.clock.advance(MINUTE_MS);
+    }
+    Ok(())
+}
+
+/// An invoice of the past is no money that its book has to hurry for: a worker leaves the book to what the shop tells now.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_invoice_leaves_its_book_to_a_new_one() -> anyhow::Result<()> {
+    let scene = Scene::open().await?;
+    let memory = TenantMemory::default();
+    let message = || {
+        let work = |it: &Outgoing| it.queue == QueueName::Work(ledger_engine::domain::identity::Event::InvoiceCreated);
+        let mut messages: Vec<Outgoing> = scene.queue.take().into_iter().filter(work).collect();
+        ensure!(messages.len() == 1, "{messages:?}");
+        messages.pop().context("no message")
+    };
+    scene.delivers("invoice.created", scene.shop.raises("b2b-on-terms")?).await?;
+    scene.works().await?;
+    let old = scene.shop.raises("b2b-on-terms")?;
+    scene.begins(Entity::Invoice, old, old).await?;
+    scene.sweeps().await;
+    let old = message()?;
+    scene.delivers("invoice.created", scene.shop.raises("b2b-on-terms")?).await?;
+    let new = message()?;
+    // Money has waited for the book and asked for it.
+    scene.store.want_book(&new.group, scene.clock.now_ms() + 15_000).await?;
+    let posted = || scene.book.statement().invoices.len();
+    ensure!(scene.attempts(&memory, &old).await? == Disposition::GiveBack && posted() == 1, "{} invoices", posted());
+    ensure!(scene.attempts(&memory, &new).await? == Disposition::Done && posted() == 2, "{} invoices", posted());
+    // It is not left out for good.
+    scene.clock.advance(15_000);
+    ensure!(scene.attempts(&memory, &old).await? == Disposition::Done && posted() == 3, "{} invoices", posted());
     Ok(())
 }
 

@@ -105,7 +105,7 @@ fn section<'a>(text: &'a str, heading: &str) -> &'a str {
 }
 
 /// Entries of a section of the template, two spaces in, with their lines.
-fn template_entries(section: &str) -> anyhow::Result<Vec<(String, Vec<String>)>> {
+pub(crate) fn template_entries(section: &str) -> anyhow::Result<Vec<(String, Vec<String>)>> {
     let template = read("template.yaml")?;
     let mut entries: Vec<(String, Vec<String>)> = Vec::new();
     let mut within = false;

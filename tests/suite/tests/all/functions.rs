@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The built functions, as `make build-local` leaves them; `None` where nobody built them.
-fn built() -> Option<PathBuf> {
+pub(crate) fn built() -> Option<PathBuf> {
     let functions = workspace().join("target/lambda");
     if FUNCTIONS.iter().all(|folder| binary(&functions, folder).exists()) {
         return Some(functions);
@@ -134,6 +134,52 @@ async fn the_sweeper_answers_its_event() {
     let lines = log(&sweeper).await;
     assert!(lines.iter().any(|line| line["SweeperHeartbeat"] == 1 && line["Stack"] == "ledger-bench"), "{lines:?}");
     assert_eq!(errors(&sweeper).await, Vec::<String>::new());
+}
+
+/// What a sweep asks of AWS where nothing is to be done is what `docs/costs.md` says; a tenant who has recipients costs a
+/// little more.
+#[tokio::test]
+async fn an_idle_sweep_asks_for_what_the_page_on_costs_says() {
+    let scene = Scene::start().await.unwrap();
+    let Some(sweeper) = spawned(&scene, "sweeper").await else { return };
+    let page = std::fs::read_to_string(workspace().join("docs/costs.md")).unwrap();
+    let figures = |what: &str| {
+        let row = page.lines().find_map(|line| line.strip_prefix(&format!("| {what} | "))).unwrap();
+        let cells: Vec<u64> = row.split(" | ").take(2).map(|cell| cell.parse().unwrap()).collect();
+        (cells[0], cells[1])
+    };
+    let asked = async || {
+        let before = scene.aws.count();
+        let report = sweeper.invoke(&event("sweeper-scheduled").unwrap()).await.unwrap();
+        assert_eq!(report["failures"], 0, "{report}");
+        scene.aws.count().since(&before)
+    };
+    // The first of a process opens connections, and reads what later ones remember.
+    asked().await;
+    let idle = asked().await;
+    assert_eq!((idle.total(), idle.write_units()), figures("a sweep with nothing to do"), "{:?}", idle.calls);
+    let environment = scene.environment();
+    let config = ledger_aws::Config::from_lookup(&|name| environment.get(name).cloned()).unwrap();
+    let aws = ledger_aws::Aws::new(&config).unwrap();
+    let recipients = ledger_engine::notices::Recipients {
+        store: &aws.store(),
+        vault: &aws.vault(),
+        clock: &ledger_aws::SystemClock,
+        chance: &ledger_aws::SystemChance,
+        allow_private_addresses: true,
+    };
+    let operator = ledger_engine::notices::NewRecipient {
+        id: None,
+        role: "operator".to_owned(),
+        way: "sns".to_owned(),
+        url: None,
+        secret: None,
+    };
+    recipients.put(TENANT, 0, "op-1", 420, &[operator]).await.unwrap();
+    asked().await;
+    let told = asked().await;
+    let more = (told.total() - idle.total(), told.write_units() - idle.write_units());
+    assert_eq!(more, figures("the same, more for each tenant who has recipients"), "{:?}", told.calls);
 }
 
 #[tokio::test]

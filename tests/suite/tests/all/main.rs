@@ -8,6 +8,8 @@
     reason = "a test that cannot go on fails; clippy exempts test functions, not their helpers"
 )]
 
+mod alarms;
+mod attacks;
 mod backfill;
 mod contract;
 mod crashes;

@@ -6,9 +6,10 @@ use ledger_engine::domain::code::{Code, Family};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::operate::{Kin, NewBinding, REQUEUE_MAX};
 use ledger_engine::ports::Clock as _;
-use ledger_engine::ports::{Operations as _, QueueName, Sweeps as _};
+use ledger_engine::ports::{Operations as _, QueueName, Sweeps as _, Tenants as _};
+use ledger_engine::wire::api::{Binding, moment};
 use ledger_engine::wire::rows::{LeaseRow, RunRow};
-use ledger_suite::world::{BOOK_TOKEN, World, WorldOptions, bound};
+use ledger_suite::world::{BOOK_TOKEN, Spoken, World, WorldOptions, bound};
 use ledger_world::book::{Book, BookFault, BookOptions, FaultSpec, House};
 use ledger_world::clock::Clock as WorldClock;
 use secrecy::SecretString;
@@ -141,6 +142,37 @@ async fn one_book_is_down_and_the_other_is_synced() -> anyhow::Result<()> {
         ensure!(book.shows(&reference).len() == 1, "{} of {reference}", book.shows(&reference).len());
     }
     ensure!(second.overlaps().is_empty());
+    world.is_clean()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_book_whose_day_is_used_up_says_until_when_and_goes_on_by_itself() -> anyhow::Result<()> {
+    let (spoken, requests_per_day) = (Spoken::Accounting, Some(6));
+    let world = world!(WorldOptions { spoken, requests_per_day, ..WorldOptions::default() });
+    let invoices: Vec<i64> = (0..6).map(|_| world.shop.raises("b2b-on-terms")).collect::<anyhow::Result<_>>()?;
+    world.ticks().await;
+    world.works().await?;
+    let (now, paused) = (world.ledger.clock.now_ms(), lease(&world).await?);
+    ensure!(paused.pause_code.as_deref() == Some("book_day_limit"), "{paused:?}");
+    let until = paused.paused_until.context("no time")?;
+    ensure!((now + 1..=now + 86_400_000).contains(&until), "until {until}, now {now}");
+    // That is when its runs go on, and what whoever looks at the binding or at a run is told.
+    let row = world.ledger.store.tenancy(&world.tenant).await?.context("no tenant")?.bindings.remove(0);
+    let shown = Binding::of(&row).with_pause(Some(&paused), now);
+    ensure!((shown.paused_until, shown.pause_code) == (Some(moment(until)), paused.pause_code), "{:?}", shown.mode);
+    let runs = world.runs().await?;
+    let waiting: Vec<&RunRow> = runs.iter().filter(|run| run.state == "waiting").collect();
+    ensure!(!waiting.is_empty(), "nothing waits");
+    for run in waiting {
+        ensure!(run.due_at >= Some(until) && run.message.is_some(), "{run:?}");
+    }
+    world.settles().await?;
+    for invoice in &invoices {
+        let run = world.run_of(*invoice).await?;
+        ensure!(run.state == "succeeded", "{run:?}");
+    }
+    ensure!(world.holds().invoices.len() == invoices.len(), "{} invoices", world.holds().invoices.len());
+    ensure!(lease(&world).await?.paused_until.is_none(), "a pause is left");
     world.is_clean()
 }
 

@@ -431,6 +431,7 @@ impl Scene {
             magento_id: run.magento_id,
             generation: run.generation,
             dispatch: run.dispatch,
+            backfilled: false,
         };
         let post = Post {
             store: &self.store,

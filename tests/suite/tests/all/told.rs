@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
+use ledger_aws::{SystemChance, SystemClock};
 use ledger_engine::dialects::Reply;
 use ledger_engine::notices::{
     NOTICE_HEADER, NewRecipient, Recipients, SIGNATURE_HEADER, TIMESTAMP_HEADER, TellReport, Telling, signature,
@@ -10,14 +11,18 @@ use ledger_engine::ports::{
     Clock as _, HookCall, Hooks, NoticeStore as _, Notices, PortFault, PortResult, Published, TransportFault,
 };
 use ledger_engine::wire::notice::NoticeV1;
+use ledger_suite::deployed::{Deployed, until};
 use ledger_suite::world::{World, WorldOptions};
 use ledger_world::book::{BookFault, FaultSpec};
+use ledger_world::shop::{Address, ItemSpec, OrderSpec};
 use secrecy::SecretString;
 use std::sync::{Mutex, PoisonError};
 
 const SECRET: &str = "a-secret-of-more-than-thirty-two-bytes";
 const HOUR_MS: i64 = 3_600_000;
 const MINUTE_MS: i64 = 60_000;
+/// What the deployed stack brings about is there within this.
+const LIMIT: std::time::Duration = std::time::Duration::from_secs(120);
 
 /// A post as it came: address, body, headers.
 type Post = (String, String, Vec<(String, String)>);
@@ -253,5 +258,181 @@ async fn what_is_not_taken_is_sent_again_under_the_same_id_and_a_digest_repeats_
     let posts = outside.posts();
     ensure!(posts.len() == before + 1 && posts.last().is_some_and(|it| it.kind == "test"), "{:?}", posts.last());
     recipients(&world).put(&world.tenant, next.revision + 99, "op-2", 421, &[]).await.err().context("put")?;
+    Ok(())
+}
+
+/// What nobody may read in a notice: who bought something, where they live, what it came to.
+const PERSONAL: [&str; 9] = ["hallam", "@", "accounts", "priya", "nair", "foundry", "high street", "sam lee", "43.6"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_of_a_family_is_told_at_once_and_the_others_in_the_digest() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let outside = Outside::default();
+    recipients(&world).put(&world.tenant, 0, "op-1", 420, &[hook("merchant"), topic("operator")]).await?;
+    tells(&world, &outside).await;
+    let refused = BookFault::Refused { field: "category".to_owned(), message: "is not known".to_owned() };
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 2, refused));
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    passes(&world, &outside, 1).await?;
+    let kinds = |outside: &Outside| outside.posts().into_iter().map(|it| it.kind).collect::<Vec<_>>();
+    ensure!(kinds(&outside) == ["dead_letters"], "{:?}", outside.posts());
+    // Another cause of the same family, for the same people: it is theirs to find by tomorrow.
+    let address = Address::british("1 High Street", "London", "N1 7AA");
+    let strange = OrderSpec::for_guest("sam@example.com", "Sam", "Lee", address)
+        .item(ItemSpec::simple("TEE", "Tee", 10, "100").taxed("33"))
+        .paid_by("trade_credit");
+    let invoice = world.shop.invoices(&world.shop.places(&strange)?)?;
+    world.settles().await?;
+    world.stands(invoice, "dead_lettered", Some("tax_rate_unmapped"), "failed").await?;
+    passes(&world, &outside, 3).await?;
+    ensure!(kinds(&outside) == ["dead_letters"], "{:?}", outside.posts());
+    // One that the operators have to mend is of another family.
+    world.shop.faults("invoice", 1, ledger_world::shop::ShopFault::Garbage);
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    passes(&world, &outside, 1).await?;
+    let mails = outside.mails();
+    ensure!(mails.len() == 1 && mails[0].text.contains("shop_answer_unreadable"), "{mails:?}");
+    // The digest has each cause by itself, each with its documents and its remedy.
+    world.ledger.clock.advance(24 * HOUR_MS);
+    passes(&world, &outside, 1).await?;
+    let digest = outside.posts().pop().context("no digest")?;
+    ensure!(digest.kind == "digest", "{digest:?}");
+    let mut causes: Vec<&str> = digest.troubles.iter().map(|it| it.code.as_str()).collect();
+    causes.sort_unstable();
+    ensure!(causes == ["category_unknown", "tax_rate_unmapped"], "{digest:?}");
+    for trouble in &digest.troubles {
+        ensure!(trouble.count == 1 && trouble.documents.len() == 1 && trouble.family == "settings", "{trouble:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_notice_names_what_it_is_about_and_nothing_of_a_person() -> anyhow::Result<()> {
+    let Some(world) = World::start(WorldOptions::default()).await? else { return Ok(()) };
+    let outside = Outside::default();
+    let everybody = [hook("merchant"), hook("accountant"), topic("operator")];
+    recipients(&world).put(&world.tenant, 0, "op-1", 420, &everybody).await?;
+    tells(&world, &outside).await;
+    let told = |kind: &str, role: &str| {
+        let posts = outside.posts();
+        let found = posts.iter().find(|it| (it.kind.as_str(), it.role.as_str()) == (kind, role)).cloned();
+        found.with_context(|| format!("no {kind} for {role}: {posts:?}"))
+    };
+    // The shop loses our key: nobody but its own people can help.
+    world.shop.raises("b2b-on-terms")?;
+    world.ticks().await;
+    world.shop.drops_key();
+    world.works().await?;
+    passes(&world, &outside, 8).await?;
+    ensure!(told("connection_lost", "merchant")?.troubles[0].code == "shop_unauthorised");
+    // What waits for it has waited for an hour.
+    world.ledger.clock.advance(HOUR_MS);
+    passes(&world, &outside, 1).await?;
+    ensure!(told("held_long", "merchant")?.troubles[0].code == "shop_unauthorised");
+    world.shop.finds_key();
+    passes(&world, &outside, 12).await?;
+    ensure!(told("healthy", "merchant")?.troubles.len() == 2, "{:?}", outside.posts());
+    // The book asks for an account that was withdrawn from us; a document is refused; and then nothing comes for long.
+    world.book.revokes(ledger_suite::world::BOOK_TOKEN);
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    passes(&world, &outside, 1).await?;
+    ensure!(told("connection_lost", "accountant")?.troubles[0].code == "needs_reconnect");
+    world.book.accepts("new-token");
+    world.operator().set_token(&world.tenant, &world.binding, &SecretString::from("new-token")).await?;
+    world.settles().await?;
+    let refused = BookFault::Refused { field: "dated_on".to_owned(), message: "is in a locked period".to_owned() };
+    world.book.faults(FaultSpec::on("POST", "/v2/invoices", 1, refused));
+    world.shop.raises("b2b-on-terms")?;
+    world.settles().await?;
+    passes(&world, &outside, 1).await?;
+    ensure!(told("dead_letters", "accountant")?.troubles[0].code == "period_locked");
+    world.ledger.clock.advance(8 * 24 * HOUR_MS);
+    passes(&world, &outside, 2).await?;
+    ensure!(told("shop_silent", "merchant")?.troubles[0].code == "shop_silent");
+    ensure!(told("digest", "accountant")?.troubles[0].code == "period_locked");
+    for notice in outside.posts() {
+        for trouble in &notice.troubles {
+            ensure!(!trouble.cause.is_empty() && !trouble.remedy.is_empty() && !trouble.since.is_empty(), "{notice:?}");
+            // What is over needs nobody to look.
+            ensure!(trouble.link.is_some() != (notice.kind == "healthy"), "{notice:?}");
+            let counts = ["dead_letters", "held_long"].contains(&trouble.kind.as_str()) && notice.kind != "healthy";
+            ensure!(counts == (trouble.count > 0), "{notice:?}");
+            ensure!(trouble.documents.len() == usize::try_from(trouble.count)?, "{notice:?}");
+            // A customer has no number.
+            let numbered = |it: &String| it.starts_with("invoice 0") || it.starts_with("customer with id ");
+            ensure!(trouble.documents.iter().all(numbered), "{notice:?}");
+        }
+    }
+    let bodies: Vec<String> = {
+        let posts = outside.posts.lock().unwrap_or_else(PoisonError::into_inner);
+        posts.iter().map(|(_, body, _)| body.clone()).collect()
+    };
+    let mails = outside.mails().into_iter().map(|mail| format!("{} {}", mail.subject, mail.text));
+    for text in bodies.into_iter().chain(mails) {
+        for word in PERSONAL {
+            ensure!(!text.to_lowercase().contains(word), "{word} in {text}");
+        }
+    }
+    Ok(())
+}
+
+/// A request as a webhook gets it: its headers and its body.
+type Got = std::sync::Arc<Mutex<Vec<(axum::http::HeaderMap, String)>>>;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_deployed_sweeper_tells_the_topic_and_a_webhook_that_can_check_who_it_is() -> anyhow::Result<()> {
+    let Some(deployed) = Deployed::start("told").await? else { return Ok(()) };
+    let got = Got::default();
+    let keeps = std::sync::Arc::clone(&got);
+    let router = axum::Router::new().fallback(move |headers: axum::http::HeaderMap, body: String| {
+        keeps.lock().unwrap_or_else(PoisonError::into_inner).push((headers, body));
+        std::future::ready(axum::http::StatusCode::NO_CONTENT)
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/hook?shop=1", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let recipients = Recipients {
+        store: &deployed.store,
+        vault: &deployed.vault,
+        clock: &SystemClock,
+        chance: &SystemChance,
+        allow_private_addresses: true,
+    };
+    let webhook = NewRecipient { url: Some(url), ..hook("operator") };
+    recipients.put(&deployed.tenant, 0, "op-1", 420, &[webhook, topic("operator")]).await?;
+    let since = SystemClock.now_ms();
+    deployed.shop.faults("invoice", 1, ledger_world::shop::ShopFault::Garbage);
+    deployed.shop.raises("b2b-on-terms")?;
+    let (got, deployed) = (&got, &deployed);
+    let posts = || got.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    until("the webhook is told of the dead letter, and so is the topic", LIMIT, || async move {
+        deployed.shop.ticks().await;
+        deployed.sweeps().await?;
+        if got.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            return Ok(false);
+        }
+        let told = deployed.script(&["alarms", "--since", &since.to_string()]).await?;
+        let told: serde_json::Value = serde_json::from_str(&told)?;
+        let lines = told["lines"].as_array().context("no lines")?;
+        let sent = |line: &&serde_json::Value| {
+            let line = line.as_str().unwrap_or_default();
+            line.contains("\"notice sent\"") && line.contains(&deployed.tenant)
+        };
+        Ok(lines.iter().filter(sent).count() >= 2)
+    })
+    .await?;
+    let posts = posts();
+    let (headers, body) = posts.first().context("no post")?;
+    let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).map(str::to_owned);
+    let seconds: i64 = header(TIMESTAMP_HEADER).context("no time")?.parse()?;
+    ensure!(header(SIGNATURE_HEADER) == Some(signature(&SecretString::from(SECRET), seconds, body)), "{headers:?}");
+    ensure!((SystemClock.now_ms().div_euclid(1_000) - seconds).abs() < 300, "signed at {seconds}");
+    let notice: NoticeV1 = serde_json::from_str(body)?;
+    ensure!((notice.kind.as_str(), &notice.tenant) == ("dead_letters", &deployed.tenant), "{notice:?}");
+    ensure!(notice.troubles[0].code == "shop_answer_unreadable" && notice.troubles[0].link.is_some(), "{notice:?}");
+    ensure!(header(NOTICE_HEADER) == Some(notice.id), "{headers:?}");
     Ok(())
 }

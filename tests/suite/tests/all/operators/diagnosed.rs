@@ -4,6 +4,7 @@ use super::scene::{LIMIT, Scene};
 use anyhow::{Context, ensure};
 use ledger_suite::deployed::until;
 use ledger_suite::world::Spoken;
+use ledger_world::book::{BookFault, FaultSpec};
 use ledger_world::shop::{Address, ItemSpec, OrderSpec};
 use serde_json::{Value, json};
 
@@ -123,4 +124,60 @@ async fn an_integration_is_diagnosed_retried_and_resynced() -> anyhow::Result<()
     let elsewhere = format!("/api/admin/integrations/freeagent/{}/status", scene.deployed.binding);
     ensure!(scene.admin.get(&elsewhere).await?.refusal() == (404, "not_found"));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_mended_once_is_tried_again_together() -> anyhow::Result<()> {
+    let Some(scene) = Scene::ready("mended", Spoken::V2).await? else { return Ok(()) };
+    let (shop, book, tenant) = (&scene.deployed.shop, &scene.deployed.book, scene.deployed.tenant.clone());
+    let refuses = |field: &str| {
+        let fault = BookFault::Refused { field: field.to_owned(), message: "is not known".to_owned() };
+        book.faults(FaultSpec::on("POST", "/v2/invoices", 2, fault));
+    };
+    let dead = async |invoice: i64, code: &str| {
+        scene
+            .works_until("it is a dead letter", || async {
+                let run = scene.run_of("invoice.created", invoice).await?;
+                Ok(run.is_some_and(|run| run["state"] == "dead_lettered" && run["code"] == code))
+            })
+            .await
+    };
+    let mut invoices = Vec::new();
+    for (field, code) in
+        [("category", "category_unknown"), ("category", "category_unknown"), ("colour", "book_refused")]
+    {
+        refuses(field);
+        let invoice = shop.raises("b2b-on-terms")?;
+        dead(invoice, code).await?;
+        book.heals();
+        invoices.push(invoice);
+    }
+    // Causes, with what to do about them, and what no rule recognised, with a count and without a word of the book's.
+    let causes = scene.admin.get(&format!("/v1/dead-letters?tenant={tenant}")).await?.good()?;
+    let text = causes.to_string();
+    for word in ["category_unknown", "settings", "merchant", "book_refused", "unrecognised", "accountant"] {
+        ensure!(text.contains(word), "no {word} in {causes}");
+    }
+    let refusals = scene.admin.get("/v1/refusals").await?.good()?;
+    let list = refusals["refusals"].as_array().context("no refusals")?;
+    let counted = list.iter().any(|it| {
+        it["provider"] == "xero" && it["status"] == 422 && it["field"] == "colour" && it["count"].as_u64() >= Some(1)
+    });
+    ensure!(counted && !refusals.to_string().contains("is not known"), "{refusals}");
+    // The family that was mended, and no other.
+    let asked = json!({"family": "settings", "tenant": tenant});
+    let done = scene.admin.post("/v1/dead-letters/requeue", &asked).await?.good()?;
+    let requeued = done["runs"].as_array().context("no runs")?;
+    ensure!(requeued.len() == 2 && done["refused"] == json!([]) && done["more"] == false, "{done}");
+    let (strange, mended) = invoices.split_last().context("no invoices")?;
+    scene
+        .works_until("what was mended is synced", || async {
+            Ok(mended.iter().all(|id| scene.chip("invoice", *id).is_some_and(|chip| chip.sync_status == "synced")))
+        })
+        .await?;
+    dead(*strange, "book_refused").await?;
+    let asked = json!({"code": "book_refused", "tenant": tenant});
+    let done = scene.admin.post("/v1/dead-letters/requeue", &asked).await?.good()?;
+    ensure!(done["runs"].as_array().is_some_and(|runs| runs.len() == 1), "{done}");
+    scene.settles(&invoices).await
 }
