@@ -481,7 +481,7 @@ impl Carry<'_, '_> {
         let updated_at = customer.updated_at.map(jiff::Timestamp::as_millisecond);
         let source = Source::of(&Document::Contact(contact.clone()), updated_at);
         if let Some(row) = row.as_ref().filter(|row| row.state == "linked")
-            && is_superseded(row, &source)
+            && is_superseded(row, &source, self.executor.post.timers.clock_skew_seconds)
         {
             self.executor.alias(&self.keys.contact, row);
             return Ok(Done::Skipped(Code::Superseded));
@@ -532,7 +532,7 @@ impl Carry<'_, '_> {
         let updated_at = product.updated_at.map(jiff::Timestamp::as_millisecond);
         let source = Source::of(&document, updated_at);
         if let Some(row) = row.as_ref().filter(|row| row.state == "linked" && !row.adopted)
-            && (is_older(row, &source)
+            && (is_older(row, &source, self.executor.post.timers.clock_skew_seconds)
                 || (row.source_hash.as_ref() == Some(&source.hash) && (quantity.is_none() || row.amount == quantity)))
         {
             self.executor.alias(&self.keys.product, row);
@@ -591,12 +591,12 @@ impl Carry<'_, '_> {
             && self.executor.settled(&wanted(movement)).await?.is_some()
         {
             moved_before = true;
-        } else if self.linked(&key).is_some() {
-            return Ok(());
         }
         if !moved_before {
             self.executor.nobody_else_moves(&self.keys.product)?;
         }
+        // An earlier attempt may have moved, and ended before it could count anew what the shop has by now.
+        moved_before |= self.linked(&key).is_some();
         let Some(in_book) = self.executor.stock(&posted.provider_id).await? else { return Ok(()) };
         if let Some(movement) = movement(in_book)? {
             if moved_before {
@@ -661,13 +661,17 @@ const fn is_left_open(code: Code) -> bool {
     matches!(code, Code::PaymentMethodNotMapped | Code::PaymentNotWanted)
 }
 
-fn is_older(row: &XrefRow, source: &Source) -> bool {
-    matches!((row.source_updated_at, source.updated_at), (Some(there), Some(here)) if here < there)
+/// True where the book has a later version of the shop's: by more than what the shop's clock may have been put back in between.
+/// Within that, what was just fetched, under the book's lease, is believed.
+fn is_older(row: &XrefRow, source: &Source, clock_skew_seconds: i64) -> bool {
+    // From so much ahead of the true time to so much behind it.
+    let put_back = clock_skew_seconds.saturating_mul(2).saturating_mul(1_000);
+    matches!((row.source_updated_at, source.updated_at), (Some(there), Some(here)) if here.saturating_add(put_back) < there)
 }
 
 /// True where the book has this version of the shop's, or a later one.
-fn is_superseded(row: &XrefRow, source: &Source) -> bool {
-    !row.adopted && (is_older(row, source) || row.source_hash.as_ref() == Some(&source.hash))
+fn is_superseded(row: &XrefRow, source: &Source, clock_skew_seconds: i64) -> bool {
+    !row.adopted && (is_older(row, source, clock_skew_seconds) || row.source_hash.as_ref() == Some(&source.hash))
 }
 
 /// A document without a guarded number.
@@ -695,4 +699,31 @@ fn in_book(row: &XrefRow) -> Result<Posted, Fault> {
         .ok_or_else(|| Fault::broken(Code::Unexpected, "a linked cross-reference names no document"))?;
     let total = row.total.as_deref().and_then(|text| Amount::parse(text).ok());
     Ok(Posted { provider_id, reference: row.reference.clone(), total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_left_out_that_is_there_or_much_older_than_a_clock_can_be_put_back() {
+        let check = |there: (&str, i64), adopted: bool, here: (&str, i64), expected: bool| {
+            let row = XrefRow {
+                source_hash: Some(there.0.to_owned()),
+                source_updated_at: Some(there.1),
+                adopted,
+                ..XrefRow::default()
+            };
+            let source = Source { hash: here.0.to_owned(), updated_at: Some(here.1) };
+            assert_eq!(is_superseded(&row, &source, 300), expected, "{there:?} {here:?}");
+        };
+        let at = 2_000_016_000_000;
+        check(("one", at), false, ("one", at), true);
+        check(("one", at), false, ("two", at + 1), false);
+        // The shop's clock was put back by four minutes, then the account was changed.
+        check(("one", at), false, ("two", at - 240_000), false);
+        check(("one", at), false, ("two", at - 600_000), false);
+        check(("one", at), false, ("two", at - 600_001), true);
+        check(("one", at), true, ("one", at), false);
+    }
 }

@@ -35,16 +35,6 @@ pub struct Timers {
     /// True on stacks of one machine: shops and books may live on private addresses, and apps may name addresses of their
     /// own for a provider.
     pub allow_private_addresses: bool,
-    /// A mistake that tests have planted.
-    #[cfg(feature = "planted")]
-    pub planted: Option<crate::planted::Planted>,
-}
-
-/// What this crate's own tests have planted.
-#[cfg(all(test, feature = "planted"))]
-#[allow(clippy::disallowed_methods, reason = "tests are told which mistake to make")]
-pub(crate) fn planted() -> Option<crate::planted::Planted> {
-    crate::planted::Planted::parse(&std::env::var("LEDGER_PLANTED").ok()?)
 }
 
 impl Default for Timers {
@@ -60,10 +50,6 @@ impl Default for Timers {
             lease_wait_seconds: 10,
             restored_at: None,
             allow_private_addresses: false,
-            #[cfg(all(test, feature = "planted"))]
-            planted: planted(),
-            #[cfg(all(not(test), feature = "planted"))]
-            planted: None,
         }
     }
 }
@@ -104,8 +90,6 @@ impl Timers {
             lease_wait_seconds: number(lookup, "LEASE_WAIT_SECONDS", defaults.lease_wait_seconds)?,
             restored_at,
             allow_private_addresses: lookup("ALLOW_PRIVATE_ADDRESSES").as_deref() == Some("true"),
-            #[cfg(feature = "planted")]
-            planted: defaults.planted,
         })
     }
 }

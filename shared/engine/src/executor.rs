@@ -175,7 +175,7 @@ impl Executor<'_> {
     /// What ends the attempt. Rows that tell how far it came are pending.
     pub async fn obtain(&mut self, wanted: &Wanted) -> Result<Posted, Ended> {
         let mut there = self.row_of(wanted);
-        if planted!(self.post.timers, ReservationOnRun) {
+        if planted!(ReservationOnRun) {
             there = there.filter(|row| row.state != "reserved" || row.run_id == self.run_id);
         }
         // Who only looks has no claim under which the index could be written.
@@ -213,7 +213,7 @@ impl Executor<'_> {
         };
         // A total that was read once and was wrong stays wrong until another one is read.
         let known_total = there.as_ref().filter(|row| row.state == "created").and_then(|row| row.total.clone());
-        let epoch = self.row_of(wanted).map_or(1, |row| row.epoch.max(1));
+        let epoch = self.epoch_of(wanted).max(1);
         self.carry_out(wanted, start, epoch, known_total.as_deref()).await
     }
 
@@ -226,14 +226,14 @@ impl Executor<'_> {
         let Some(row) = self.row_of(wanted).filter(|row| row.state == "reserved" && row.doubtful) else {
             return Ok(None);
         };
-        if self.may_be_sent_again(&row)
+        if self.may_be_sent_again(wanted, &row)
             && let Some(posted) = self.sent_again(wanted, &row).await?
         {
             return Ok(Some(posted));
         }
         // Sent again or not: the settle time counts from the last send.
         let row = self.row_of(wanted).unwrap_or(row);
-        let epoch = row.epoch.saturating_add(1);
+        let epoch = self.epoch_of(wanted).saturating_add(1);
         match self.resolve(wanted, Some(&row)).await? {
             Start::Fresh => {
                 self.stage_own(wanted, |row| {
@@ -257,7 +257,7 @@ impl Executor<'_> {
         match self.resolve(wanted, None).await? {
             Start::Fresh => Ok(None),
             start @ (Start::Linked(_) | Start::Outdated(_)) => {
-                let epoch = self.row_of(wanted).map_or(1, |row| row.epoch.max(1));
+                let epoch = self.epoch_of(wanted).max(1);
                 self.carry_out(wanted, start, epoch, None).await.map(Some)
             }
         }
@@ -319,25 +319,20 @@ impl Executor<'_> {
     /// The row that speaks for what is known under any of these keys.
     #[must_use]
     pub fn speaking(&self, keys: &[String]) -> Option<XrefRow> {
-        let rank = |row: &XrefRow| match row.state.as_str() {
-            "linked" => 4,
-            "created" => 3,
-            // Of two reservations the one in doubt speaks.
-            "reserved" if row.doubtful => 2,
-            "reserved" => 1,
-            _ => 0,
-        };
-        let mut best: Option<XrefRow> = None;
-        for row in keys.iter().filter_map(|key| self.current(key)) {
-            if best.as_ref().is_none_or(|best| rank(&row) > rank(best)) {
-                best = Some(row);
-            }
-        }
-        best
+        speaking(keys.iter().filter_map(|key| self.current(key)))
+    }
+
+    /// The epoch of a document's latest create: the greatest that any of its rows knows, so that no key comes twice.
+    fn epoch_of(&self, wanted: &Wanted) -> u32 {
+        wanted.keys.iter().filter_map(|key| self.current(key)).map(|row| row.epoch).max().unwrap_or_default()
     }
 
     /// Whether a reservation in doubt is young enough for its create to be repeated under its key.
-    fn may_be_sent_again(&self, row: &XrefRow) -> bool {
+    fn may_be_sent_again(&self, wanted: &Wanted, row: &XrefRow) -> bool {
+        let shared = wanted.keys.last().and_then(|key| self.current(key));
+        if shared.is_none_or(|shared| (shared.epoch, &shared.bytes_hash) != (row.epoch, &row.bytes_hash)) {
+            return false;
+        }
         match self.dialect.profile().replay {
             Replay::Never => false,
             Replay::Always => true,
@@ -368,7 +363,7 @@ impl Executor<'_> {
     async fn resolve(&mut self, wanted: &Wanted, there: Option<&XrefRow>) -> Result<Start, Ended> {
         self.in_doubt = there.is_some_and(|row| row.doubtful);
         let looked = self.find(&wanted.document).await;
-        if planted!(self.post.timers, DoubtForgottenOnLater) && looked.is_err() {
+        if planted!(DoubtForgottenOnLater) && looked.is_err() {
             self.in_doubt = false;
             self.stage_own(wanted, |row| {
                 row.doubtful = false;
@@ -399,7 +394,7 @@ impl Executor<'_> {
         if let Some(row) = there.filter(|row| row.doubtful) {
             let settled_at = self.settled_at(row.last_sent_at.unwrap_or(row.updated_at));
             let now = self.post.clock.now_ms();
-            if now < settled_at && !planted!(self.post.timers, AbsenceBelievedAtOnce) {
+            if now < settled_at && !planted!(AbsenceBelievedAtOnce) {
                 let wait = u64::try_from(settled_at.saturating_sub(now)).unwrap_or_default().div_ceil(1_000);
                 return Err(Fault::later(
                     Code::WriteInDoubt,
@@ -587,7 +582,7 @@ impl Executor<'_> {
         }
         match action {
             Action::Later { .. } | Action::Refused | Action::Reconnect => Verdict::NotApplied,
-            Action::Doubtful | Action::Broken if planted!(self.post.timers, UnknownIsRefusal) => Verdict::NotApplied,
+            Action::Doubtful | Action::Broken if planted!(UnknownIsRefusal) => Verdict::NotApplied,
             Action::Doubtful | Action::Broken => Verdict::InDoubt,
         }
     }
@@ -614,7 +609,7 @@ impl Executor<'_> {
             }
             Some(Verdict::Applied) => {
                 let created = seen.iter().find_map(|it| self.dialect.created(&wanted.document, &self.context, it));
-                if planted!(self.post.timers, CreatedForgotten) {
+                if planted!(CreatedForgotten) {
                     self.in_doubt = false;
                     self.stage_own(wanted, |row| {
                         row.doubtful = false;
@@ -644,7 +639,7 @@ impl Executor<'_> {
         if let Some(expected) = wanted.document.total()
             && let Some(total) = posted.total
             && total != expected
-            && !planted!(self.post.timers, TotalNotProven)
+            && !planted!(TotalNotProven)
         {
             self.stage_posted(wanted, &posted, "created", epoch, origin);
             return Err(
@@ -1055,9 +1050,10 @@ impl Executor<'_> {
         }
     }
 
-    /// The key of a reservation's epoch: the same for every repetition of its create, another for every other one.
+    /// The key of a reservation's epoch: the same for every repetition of its create, another for every other one. It is made
+    /// of the document's last key, which every run has that may create it: a contact's address, a product's SKU.
     fn idempotency_key(&self, wanted: &Wanted, epoch: u32) -> String {
-        let document = wanted.keys.first().map_or("", String::as_str);
+        let document = wanted.keys.last().map_or("", String::as_str);
         let hash = fingerprint(&[self.book.as_bytes(), document.as_bytes(), &epoch.to_be_bytes()]);
         let mut key = hex::encode(hash);
         key.truncate(IDEMPOTENCY_KEY_LENGTH);
@@ -1122,6 +1118,19 @@ impl Executor<'_> {
             ..StepRow::default()
         });
     }
+}
+
+/// Of several rows of one document the one that speaks for it: the one that is furthest on. Of two reservations the one in doubt, of
+/// two in doubt the one that was sent last: until then nothing is settled. Else the first.
+fn speaking(rows: impl Iterator<Item = XrefRow>) -> Option<XrefRow> {
+    let rank = |row: &XrefRow| match row.state.as_str() {
+        "linked" => (4, 0),
+        "created" => (3, 0),
+        "reserved" if row.doubtful => (2, row.last_sent_at.unwrap_or(row.updated_at)),
+        "reserved" => (1, 0),
+        _ => (0, 0),
+    };
+    rows.reduce(|best, row| if rank(&row) > rank(&best) { row } else { best })
 }
 
 fn unsent(fault: &TransportFault) -> Fault {
@@ -1222,4 +1231,29 @@ fn posted(row: &XrefRow) -> Result<Posted, Ended> {
         .ok_or_else(|| Fault::broken(Code::Unexpected, "a linked cross-reference names no document"))?;
     let total = row.total.as_deref().and_then(|text| Amount::parse(text).ok());
     Ok(Posted { provider_id, reference: row.reference.clone(), total })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(pk: &str, state: &str, doubtful: bool, last_sent_at: i64) -> XrefRow {
+        let (pk, state) = (pk.to_owned(), state.to_owned());
+        XrefRow { pk, state, doubtful, last_sent_at: Some(last_sent_at), ..XrefRow::default() }
+    }
+
+    #[test]
+    fn of_a_documents_rows_the_one_that_is_furthest_on_speaks_and_of_two_in_doubt_the_last_sent() {
+        let check = |rows: &[XrefRow], expected: Option<&str>| {
+            assert_eq!(speaking(rows.iter().cloned()).map(|row| row.pk).as_deref(), expected, "{rows:?}");
+        };
+        check(&[], None);
+        check(&[row("a", "reserved", false, 9), row("b", "reserved", true, 1)], Some("b"));
+        check(&[row("a", "reserved", true, 9), row("b", "created", false, 1)], Some("b"));
+        check(&[row("a", "linked", false, 1), row("b", "linked", false, 9)], Some("a"));
+        check(&[row("a", "find_first", false, 1), row("b", "reserved", false, 1)], Some("b"));
+        // A guest's run has sent for the address alone, after the account's had sent for both.
+        check(&[row("customer", "reserved", true, 249), row("email", "reserved", true, 903)], Some("email"));
+        check(&[row("customer", "reserved", true, 903), row("email", "reserved", true, 903)], Some("customer"));
+    }
 }

@@ -197,7 +197,7 @@ impl Ingest<'_> {
         let mut answer = match self.decide(&delivery, &mut proven).await {
             Ok(answer) | Err(answer) => answer,
         };
-        if planted!(self.timers, StoreTroubleIsRefusal)
+        if planted!(StoreTroubleIsRefusal)
             && let Answer::Later { code } = answer
         {
             answer = Answer::bad(code, None, "not now");
@@ -431,7 +431,7 @@ pub(crate) fn run_of(
 ) -> Option<RunRow> {
     let id = BindingId::parse(&binding.binding)?;
     let run_id =
-        RunId::derive(&id, asked.event, asked.key, if planted!(timers, IdentityByKeyAlone) { &[] } else { asked.body });
+        RunId::derive(&id, asked.event, asked.key, if planted!(IdentityByKeyAlone) { &[] } else { asked.body });
     let row = RunRow {
         pk: keys::run(run_id.as_str()),
         sk: keys::RUN.to_owned(),

@@ -8,8 +8,9 @@
 use ledger_dialects::Reply;
 use ledger_wire::rows::{CallsRow, PaceRow};
 
-/// The span in which calls are counted, in milliseconds.
-pub const WINDOW_MS: i64 = 60_000;
+/// The span in which calls are counted, in milliseconds: a minute, and three seconds by which the clocks of two functions and the
+/// ways of two calls to the book may differ.
+pub const WINDOW_MS: i64 = 63_000;
 /// Calls are counted in slots of this many milliseconds: a slot counts until all of it is out of the window.
 pub const SLOT_MS: i64 = 5_000;
 /// The pause after "too many requests" that names none, in milliseconds.
@@ -137,9 +138,21 @@ mod tests {
             assert_eq!(pace.wait_ms(NOW), 0);
             pace.called(NOW);
         }
-        assert_eq!(pace.wait_ms(NOW), 65_000);
-        assert_eq!(pace.wait_ms(NOW + 64_999), 1);
-        assert_eq!(pace.wait_ms(NOW + 65_000), 0);
+        assert_eq!(pace.wait_ms(NOW), 68_000);
+        assert_eq!(pace.wait_ms(NOW + 67_999), 1);
+        assert_eq!(pace.wait_ms(NOW + 68_000), 0);
+    }
+
+    /// Two functions have the book one after the other; the clock of the first is behind, that of the second ahead.
+    #[test]
+    fn clocks_that_differ_do_not_shorten_a_minute() {
+        const BEHIND: i64 = 1_500;
+        let made_at = NOW + SLOT_MS - 1 + BEHIND;
+        let mut first = fresh(1);
+        first.called(made_at - BEHIND);
+        let looked_at = made_at + 59_999;
+        let second = Pace::read(&first.row(made_at - BEHIND), 1, looked_at + BEHIND);
+        assert!(second.wait_ms(looked_at + BEHIND) > 0, "the book counts that call for another moment");
     }
 
     #[test]

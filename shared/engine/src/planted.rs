@@ -1,5 +1,34 @@
 //! Mistakes that can be planted, one at a time, to see which tests notice them. They exist with the feature `planted` alone,
-//! which no function and no other shipped program has; which one is planted is a value of the timers.
+//! which no function and no other shipped program has. Which one is planted, the variable `LEDGER_PLANTED` names, or [`plants`].
+
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The variable that names the mistake of a process.
+pub const VARIABLE: &str = "LEDGER_PLANTED";
+
+/// The number of the process's mistake in [`Planted::ALL`]; one beyond them: none.
+#[allow(clippy::disallowed_methods, reason = "tests of every crate are told from outside which mistake to make")]
+static PLANTED: LazyLock<AtomicUsize> = LazyLock::new(|| {
+    let named = std::env::var(VARIABLE).ok().and_then(|name| Planted::parse(&name));
+    AtomicUsize::new(number_of(named))
+});
+
+fn number_of(mistake: Option<Planted>) -> usize {
+    let none = Planted::ALL.len();
+    mistake.and_then(|mistake| Planted::ALL.iter().position(|it| *it == mistake)).unwrap_or(none)
+}
+
+/// The mistake that this process makes.
+#[must_use]
+pub fn planted() -> Option<Planted> {
+    Planted::ALL.get(PLANTED.load(Ordering::Relaxed)).copied()
+}
+
+/// Has this process make a mistake from here on, or none.
+pub fn plants(mistake: Option<Planted>) {
+    PLANTED.store(number_of(mistake), Ordering::Relaxed);
+}
 
 /// A mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -201,8 +201,6 @@ impl Post<'_> {
             clock: self.clock,
             chance: self.chance,
             own_hosts: self.timers.allow_private_addresses,
-            #[cfg(feature = "planted")]
-            planted: self.timers.planted,
         }
     }
 
@@ -230,13 +228,13 @@ impl Post<'_> {
 
     /// Whose lease an attempt takes: the book's.
     fn leased(&self, book: &str, run_id: &str) -> String {
-        if planted!(self.timers, NoLease) { format!("{book}#{run_id}") } else { book.to_owned() }
+        if planted!(NoLease) { format!("{book}#{run_id}") } else { book.to_owned() }
     }
 
     /// The claim, or what to do without one.
     async fn claim(&self, received: &Received<'_>) -> Result<String, Disposition> {
         let message = received.message;
-        let claim = if planted!(self.timers, NoFencing) { message.run_id.clone() } else { self.chance.uuid() };
+        let claim = if planted!(NoFencing) { message.run_id.clone() } else { self.chance.uuid() };
         let began = self.clock.now_ms();
         let waits_until = began.saturating_add(milliseconds(self.timers.lease_wait_seconds));
         let mut asks_from = began.saturating_add(PATIENCE_MS);
@@ -402,7 +400,7 @@ impl Post<'_> {
         let keys_of = |facts: &Facts, settings: &Settings, profile: &Profile, store_id: Option<u32>| {
             let run_id = &message.run_id;
             let mut keys = Keys::of(task.book, &message.tenant, run_id, facts, settings, &profile.rules, store_id);
-            if planted!(self.timers, ContactReservedByIdOnly) {
+            if planted!(ContactReservedByIdOnly) {
                 keys.contact.truncate(1);
             }
             keys
@@ -497,7 +495,7 @@ impl Post<'_> {
             settings: &settings,
             profile: dialect.profile(),
             connected_at: binding.connected_at,
-            restored_at: self.timers.restored_at.filter(|_| !planted!(self.timers, RestoreForgotten)),
+            restored_at: self.timers.restored_at.filter(|_| !planted!(RestoreForgotten)),
         };
         let mut result = Box::pin(carry.carry_out()).await;
         if let Err(Ended::Fault(fault)) = result {
@@ -646,7 +644,7 @@ impl Post<'_> {
             xrefs: learnt.pending,
             release: Some(Release { book: self.leased(received.book, &run.run_id), pace: learnt.pace, pause }),
         };
-        if planted!(self.timers, PushBeforeCommit)
+        if planted!(PushBeforeCommit)
             && let Some(want) = commit.push.take()
         {
             let _ = self.queue.send(&edges::push_message_for(&want, &commit.run)).await;

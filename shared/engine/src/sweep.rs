@@ -362,7 +362,7 @@ impl Sweep<'_> {
             }
             RunState::DeadLettered => {
                 let next = edges::ringing(&row, now);
-                if self.store.replace_run(&row, &next, None).await? && !planted!(self.timers, DeadLetterWithoutBell) {
+                if self.store.replace_run(&row, &next, None).await? && !planted!(DeadLetterWithoutBell) {
                     self.queue.send(&edges::bell_message(&next)).await?;
                     with(tally, |tally| tally.report.bells_rung = tally.report.bells_rung.saturating_add(1));
                 }
@@ -417,7 +417,7 @@ impl Sweep<'_> {
             return Ok(false);
         }
         let mut next = edges::sent_again(row, now, self.timers);
-        if planted!(self.timers, DueMarkClearedBeforeSend) {
+        if planted!(DueMarkClearedBeforeSend) {
             next = edges::unmarked(&next);
         }
         let Some(mut message) = edges::run_message(&next).filter(|message| self.queue.has(message.queue)) else {
@@ -428,7 +428,7 @@ impl Sweep<'_> {
         if !self.store.replace_run(row, &next, None).await? {
             return Ok(false);
         }
-        if planted!(self.timers, SameDeduplicationId) {
+        if planted!(SameDeduplicationId) {
             message.deduplication = format!("{}-1", row.run_id);
         }
         self.queue.send(&message).await?;
@@ -481,8 +481,6 @@ impl Sweep<'_> {
                 clock: self.clock,
                 chance: self.chance,
                 own_hosts: self.timers.allow_private_addresses,
-                #[cfg(feature = "planted")]
-                planted: self.timers.planted,
             },
         };
         for entry in due {

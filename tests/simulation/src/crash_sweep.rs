@@ -165,7 +165,14 @@ impl Swept {
 
 /// A world in which the job is done; where `doom` is given, its function meets it.
 fn world(job: Job, spoken: Spoken, doom: Option<Doom>) -> anyhow::Result<World> {
-    let plan = Plan { seed: SEED, shops: vec![vec![0]], books: vec![spoken], deeds: job.deeds(), faulty: false };
+    let plan = Plan {
+        seed: SEED,
+        shops: vec![vec![0]],
+        books: vec![spoken],
+        deeds: job.deeds(),
+        faulty: false,
+        script: Vec::new(),
+    };
     let mut world = World::new(plan)?;
     world.knife = Some(crate::world::Knife {
         function: job.function(),

@@ -7,7 +7,7 @@ use crate::room::{Life, Side};
 use crate::time::Time;
 use crate::world::Spoken;
 use ledger_conformance::seed::Seed;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 macro_rules! faults {
@@ -65,6 +65,7 @@ faults! {
     StoreThrottled = "store throttled", rate 15, times 5;
     StoreConflict = "store in conflict", rate 15, times 5;
     StoreReplyLost = "answer of the store lost", rate 15, times 5;
+    WrittenLate = "written after the writer gave up", rate 40, times 4;
     IndexLagged = "index late", rate 250, times 40;
     SendFailed = "message not sent", rate 150, times 5;
     VaultDown = "KMS down", rate 150, times 4;
@@ -147,6 +148,32 @@ pub enum StoreTrouble {
     ReplyLost,
     /// Done, the answer lost, and done again by the client.
     Repeated,
+    /// No answer, and done that many milliseconds later.
+    Late(i64),
+}
+
+/// Calls that may arrive when their caller has given up.
+const LATE_CALLS: [&str; 7] = [
+    "store.accept",
+    "store.revisit",
+    "store.claim",
+    "store.progress",
+    "store.commit",
+    "store.replace_run",
+    "queue.send",
+];
+/// The latest at which they do, in milliseconds.
+const WRITTEN_LATE_MS: u64 = 20_000;
+
+/// Trouble that is to strike the first request to a book that it fits, once all before it on the list has struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scripted {
+    /// What the request's method and path begin with.
+    pub call: &'static str,
+    /// Its kind.
+    pub fault: Fault,
+    /// The trouble.
+    pub trouble: BookTrouble,
 }
 
 /// What becomes of a request to a shop.
@@ -166,6 +193,7 @@ struct Inside {
     chance: Seed,
     left: BTreeMap<Fault, u64>,
     struck: BTreeMap<(Fault, Spoken), u32>,
+    script: VecDeque<Scripted>,
     schedule: Vec<String>,
     began: i64,
 }
@@ -206,16 +234,19 @@ impl Faults {
         Self::with(chance, time, home, chosen)
     }
 
-    /// No faults at all.
+    /// No faults but those of a script.
     #[must_use]
-    pub fn none(time: Time, home: Spoken) -> Self {
-        Self::with(Seed::of(0), time, home, Vec::new())
+    pub fn scripted(time: Time, home: Spoken, script: &[Scripted]) -> Self {
+        let faults = Self::with(Seed::of(0), time, home, Vec::new());
+        faults.inside().script.extend(script.iter().cloned());
+        faults
     }
 
     fn with(mut chance: Seed, time: Time, home: Spoken, chosen: Vec<Fault>) -> Self {
         let left = chosen.iter().map(|fault| (*fault, chance.between(1, fault.times()))).collect();
         let began = time.now();
-        let inside = Inside { chance, left, struck: BTreeMap::new(), schedule: Vec::new(), began };
+        let inside =
+            Inside { chance, left, struck: BTreeMap::new(), script: VecDeque::new(), schedule: Vec::new(), began };
         Self { inside: Mutex::new(inside), time, home, chosen }
     }
 
@@ -338,6 +369,11 @@ impl Faults {
             }
             return None;
         }
+        if LATE_CALLS.contains(&call) && Self::is_due(inside, Fault::WrittenLate) {
+            self.counts(inside, Fault::WrittenLate, life.spoken, &what());
+            let late = i64::try_from(inside.chance.between(500, WRITTEN_LATE_MS)).unwrap_or_default();
+            return Some(StoreTrouble::Late(late));
+        }
         if call == "queue.send" {
             if Self::is_due(inside, Fault::SendFailed) {
                 self.counts(inside, Fault::SendFailed, life.spoken, &what());
@@ -366,6 +402,11 @@ impl Faults {
     pub fn book(&self, life: &Life, spoken: Spoken, call: &str, writes: Writes) -> Option<BookTrouble> {
         let mut inside = self.inside();
         let inside = &mut *inside;
+        if inside.script.front().is_some_and(|next| call.starts_with(next.call)) {
+            let Scripted { fault, trouble, .. } = inside.script.pop_front()?;
+            self.counts(inside, fault, Some(spoken), &format!("{} at {call}: {trouble:?}", life.name));
+            return Some(trouble);
+        }
         let fault = *self.chosen.iter().find(|fault| {
             let fits = match fault {
                 Fault::ReplyLost | Fault::ErrorInside => writes >= Writes::Changes,

@@ -273,7 +273,18 @@ impl Judge<'_> {
         }
         let payments: Vec<_> = book.payments.iter().filter(|payment| payment.invoice == line.id).collect();
         let wants_payment = sale.state == "paid" && MAPPED.contains(&sale.payment_method.as_str());
+        let by_hand = self.world.done.by_hand.get(&(bound.volume.url.clone(), number.clone())).copied();
         match (payments.as_slice(), wants_payment) {
+            (payments, _) if by_hand.is_some() => {
+                // What is left of it, and no more: nothing where all was entered.
+                let paid: Decimal = payments.iter().map(|payment| figure(&payment.amount)).sum();
+                let expected = if wants_payment { figure(&sale.grand_total) } else { by_hand.unwrap_or_default() };
+                if paid > expected || payments.len() > 2 {
+                    self.finds(Wrong::Doubled, format!("{what} over {expected} was paid with {paid}"));
+                } else if paid < expected && !failed {
+                    self.finds(Wrong::Lost, format!("{what} over {expected} was paid with {paid}"));
+                }
+            }
             ([], false) => {}
             ([], true) if failed => {}
             ([], true) => self.finds(Wrong::Lost, format!("no payment of {what}")),
@@ -384,11 +395,30 @@ impl Judge<'_> {
                     {
                         self.finds(Wrong::WrongTotal, format!("{code} has a stock of {stock}, the shop {wished}"));
                     }
+                    self.product_is_up_to_date(bound, shop, id, &only.price, &runs);
                 }
                 more => self.finds(Wrong::Doubled, format!("{} products {code} in {}", more.len(), bound.volume.url)),
             }
             let latest: Vec<Arc<RunRow>> = runs.last().cloned().into_iter().collect();
             self.chip_status(bound, shop, "product", id, &latest, Some("synced"));
+        }
+    }
+
+    /// A product that we made has the shop's price of today.
+    fn product_is_up_to_date(&mut self, bound: &Bound, shop: &Shop, id: i64, shown: &str, runs: &[Arc<RunRow>]) {
+        let code = self.world.done.products.get(&(bound.shop, id)).cloned().unwrap_or_default();
+        let rows = self.world.ground.store.all::<XrefRow>();
+        let mut ours = rows.iter().filter(|row| row.kind == "product" && row.pk.ends_with(&code));
+        let failed = runs.iter().any(|run| run.state == "dead_lettered");
+        if failed || ours.any(|row| row.adopted) {
+            return;
+        }
+        let price = shop.canonical("product", id).and_then(|json| {
+            let json: serde_json::Value = serde_json::from_str(&json).ok()?;
+            Some(figure(&json.get("price")?.to_string()))
+        });
+        if price.is_some_and(|price| price != figure(shown)) {
+            self.finds(Wrong::Lost, format!("{code} costs {shown}, in the shop {price:?}: an edit is nowhere"));
         }
     }
 
@@ -520,6 +550,7 @@ impl Judge<'_> {
                     self.struck(Fault::StoreThrottled)
                         || self.struck(Fault::StoreConflict)
                         || self.struck(Fault::VaultDown)
+                        || self.struck(Fault::WrittenLate)
                 }
                 _ => false,
             };
@@ -531,7 +562,7 @@ impl Judge<'_> {
 
     /// Whether a function may have died.
     fn has_killed(&self) -> bool {
-        [Fault::Killed, Fault::Frozen, Fault::StoreReplyLost, Fault::ClockJumped, Fault::Restored]
+        [Fault::Killed, Fault::Frozen, Fault::StoreReplyLost, Fault::WrittenLate, Fault::ClockJumped, Fault::Restored]
             .into_iter()
             .any(|fault| self.struck(fault))
     }

@@ -7,7 +7,7 @@
 //! | what | where |
 //! |---|---|
 //! | an index that lags | [`Weather::index_lag_ms`] |
-//! | throttled, no answer, the answer lost, a transaction conflict, tried again after a lost answer | [`Fate`] |
+//! | throttled, no answer, the answer lost, a transaction conflict, tried again after a lost answer, carried out late | [`Fate`] |
 //! | dying between two operations of one call | drop the future while [`Weather::before`] or [`Weather::after`] waits |
 //! | an older copy | [`MemoryStore::copy`], [`MemoryStore::restore`] |
 //! | removal of what has expired | [`MemoryStore::sweep_expired`] |
@@ -37,4 +37,4 @@ pub use queue::{Deleted, MemoryQueue, QueueShape, Received};
 pub use rows::{Place, PrefixRow, Row, Table};
 pub use store::{MemoryStore, StoreCopy};
 pub use vault::MemoryVault;
-pub use weather::{Fate, Knobs, Weather};
+pub use weather::{Fate, Knobs, Weather, Work};

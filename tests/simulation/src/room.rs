@@ -1,8 +1,8 @@
 //! Where a function lives: its clock, its chance, and the boundary that each of its port calls crosses.
 
 use crate::faults::{Faults, StoreTrouble};
-use crate::memory::{Fate, Index, Weather};
-use crate::time::Time;
+use crate::memory::{Fate, Index, Weather, Work};
+use crate::time::{Moment, Time};
 use crate::world::{Spoken, Stage};
 use async_trait::async_trait;
 use ledger_engine::ports::{Chance, Clock};
@@ -237,7 +237,16 @@ impl Weather for Room {
             Some(StoreTrouble::Unavailable) => Fate::Unavailable,
             Some(StoreTrouble::ReplyLost) => Fate::ReplyLost,
             Some(StoreTrouble::Repeated) => Fate::Repeated,
+            Some(StoreTrouble::Late(milliseconds)) => Fate::Late(milliseconds),
         }
+    }
+
+    fn later(&self, milliseconds: i64, work: Work) {
+        let at = self.time().now().saturating_add(milliseconds);
+        self.time().at(at, Moment::Arrives(work));
+        // Whoever takes what is there by then has to look.
+        let stage = Arc::clone(&self.stage);
+        self.time().at(at.saturating_add(1), Moment::Arrives(Box::new(move || stage.queues_move())));
     }
 
     async fn after(&self, call: &'static str) {

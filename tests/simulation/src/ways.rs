@@ -129,8 +129,13 @@ impl Book for Door {
         let timeout = call.timeout_ms;
         let slow = i64::try_from(timeout).unwrap_or(i64::MAX);
         let obeys = |room: &Room| {
-            let (volume, request, time) = (Arc::clone(&volume), request.clone(), room.time().clone());
-            move |fault: Option<BookFault>| volume.obeys(&request, fault, time.now())
+            let (volume, request, stage) = (Arc::clone(&volume), request.clone(), Arc::clone(&room.stage));
+            let who = Arc::clone(&life);
+            move |fault: Option<BookFault>| {
+                let answer = volume.obeys(&request, fault, stage.time.now());
+                stage.was_answered(&who.name, &request, &answer);
+                answer
+            }
         };
         let answer = match trouble {
             None => {
@@ -281,8 +286,14 @@ impl Shop for Door {
         };
         let there = self.stage.latency(Latency::Shop);
         let back = self.stage.latency(Latency::Shop);
+        let (stage, life) = (Arc::clone(&self.stage), self.life());
+        let obeys = move || {
+            let answer = shop.obeys(&request);
+            stage.was_answered(&life.name, &request, &answer);
+            answer
+        };
         let answer = match self.faults().shop(&self.life(), &call.path) {
-            None => self.exchanges(there, back, call.timeout_ms, move || shop.obeys(&request)).await,
+            None => self.exchanges(there, back, call.timeout_ms, obeys).await,
             Some(ShopTrouble::Unreachable) => {
                 self.waits(there).await;
                 self.boundary(NAME, Side::After).await;
@@ -290,7 +301,7 @@ impl Shop for Door {
             }
             Some(ShopTrouble::Page(status)) => self.exchanges(there, back, call.timeout_ms, move || page(status)).await,
             Some(ShopTrouble::ReplyLost) => {
-                self.exchanges(there, back, call.timeout_ms, move || shop.obeys(&request)).await;
+                self.exchanges(there, back, call.timeout_ms, obeys).await;
                 None
             }
             Some(ShopTrouble::Refused) => {

@@ -13,10 +13,13 @@ use ledger_world::sage::{bank_account, ledger_account};
 use ledger_world::shop::{
     Address, CustomerEdit, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, ProductSpec,
 };
+use rust_decimal::Decimal;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// People who buy, in every shop.
 const BUYERS: u64 = 5;
+/// A shop is without its key for less than this, in milliseconds.
+const KEY_GONE_MS: u64 = 900_000;
 /// Methods whose money is booked.
 pub const MAPPED: [&str; 2] = ["stripe_payments", "trade_credit"];
 
@@ -47,6 +50,16 @@ pub enum Deed {
     Pauses(usize),
     /// It goes on.
     GoesOn(usize),
+    /// A person connects a binding's book anew while work goes on.
+    Reconnects(usize),
+    /// The shop disconnects: its key is gone.
+    LosesKey(usize),
+    /// It is paired again.
+    FindsKey(usize),
+    /// The bookkeeper enters the money for an open invoice by hand, or part of it.
+    EntersPayment(usize, u64),
+    /// The shop's clock is that many seconds from the true time.
+    SetsClock(usize, i64),
 }
 
 /// What a deed asks of the world.
@@ -75,6 +88,8 @@ pub struct Done {
     pub reconnected: BTreeSet<String>,
     /// Dead letters that an operator tried again, with their codes.
     pub dead: BTreeMap<String, String>,
+    /// Money that a bookkeeper entered by hand, by book and number of the invoice.
+    pub by_hand: BTreeMap<(String, String), Decimal>,
     /// What is still to be told.
     pub to_tell: Vec<(usize, Told)>,
     orders: u32,
@@ -117,7 +132,7 @@ pub fn plan(seed: u64) -> Plan {
         let draw = chance.number();
         let at = i64::try_from(chance.between(0, u64::try_from(span).unwrap_or_default())).unwrap_or_default();
         // The first few are sales, early.
-        let (at, choice) = if number < 3 { (at.div_euclid(3), 0) } else { (at, chance.between(0, 99)) };
+        let (at, choice) = if number < 3 { (at.div_euclid(3), 0) } else { (at, chance.between(0, 109)) };
         match choice {
             0..=29 => deeds.push((at, Deed::Sells(shop, draw))),
             30..=39 => deeds.push((at, Deed::Registers(shop, draw))),
@@ -128,6 +143,13 @@ pub fn plan(seed: u64) -> Plan {
             71..=79 => deeds.push((at, Deed::Pays(shop, draw))),
             80..=92 => deeds.push((at, Deed::Refunds(shop, draw))),
             93..=96 => deeds.push((at, Deed::ChangesSettings(bound, draw))),
+            100..=102 => deeds.push((at, Deed::Reconnects(bound))),
+            103..=105 => {
+                deeds.push((at, Deed::LosesKey(shop)));
+                let gone = i64::try_from(draw % KEY_GONE_MS).unwrap_or_default();
+                deeds.push((at.saturating_add(gone), Deed::FindsKey(shop)));
+            }
+            106..=109 => deeds.push((at, Deed::EntersPayment(bound, draw))),
             _ => {
                 deeds.push((at, Deed::Pauses(bound)));
                 deeds.push((at.saturating_add(240_000), Deed::GoesOn(bound)));
@@ -135,7 +157,7 @@ pub fn plan(seed: u64) -> Plan {
         }
     }
     deeds.sort_by_key(|(at, _)| *at);
-    Plan { seed, shops, books, deeds, faulty: true }
+    Plan { seed, shops, books, deeds, faulty: true, script: Vec::new() }
 }
 
 /// Settings that fit a book, and two accounts for income.
@@ -359,6 +381,27 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
             world.pauses(*bound, false)?;
             Vec::new()
         }
+        Deed::Reconnects(bound) => {
+            world.signs_in(*bound)?;
+            Vec::new()
+        }
+        Deed::LosesKey(number) => {
+            shop_of(world, *number)?.drops_key();
+            Vec::new()
+        }
+        Deed::FindsKey(number) => {
+            shop_of(world, *number)?.finds_key();
+            Vec::new()
+        }
+        Deed::EntersPayment(bound, draw) => {
+            enters_payment(world, *bound, *draw)?;
+            Vec::new()
+        }
+        Deed::SetsClock(number, seconds) => {
+            let shop = shop_of(world, *number)?;
+            shop.clock().advance(seconds.saturating_sub(shop.clock().offset()));
+            Vec::new()
+        }
     })
 }
 
@@ -404,6 +447,35 @@ fn sells(world: &mut World, number: usize, draw: u64) -> anyhow::Result<()> {
         let id = shop.invoices(&placed)?;
         world.done.invoices.insert((number, id), (sku, quantity));
     }
+    Ok(())
+}
+
+/// Of an invoice that is in the book, and that the shop has no money for yet.
+fn enters_payment(world: &mut World, bound: usize, draw: u64) -> anyhow::Result<()> {
+    let bound = world.bounds.get(bound).cloned().context("no binding")?;
+    let shop = world.stage.shops.get(bound.shop).context("no shop")?;
+    let book = bound.volume.book.statement();
+    let of = bound.volume.url.clone();
+    let open: Vec<(String, Decimal)> = shop
+        .sales()
+        .into_iter()
+        .filter(|sale| sale.entity_type == "invoice" && sale.state == "open")
+        .filter(|sale| MAPPED.contains(&sale.payment_method.as_str()))
+        .map(|sale| (format!("{}{}", bound.prefix, sale.increment_id), sale.grand_total.parse().unwrap_or_default()))
+        .filter(|(number, total)| {
+            let line = book.invoices.iter().find(|line| line.number == *number);
+            line.is_some_and(|line| line.approved && line.total.parse() == Ok(*total) && line.outstanding == line.total)
+        })
+        .collect();
+    let mut chance = Seed::of(draw);
+    let Some((number, total)) = chance.one_of(&open).cloned() else { return Ok(()) };
+    let amount = if chance.happens(500) { total } else { (total / Decimal::TWO).round_dp(2) };
+    if amount <= Decimal::ZERO {
+        return Ok(());
+    }
+    bound.volume.book.enters_payment(&number, &amount.to_string())?;
+    world.stage.faults.note(&format!("{amount} for {number} was entered by hand in {of}"));
+    world.done.by_hand.insert((of, number), amount);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 //! Everything happens one after another. What waits lies in [`Time`]; what is at work are [`Tasks`], one for each
 //! invocation of a function. A seed decides everything: latencies, ties, faults, what the shops sell.
 
-use crate::faults::{Fault, Faults};
+use crate::faults::{Fault, Faults, Scripted};
 use crate::functions::{Came, Function, Given, Ground, Sandbox, Tray};
 use crate::memory::{Fate, Index, MemoryQueue, MemoryStore, MemoryVault, QueueShape, Received, StoreCopy, Weather};
 use crate::room::{Doom, Life, Room};
@@ -30,7 +30,7 @@ use ledger_world::book::{Book, BookOptions, FaultSpec, House};
 use ledger_world::clock::Clock as WorldClock;
 use ledger_world::identity::{AppSpec, Authority, Expiry, Whose};
 use ledger_world::sage::{SageBook, SageOptions};
-use ledger_world::server::{Request, percent_decoded};
+use ledger_world::server::{Answer, Request, percent_decoded};
 use ledger_world::shop::{Delivery, OutboxStatus, Shop, ShopOptions};
 use secrecy::SecretString;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,8 +64,13 @@ const CRON_MS: i64 = 60_000;
 const SWEEP_MS: i64 = 60_000;
 /// A world that has not settled after this never will, in milliseconds (ten days).
 const SETTLES_WITHIN_MS: i64 = 864_000_000;
+/// How often people look for what is to be mended.
+const MENDED_MAX: u32 = 4;
 /// Steps after which a world that goes on never ends.
 const STEPS_MAX: u32 = 400_000;
+
+/// Of a body so many bytes are told, where requests are.
+const TOLD_BYTES_MAX: usize = 600;
 
 /// The API that a book speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -362,6 +367,8 @@ pub struct Stage {
     pub volumes: Vec<Arc<Volume>>,
     /// The shops.
     pub shops: Vec<Shop>,
+    /// Whether the schedule has every request to a book or a shop in it.
+    pub tells_requests: AtomicBool,
     chance: Mutex<Seed>,
     queues_moved: AtomicBool,
 }
@@ -390,6 +397,16 @@ impl Stage {
             Latency::Store => self.between(2, 30),
             Latency::Book => self.between(60, 500),
             Latency::Shop => self.between(30, 300),
+        }
+    }
+
+    /// A request was answered by a book or a shop.
+    pub fn was_answered(&self, who: &str, request: &Request, answer: &Answer) {
+        if self.tells_requests.load(Ordering::Relaxed) {
+            let text = |body: &[u8]| String::from_utf8_lossy(body.get(..TOLD_BYTES_MAX).unwrap_or(body)).into_owned();
+            let (method, path, query) = (&request.method, &request.path, &request.query);
+            let (asked, told) = (text(&request.body), text(&answer.body));
+            self.faults.note(&format!("{who}: {method} {path}?{query} {asked} -> {} {told}", answer.status));
         }
     }
 
@@ -489,8 +506,10 @@ pub struct Plan {
     pub books: Vec<Spoken>,
     /// What the shops do, and when, in milliseconds after the beginning.
     pub deeds: Vec<(i64, Deed)>,
-    /// Whether anything goes wrong.
+    /// Whether anything goes wrong by chance.
     pub faulty: bool,
+    /// What goes wrong by plan, where nothing does by chance.
+    pub script: Vec<Scripted>,
 }
 
 /// Something that comes to its turn.
@@ -557,6 +576,8 @@ struct Invocation {
     tray: Tray,
     batch: Vec<Received>,
     origin: Option<Origin>,
+    /// Whether it began when nothing went wrong any more.
+    quiet: bool,
 }
 
 /// A world.
@@ -637,7 +658,7 @@ impl World {
         }
         let faults = match plan.faulty {
             true => Faults::of(plan.seed ^ 0xfa17, time.clone(), home),
-            false => Faults::none(time.clone(), home),
+            false => Faults::scripted(time.clone(), home, &plan.script),
         };
         let mut chance = Seed::of(plan.seed);
         let (at_once, batch) = (chance.between(2, 4), if chance.happens(250) { 3 } else { 1 });
@@ -646,6 +667,7 @@ impl World {
             faults,
             volumes,
             shops,
+            tells_requests: AtomicBool::new(false),
             chance: Mutex::new(chance),
             queues_moved: AtomicBool::new(true),
         });
@@ -859,34 +881,47 @@ impl World {
         self.stage.faults.ends();
         self.stage.faults.note("from here on nothing goes wrong");
         for shop in &self.stage.shops {
-            // Somebody has set the shop's clock.
+            // Somebody has set the shop's clock, and found its key.
+            shop.finds_key();
             shop.clock().advance(shop.clock().offset().saturating_neg());
         }
         self.rests()?;
-        self.is_mended()?;
-        self.rests()
+        // What was tried again may show that something else has to be mended: a grant that nobody had used since it was
+        // taken back, for one.
+        for _ in 0..MENDED_MAX {
+            if !self.is_mended()? {
+                break;
+            }
+            self.rests()?;
+        }
+        Ok(())
     }
 
     /// What people do once the trouble is over: books are connected again, bindings go on, dead letters are tried again.
-    fn is_mended(&mut self) -> anyhow::Result<()> {
+    /// True where there was anything to do.
+    fn is_mended(&mut self) -> anyhow::Result<bool> {
+        let mut mended = false;
         for (number, bound) in self.bounds.clone().iter().enumerate() {
             let row = self.binding_row(bound).context("no binding")?;
             if row.mode == "paused" {
                 self.pauses(number, false)?;
+                mended = true;
             }
             if row.status == "needs_reconnect" {
+                mended = true;
                 self.done.reconnected.insert(bound.binding.clone());
                 self.signs_in(number)?;
             }
         }
         for run in self.runs() {
-            if edges::state(&run) == RunState::DeadLettered {
+            if edges::state(&run) == RunState::DeadLettered && !self.done.dead.contains_key(&run.run_id) {
+                mended = true;
                 self.done.dead.insert(run.run_id.clone(), run.code.clone().unwrap_or_default());
                 self.stage.faults.note(&format!("an operator tries {} again ({:?})", run.run_id, run.code));
                 self.retries(&run.run_id)?;
             }
         }
-        Ok(())
+        Ok(mended)
     }
 
     /// Goes on until a moment.
@@ -970,7 +1005,7 @@ impl World {
     }
 
     fn is_something_queued(&self) -> bool {
-        QUEUES.iter().any(|queue| !self.ground.queue.waiting(*queue).is_empty())
+        QUEUES.iter().any(|queue| self.ground.queue.is_waiting(*queue))
             || self.crons.values().any(|rows| !rows.is_empty())
     }
 
@@ -1046,7 +1081,7 @@ impl World {
             self.stage.time.at(back, Moment::Turn(Turn::Look));
         }
         for queue in QUEUES {
-            if self.polls.contains(&queue) || self.ground.queue.groups(queue).is_empty() {
+            if self.polls.contains(&queue) || !self.ground.queue.is_ready(queue) {
                 continue;
             }
             if self.working(queue) >= self.at_once {
@@ -1309,7 +1344,7 @@ impl World {
         let task = self.tasks.begins(future, Arc::clone(&life));
         let times_up = self.now().saturating_add(function.timeout_ms());
         self.stage.time.at(times_up, Moment::Turn(Turn::TimesUp(task)));
-        self.at_work.insert(task, Invocation { sandbox, life, tray, batch, origin });
+        self.at_work.insert(task, Invocation { sandbox, life, tray, batch, origin, quiet: self.quiet });
     }
 
     fn is_under_the_knife(&self, function: Function) -> bool {
@@ -1356,7 +1391,7 @@ impl World {
             }
         }
         if let Some(report) = &came.report {
-            ensure!(!self.quiet || report.failures == 0, "a quiet sweep failed: {report:?}");
+            ensure!(!invocation.quiet || report.failures == 0, "a quiet sweep failed: {report:?}");
         }
         match invocation.origin {
             None => Ok(()),
@@ -1415,7 +1450,11 @@ impl World {
         else {
             return;
         };
-        let Ok(token) = of.signs(0) else { return };
+        // Without its key a shop tells nothing: it does once it has it again.
+        let Ok(token) = of.signs(0) else {
+            self.done.to_tell.push((shop, told));
+            return;
+        };
         let Ok(moment) = jiff::Timestamp::from_second(told.at) else { return };
         let body = serde_json::json!({
             "magento_entity_id": told.id, "website_id": 1, "store_id": 1, "occurred_at": moment.to_string(), "payload": {},

@@ -1,7 +1,11 @@
 //! Worlds with everything that goes wrong in them, at every `make test`.
 
 use ledger_simulation::crash_sweep::swept_all;
+use ledger_simulation::faults::{BookTrouble, Fault, Scripted};
+use ledger_simulation::invariants::judged;
 use ledger_simulation::report::{lived, lives};
+use ledger_simulation::workload::Deed;
+use ledger_simulation::world::{Plan, Spoken, World};
 
 /// Worlds of a test run.
 const SEEDS: u64 = 2_000;
@@ -36,4 +40,45 @@ fn a_seed_is_the_same_world_each_time() {
 fn every_job_survives_a_kill_at_every_boundary() {
     let swept = swept_all(2);
     assert!(swept.is_clean(), "{}", swept.told());
+}
+
+/// Worlds in which seeds once found something wrong, told by what happens in them: seeds live other worlds when there are more deeds.
+#[test]
+fn what_once_went_wrong_goes_right() {
+    let check = |what: &str, spoken: Spoken, shops: usize, deeds: Vec<(i64, Deed)>, script: Vec<Scripted>| {
+        let struck = u32::try_from(script.len()).unwrap();
+        let plan = Plan { seed: 2, shops: vec![vec![0]; shops], books: vec![spoken], deeds, faulty: false, script };
+        let mut world = World::new(plan).unwrap();
+        world.lives().unwrap();
+        let schedule = world.stage.faults.schedule();
+        assert_eq!(world.stage.faults.struck().values().sum::<u32>(), struck, "{what}: {schedule:#?}");
+        assert_eq!(judged(&world), [], "{what}: {schedule:#?}");
+    };
+    let lost = |call, fault, trouble| Scripted { call, fault, trouble };
+    let before_an_edit =
+        |seconds| vec![(0, Deed::Registers(0, 0)), (60_000, Deed::SetsClock(0, seconds)), (90_000, Deed::Edits(0, 7))];
+    for spoken in Spoken::ALL {
+        check("an account is changed after the shop's clock was put back", spoken, 1, before_an_edit(-250), vec![]);
+    }
+    check(
+        "stock is counted again by an attempt that finds its movement settled by an earlier one",
+        Spoken::Sage,
+        1,
+        vec![(0, Deed::SavesProduct(0, 12)), (20_000, Deed::Stocks(0, 7))],
+        vec![
+            lost("POST /v3.1/stock_movements", Fault::ReplyLost, BookTrouble::ReplyLost),
+            lost("GET /v3.1/stock_items/", Fault::RequestDropped, BookTrouble::Dropped { at_once: true }),
+        ],
+    );
+    let page = BookTrouble::Page { status: 504, applied: false };
+    check(
+        "a guest's contact that is still under way, after the account's own was believed absent",
+        Spoken::Freeagent,
+        2,
+        vec![(0, Deed::Registers(1, 0)), (60_000, Deed::SellsOne(0, "checkmo"))],
+        vec![
+            lost("POST /v2/contacts", Fault::GatewayTimeout, page),
+            lost("POST /v2/contacts", Fault::AppliedLate, BookTrouble::Late { milliseconds: 400_000, status: None }),
+        ],
+    );
 }

@@ -81,9 +81,6 @@ pub struct Grants<'a> {
     pub chance: &'a dyn Chance,
     /// True where apps may have addresses of their own.
     pub own_hosts: bool,
-    /// A mistake that tests have planted.
-    #[cfg(feature = "planted")]
-    pub planted: Option<crate::planted::Planted>,
 }
 
 /// What an answer of the token endpoint gives (RFC 6749, section 5.1; Sage adds `refresh_token_expires_in`).
@@ -439,7 +436,7 @@ impl Grants<'_> {
                     let there = self.store.grant(of.binding).await.map_err(port)?.ok_or_else(needs_reconnect)?;
                     return self.opened(of, &there).await;
                 }
-                Err(_) if planted!(self, TokenUsedBeforeSaved) => {
+                Err(_) if planted!(TokenUsedBeforeSaved) => {
                     return Ok(Granted { token: tokens.access, version: row.version });
                 }
                 Err(error @ PortFault::Inconsistent(_)) => return Err(port(error)),

@@ -403,8 +403,6 @@ impl Connect<'_> {
             clock: self.clock,
             chance: self.chance,
             own_hosts: self.own_hosts,
-            #[cfg(feature = "planted")]
-            planted: None,
         }
     }
 

@@ -215,7 +215,7 @@ pub(super) fn written<R: super::rows::Row>(row: &R) -> R {
 #[async_trait]
 impl Attempts for MemoryStore {
     async fn claim(&self, request: &ClaimRequest) -> PortResult<Claimed> {
-        self.call("store.claim", |open| open.claim(request)).await
+        self.call_or_late("store.claim", request, |open, request| open.claim(request)).await
     }
 
     async fn gather(&self, request: &GatherRequest) -> PortResult<Gathered> {
@@ -245,7 +245,7 @@ impl Attempts for MemoryStore {
     }
 
     async fn progress(&self, progress: &Progress) -> PortResult<Written> {
-        self.call("store.progress", |open| open.progress(progress)).await
+        self.call_or_late("store.progress", progress, |open, progress| open.progress(progress)).await
     }
 
     async fn commit(&self, commit: &Commit) -> PortResult<Written> {
@@ -261,8 +261,8 @@ impl Attempts for MemoryStore {
             }
             return Ok(written);
         }
-        let release = commit.release.as_ref();
-        match self.carried_out("store.commit", fate, |open| open.commit(commit, release)).await? {
+        let whole = |open: &mut Open<'_>, commit: &Commit| open.commit(commit, commit.release.as_ref());
+        match self.carried_out_or_late("store.commit", fate, commit, whole).await? {
             Ended::Written(written) => Ok(written),
             Ended::LeaseLost => match self.call(WITHOUT, |open| open.commit(commit, None)).await? {
                 Ended::Written(written) => Ok(written),

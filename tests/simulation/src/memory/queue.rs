@@ -150,7 +150,7 @@ impl State {
     fn settle(&mut self, queue: QueueName, shape: QueueShape, now: i64) {
         let messages = self.queue(queue);
         messages.retain(|it| now.saturating_sub(it.sent_at) < shape.retention_ms);
-        if queue == QueueName::DeadLetter {
+        if queue == QueueName::DeadLetter || messages.iter().all(|it| it.receive_count < shape.receives_max) {
             return;
         }
         let locked: BTreeSet<String> =
@@ -239,6 +239,26 @@ impl MemoryQueue {
         self.with(|state, now| {
             state.settle(queue, self.shape, now);
             state.groups(queue, now)
+        })
+    }
+
+    /// Whether something can be received now.
+    #[must_use]
+    pub fn is_ready(&self, queue: QueueName) -> bool {
+        self.with(|state, now| {
+            state.settle(queue, self.shape, now);
+            let messages = state.queue(queue);
+            let locked = |group: &str| messages.iter().any(|it| it.hidden(now) && it.message.group == group);
+            messages.iter().any(|it| !it.hidden(now) && !locked(&it.message.group))
+        })
+    }
+
+    /// Whether anything is in a queue, hidden or not.
+    #[must_use]
+    pub fn is_waiting(&self, queue: QueueName) -> bool {
+        self.with(|state, now| {
+            state.settle(queue, self.shape, now);
+            !state.queue(queue).is_empty()
         })
     }
 
@@ -341,6 +361,16 @@ impl MemoryQueue {
         work: impl Fn(&mut State, i64) -> PortResult<T> + Send,
     ) -> PortResult<T> {
         let fate = self.weather.before(name).await;
+        self.carried_out_under(name, fate, work).await
+    }
+
+    /// The same for a caller who asked for the fate.
+    async fn carried_out_under<T: Send>(
+        &self,
+        name: &'static str,
+        fate: Fate,
+        work: impl Fn(&mut State, i64) -> PortResult<T> + Send,
+    ) -> PortResult<T> {
         if let Some(fault) = fate.refuses(name) {
             return Err(fault);
         }
@@ -360,7 +390,13 @@ impl Queue for MemoryQueue {
             let queue = message.queue;
             return Err(PortFault::Unavailable(format!("the URL of the queue {queue:?} is not configured")));
         }
-        self.carried_out("queue.send", |state, now| {
+        const NAME: &str = "queue.send";
+        let fate = self.weather.before(NAME).await;
+        if let Fate::Late(milliseconds) = fate {
+            let (queue, message) = (self.clone(), message.clone());
+            self.weather.later(milliseconds, Box::new(move || queue.with(|state, now| state.send(&message, now))));
+        }
+        self.carried_out_under(NAME, fate, |state, now| {
             state.send(message, now);
             Ok(())
         })

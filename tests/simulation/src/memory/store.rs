@@ -316,6 +316,41 @@ impl MemoryStore {
         self.carried_out(name, fate, work).await
     }
 
+    /// As [`MemoryStore::call`], for a transaction that may be carried out when its caller has given up.
+    pub(super) async fn call_or_late<A, T>(
+        &self,
+        name: &'static str,
+        asked: &A,
+        work: fn(&mut Open<'_>, &A) -> PortResult<T>,
+    ) -> PortResult<T>
+    where
+        A: Clone + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let fate = self.weather.before(name).await;
+        self.carried_out_or_late(name, fate, asked, work).await
+    }
+
+    /// The same for a caller who asked for the fate.
+    pub(super) async fn carried_out_or_late<A, T>(
+        &self,
+        name: &'static str,
+        fate: Fate,
+        asked: &A,
+        work: fn(&mut Open<'_>, &A) -> PortResult<T>,
+    ) -> PortResult<T>
+    where
+        A: Clone + Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        if let Fate::Late(milliseconds) = fate {
+            let (store, asked) = (self.clone(), asked.clone());
+            let arrives = move || drop(store.with(|open| work(open, &asked)));
+            self.weather.later(milliseconds, Box::new(arrives));
+        }
+        self.carried_out(name, fate, |open| work(open, asked)).await
+    }
+
     /// What [`MemoryStore::call`] does, for a caller who asked for the fate.
     pub(super) async fn carried_out<T: Send>(
         &self,

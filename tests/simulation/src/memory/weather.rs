@@ -22,6 +22,8 @@ pub enum Fate {
     Conflict,
     /// It is carried out, and no try's answer arrives.
     ReplyLost,
+    /// It is carried out so many milliseconds later, when the caller has given up, if it is one that may: else never.
+    Late(i64),
     /// It is carried out, the answer is lost, and the adapter's next try is answered: a write of one row meets itself; a
     /// transaction repeats its request token and is answered as the first time.
     Repeated,
@@ -32,7 +34,7 @@ impl Fate {
     pub(super) fn refuses(self, call: &str) -> Option<PortFault> {
         let why = match self {
             Self::Fair | Self::ReplyLost | Self::Repeated => return None,
-            Self::Unavailable => "no answer",
+            Self::Unavailable | Self::Late(_) => "no answer",
             Self::Throttled => "throttled",
             Self::Conflict => "conflict",
         };
@@ -64,10 +66,30 @@ pub trait Weather: Send + Sync {
     /// dropped here never learns of what was done.
     async fn after(&self, _call: &'static str) {}
 
+    /// Has a write be carried out so many milliseconds from now, whatever becomes of its caller; at once where nobody
+    /// says otherwise.
+    fn later(&self, _milliseconds: i64, work: Work) {
+        work();
+    }
+
     /// How long a write that is made now takes to reach an index, in milliseconds. Writes of one row reach it in their
     /// order all the same.
     fn index_lag_ms(&self, _index: Index) -> i64 {
         0
+    }
+}
+
+/// What is carried out later.
+pub type Work = Box<dyn FnOnce() + Send>;
+
+struct Late {
+    at: i64,
+    work: Work,
+}
+
+impl std::fmt::Debug for Late {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Late").field("at", &self.at).finish_non_exhaustive()
     }
 }
 
@@ -77,6 +99,7 @@ struct Set {
     fates: BTreeMap<&'static str, VecDeque<Fate>>,
     lags: BTreeMap<Index, i64>,
     calls: Vec<&'static str>,
+    late: Vec<Late>,
 }
 
 /// Weather by hand: a clock that is set, and the next fates of named operations.
@@ -101,10 +124,18 @@ impl Knobs {
         self.set().now = now;
     }
 
-    /// Moves the clock on.
+    /// Moves the clock on. What was to be carried out by then is.
     pub fn passes(&self, milliseconds: i64) {
-        let mut set = self.set();
-        set.now = set.now.saturating_add(milliseconds);
+        let due = {
+            let mut set = self.set();
+            set.now = set.now.saturating_add(milliseconds);
+            let now = set.now;
+            let (due, late) = std::mem::take(&mut set.late).into_iter().partition(|late: &Late| late.at <= now);
+            set.late = late;
+            due
+        };
+        let due: Vec<Late> = due;
+        due.into_iter().for_each(|late| (late.work)());
     }
 
     /// The next operation of this name that has no fate yet has this one.
@@ -134,6 +165,12 @@ impl Weather for Knobs {
         let mut set = self.set();
         set.calls.push(call);
         set.fates.get_mut(call).and_then(VecDeque::pop_front).unwrap_or_default()
+    }
+
+    fn later(&self, milliseconds: i64, work: Work) {
+        let mut set = self.set();
+        let at = set.now.saturating_add(milliseconds);
+        set.late.push(Late { at, work });
     }
 
     fn index_lag_ms(&self, index: Index) -> i64 {

@@ -108,6 +108,27 @@ async fn a_lost_reply_is_met_by_who_asks_again() {
     assert_eq!(all(&store), done, "nothing counts twice");
 }
 
+/// A write may arrive when nobody waits for its answer any more: its condition is judged then.
+#[tokio::test]
+async fn what_arrives_late_is_judged_when_it_arrives() {
+    let (store, knobs) = store();
+    store.put(run("r"));
+    knobs.next("store.claim", Fate::Late(4_000));
+    assert!(matches!(store.claim(&claim("r", "c")).await, Err(PortFault::Unavailable(_))));
+    let state = || store.peek::<RunRow>(&keys::run("r"), keys::RUN).map(|run| run.state).unwrap();
+    knobs.passes(3_999);
+    assert_eq!(state(), "queued");
+    knobs.passes(1);
+    assert_eq!(state(), "running");
+    let claimed = Sweeps::run(&store, &keys::run("r")).await.unwrap().unwrap();
+    knobs.next("store.commit", Fate::Late(1));
+    assert!(store.commit(&commit(&claimed, "c")).await.is_err());
+    let by_others = RunRow { claim: Some("other".to_owned()), attempt: 2, ..claimed.clone() };
+    store.put(by_others.clone());
+    knobs.passes(1);
+    assert_eq!(Sweeps::run(&store, &keys::run("r")).await, Ok(Some(by_others)), "the claim is another's by now");
+}
+
 #[tokio::test]
 async fn an_outcome_is_not_lost_to_a_contended_lease() {
     let (store, knobs) = store();

@@ -542,8 +542,6 @@ impl Scene {
             clock: &self.clock,
             chance: &self.chance,
             own_hosts: true,
-            #[cfg(feature = "planted")]
-            planted: crate::config::planted(),
         }
     }
 
