@@ -756,11 +756,10 @@ impl Post<'_> {
                 let reference = posted.reference.as_deref();
                 let next = edges::succeeded(&base, now, &posted.provider_id, reference, unverified, left_open);
                 // What a person has to approve first can't be settled, as a payment can't: a resync does that.
-                match left_open {
-                    Some(Code::InvoiceNotApproved) => {
-                        EndOf { next: edges::unsettled(&next), outcome: "skipped", evidence: None }
-                    }
-                    _ => EndOf { next, outcome: "succeeded", evidence: None },
+                if left_open == Some(Code::InvoiceNotApproved) {
+                    EndOf { next: edges::unsettled(&next), outcome: "skipped", evidence: None }
+                } else {
+                    EndOf { next, outcome: "succeeded", evidence: None }
                 }
             }
             Outcome::Skipped(code) => {

@@ -239,12 +239,13 @@ pub(super) fn post(
         return Ok(Step::Done(Posted { total: paper.total_of(&record), ..posted.clone() }));
     }
     check_lines(document)?;
-    let allocation = match paper.kind {
-        Kind::Allocation => match allocation::transaction_type(context, &mut search)? {
+    let allocation = if paper.kind == Kind::Allocation {
+        match allocation::transaction_type(context, &mut search)? {
             Type::Ask(label, call) => return Ok(Step::Read(label, call)),
             Type::Known(id) => id,
-        },
-        _ => String::new(),
+        }
+    } else {
+        String::new()
     };
     for other in [false, true] {
         let Some(answered) = search.seen.next() else {
