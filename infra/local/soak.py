@@ -23,7 +23,7 @@ PARAMETERS = {
     "RetryScalePercent": "2",
     "SettleScalePercent": "1",
     "ShopRevokedSeconds": "30",
-    "StallSeconds": "10",
+    "StallSeconds": "5",
 }
 
 

@@ -9,7 +9,7 @@ use ledger_aws::engine::ports::Clock;
 use ledger_conformance::seed::Seed;
 use ledger_demo::places::CARD;
 use ledger_world::shop::{
-    Address, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, OutboxStatus, ProductSpec, Sent, Shop,
+    Address, CustomerSpec, InvoiceSpec, ItemSpec, MemoSpec, OrderSpec, OutboxStatus, ProductSpec, Sent,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,6 +32,10 @@ pub(crate) const STOCK: i64 = 12;
 const LEFT_OUT: i64 = 3;
 /// A rate that no book and no setting knows.
 const UNKNOWN_RATE: &str = "33";
+/// What the numbers of invoices begin with that are left out, so that whoever counts knows them.
+const LEFT_OUT_MARK: &str = "L";
+/// The same of those with an unknown rate.
+const UNKNOWN_RATE_MARK: &str = "U";
 
 /// The end that a delivery should come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,10 +68,6 @@ struct Trader<'a> {
     sold: u64,
 }
 
-fn outbox_keys(shop: &Shop) -> usize {
-    shop.outbox().len()
-}
-
 /// Chips that say nothing yet.
 pub(crate) fn pending_chips(trading: &Trading) -> usize {
     let provider = trading.paired.place.speech.provider();
@@ -85,29 +85,20 @@ pub(crate) fn ends(trading: &Trading) -> BTreeMap<String, End> {
     let sales = trading.shop.sales();
     let of_row = |key: &str| {
         let (event, id) = key.split_once(':').unwrap_or_default();
-        let sale =
-            |entity: &str| sales.iter().find(|sale| sale.entity_type == entity && Some(sale.id) == id.parse().ok());
-        match event {
-            "invoice.created" | "invoice.paid" => sale("invoice").map_or(End::Synced, |sale| {
-                if sale.increment_id.starts_with(LEFT_OUT_MARK) {
-                    End::Skipped
-                } else if sale.increment_id.starts_with(UNKNOWN_RATE_MARK) {
-                    End::Refused("tax_rate_unmapped")
-                } else if event == "invoice.paid" && sale.payment_method == BY_HAND {
-                    End::Skipped
-                } else {
-                    End::Synced
-                }
-            }),
-            _ => End::Synced,
+        let sale = sales.iter().find(|sale| sale.entity_type == "invoice" && id.parse() == Ok(sale.id));
+        let Some(sale) = sale.filter(|_| event.starts_with("invoice.")) else { return End::Synced };
+        if sale.increment_id.starts_with(UNKNOWN_RATE_MARK) {
+            End::Refused("tax_rate_unmapped")
+        } else if sale.increment_id.starts_with(LEFT_OUT_MARK)
+            || (event == "invoice.paid" && sale.payment_method == BY_HAND)
+        {
+            End::Skipped
+        } else {
+            End::Synced
         }
     };
     trading.shop.outbox().iter().map(|row| (row.idempotency_key.clone(), of_row(&row.idempotency_key))).collect()
 }
-
-/// Numbers of invoices that should not come into the book, so that whoever counts knows them.
-const LEFT_OUT_MARK: &str = "L";
-const UNKNOWN_RATE_MARK: &str = "U";
 
 impl Trader<'_> {
     fn guest(&mut self) -> OrderSpec {
@@ -319,12 +310,12 @@ async fn trades(world: &World, tally: &Tally, number: usize, rows: u64, each_ms:
     let mut trader = Trader { trading, number, chance, refundable: Vec::new(), customers: Vec::new(), sold: 0 };
     let rows = usize::try_from(rows)?;
     loop {
-        let before = outbox_keys(&trading.shop);
+        let before = trading.shop.outbox().len();
         if before >= rows {
             break;
         }
         trader.acts().with_context(|| format!("a shop at {}", trading.name()))?;
-        let made = u64::try_from(outbox_keys(&trading.shop).saturating_sub(before))?;
+        let made = u64::try_from(trading.shop.outbox().len().saturating_sub(before))?;
         let began = SystemClock.now_ms();
         trader.tells(tally).await;
         if trader.chance.happens(REPEATS_PER_THOUSAND) {

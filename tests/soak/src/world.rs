@@ -36,7 +36,7 @@ pub(crate) struct Trading {
 }
 
 impl Trading {
-    /// The dialect and which of its books it is, `sage-2`.
+    /// For people: the dialect and where its book is.
     pub(crate) fn name(&self) -> String {
         format!("{} at {}", self.paired.place.speech.dialect(), self.paired.place.book.url)
     }
