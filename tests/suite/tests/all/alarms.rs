@@ -539,7 +539,12 @@ async fn a_function_that_fails_or_may_not_run_is_counted_as_its_alarms_want() ->
             let (its, metric, ill) = match trouble {
                 Trouble::Dies(its) => (its, "Errors", "cannot start"),
                 Trouble::Throttled(its) => (its, "Throttles", "may not run"),
-                _ => continue,
+                Trouble::Bell
+                | Trouble::Dead(_)
+                | Trouble::Overdue
+                | Trouble::Held
+                | Trouble::Stalled
+                | Trouble::NoSweep => continue,
             };
             if its != folder {
                 continue;
