@@ -66,7 +66,7 @@ impl From<PortFault> for Ended {
 pub struct Wanted {
     /// The document.
     pub document: Document,
-    /// Keys of its own rows, the leading one first.
+    /// Keys of its own rows: the leading one first, last the one that every run has which may make the document.
     pub keys: Vec<String>,
     /// Key of the row that guards its number.
     pub number_key: Option<String>,
