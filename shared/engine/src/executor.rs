@@ -66,7 +66,7 @@ impl From<PortFault> for Ended {
 pub struct Wanted {
     /// The document.
     pub document: Document,
-    /// Keys of its own rows, the leading one first.
+    /// Keys of its own rows: the leading one first, last the one that every run has which may make the document.
     pub keys: Vec<String>,
     /// Key of the row that guards its number.
     pub number_key: Option<String>,
@@ -331,6 +331,10 @@ impl Executor<'_> {
     fn may_be_sent_again(&self, wanted: &Wanted, row: &XrefRow) -> bool {
         let shared = wanted.keys.last().and_then(|key| self.current(key));
         if shared.is_none_or(|shared| (shared.epoch, &shared.bytes_hash) != (row.epoch, &row.bytes_hash)) {
+            return false;
+        }
+        // Since a restore keys are others.
+        if self.post.timers.restored_at.is_some_and(|restored_at| row.first_sent_at.is_none_or(|at| at < restored_at)) {
             return false;
         }
         match self.dialect.profile().replay {
@@ -1054,10 +1058,7 @@ impl Executor<'_> {
     /// of the document's last key, which every run has that may create it: a contact's address, a product's SKU.
     fn idempotency_key(&self, wanted: &Wanted, epoch: u32) -> String {
         let document = wanted.keys.last().map_or("", String::as_str);
-        let hash = fingerprint(&[self.book.as_bytes(), document.as_bytes(), &epoch.to_be_bytes()]);
-        let mut key = hex::encode(hash);
-        key.truncate(IDEMPOTENCY_KEY_LENGTH);
-        key
+        idempotency_key(&self.book, document, epoch, self.post.timers.restored_at)
     }
 
     /// Sends a call; where the book refuses the token, once more under another one.
@@ -1118,6 +1119,17 @@ impl Executor<'_> {
             ..StepRow::default()
         });
     }
+}
+
+/// After a restore keys are others: the epochs of restored rows are older than what was sent, and a book that has seen a key answers
+/// with what it made then, whatever it is asked to make now.
+fn idempotency_key(book: &str, document: &str, epoch: u32, restored_at: Option<i64>) -> String {
+    let (epoch, restored_at) = (epoch.to_be_bytes(), restored_at.map(i64::to_be_bytes));
+    let mut parts = vec![book.as_bytes(), document.as_bytes(), epoch.as_slice()];
+    parts.extend(restored_at.as_ref().map(<[u8; 8]>::as_slice));
+    let mut key = hex::encode(fingerprint(&parts));
+    key.truncate(IDEMPOTENCY_KEY_LENGTH);
+    key
 }
 
 /// Of several rows of one document the one that speaks for it: the one that is furthest on. Of two reservations the one in doubt, of
@@ -1240,6 +1252,22 @@ mod tests {
     fn row(pk: &str, state: &str, doubtful: bool, last_sent_at: i64) -> XrefRow {
         let (pk, state) = (pk.to_owned(), state.to_owned());
         XrefRow { pk, state, doubtful, last_sent_at: Some(last_sent_at), ..XrefRow::default() }
+    }
+
+    #[test]
+    fn a_key_comes_once_for_each_epoch_of_a_document_and_for_each_restore() {
+        let keys = [
+            idempotency_key("book", "a", 1, None),
+            idempotency_key("book", "a", 2, None),
+            idempotency_key("book", "b", 1, None),
+            idempotency_key("other", "a", 1, None),
+            idempotency_key("book", "a", 1, Some(1)),
+            idempotency_key("book", "a", 1, Some(2)),
+        ];
+        let different: std::collections::BTreeSet<&String> = keys.iter().collect();
+        assert_eq!(different.len(), keys.len(), "{keys:?}");
+        assert_eq!(keys[0], idempotency_key("book", "a", 1, None));
+        assert!(keys.iter().all(|key| key.len() == IDEMPOTENCY_KEY_LENGTH));
     }
 
     #[test]

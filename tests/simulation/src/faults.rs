@@ -168,6 +168,8 @@ const WRITTEN_LATE_MS: u64 = 20_000;
 /// Trouble that is to strike the first request to a book that it fits, once all before it on the list has struck.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scripted {
+    /// What the function that makes the request is called, or begins with.
+    pub who: &'static str,
     /// What the request's method and path begin with.
     pub call: &'static str,
     /// Its kind.
@@ -402,7 +404,7 @@ impl Faults {
     pub fn book(&self, life: &Life, spoken: Spoken, call: &str, writes: Writes) -> Option<BookTrouble> {
         let mut inside = self.inside();
         let inside = &mut *inside;
-        if inside.script.front().is_some_and(|next| call.starts_with(next.call)) {
+        if inside.script.front().is_some_and(|next| call.starts_with(next.call) && life.name.starts_with(next.who)) {
             let Scripted { fault, trouble, .. } = inside.script.pop_front()?;
             self.counts(inside, fault, Some(spoken), &format!("{} at {call}: {trouble:?}", life.name));
             return Some(trouble);

@@ -4,7 +4,7 @@
 use crate::faults::{BookTrouble, Fault, ShopTrouble, Writes};
 use crate::room::{Door, Room, Side};
 use crate::time::Moment;
-use crate::world::{Latency, Volume};
+use crate::world::{Latency, Stage, Volume};
 use async_trait::async_trait;
 use base64::Engine as _;
 use ledger_conformance::drive::Stranger as _;
@@ -259,6 +259,59 @@ fn request_of(call: &BookCall<'_>) -> Request {
     }
 }
 
+/// A request to a shop under a fresh token.
+fn request_to_shop(call: &ShopCall<'_>) -> Result<Request, TransportFault> {
+    let subkey = jwt::subkey(call.api_key.expose_secret().as_bytes(), PURPOSE_TO_SHOP);
+    let token = jwt::mint(&subkey, call.tenant, call.now_seconds, &call.jti)
+        .map_err(|error| TransportFault::NotSent(error.to_string()))?;
+    let mut headers = vec![
+        ("authorization".to_owned(), format!("Bearer {token}")),
+        ("accept".to_owned(), "application/json".to_owned()),
+    ];
+    if call.body.is_some() {
+        headers.push(("content-type".to_owned(), "application/json".to_owned()));
+    }
+    Ok(Request {
+        method: if call.body.is_some() { "POST" } else { "GET" }.to_owned(),
+        path: call.path.clone(),
+        query: String::new(),
+        headers,
+        body: call.body.clone().unwrap_or_default().into(),
+    })
+}
+
+/// A shop as an operator's function finds it: at once, and without anything that goes wrong.
+#[derive(Clone, Debug)]
+pub struct AtOnce(pub Arc<Stage>);
+
+impl AtOnce {
+    fn answers(&self, url: &str, request: &Request) -> Result<Reply, TransportFault> {
+        let shop = self.0.shop_at(url);
+        let shop = shop.ok_or_else(|| TransportFault::NotSent(format!("nobody is at {url}")))?;
+        let answer = shop.obeys(request);
+        self.0.was_answered("an operator", request, &answer);
+        Ok(reply_of(&answer))
+    }
+}
+
+#[async_trait]
+impl Shop for AtOnce {
+    async fn call(&self, call: &ShopCall<'_>) -> Result<Reply, TransportFault> {
+        self.answers(call.shop_url, &request_to_shop(call)?)
+    }
+
+    async fn pair(&self, call: &PairCall<'_>) -> Result<Reply, TransportFault> {
+        let request = Request {
+            method: "POST".to_owned(),
+            path: call.path.to_owned(),
+            query: String::new(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: call.body.expose_secret().to_owned().into(),
+        };
+        self.answers(call.shop_url, &request)
+    }
+}
+
 #[async_trait]
 impl Shop for Door {
     async fn call(&self, call: &ShopCall<'_>) -> Result<Reply, TransportFault> {
@@ -267,23 +320,7 @@ impl Shop for Door {
         let Some(shop) = self.stage.shop_at(call.shop_url) else {
             return Err(TransportFault::NotSent(format!("nobody is at {}", call.shop_url)));
         };
-        let subkey = jwt::subkey(call.api_key.expose_secret().as_bytes(), PURPOSE_TO_SHOP);
-        let token = jwt::mint(&subkey, call.tenant, call.now_seconds, &call.jti)
-            .map_err(|error| TransportFault::NotSent(error.to_string()))?;
-        let mut headers = vec![
-            ("authorization".to_owned(), format!("Bearer {token}")),
-            ("accept".to_owned(), "application/json".to_owned()),
-        ];
-        if call.body.is_some() {
-            headers.push(("content-type".to_owned(), "application/json".to_owned()));
-        }
-        let request = Request {
-            method: if call.body.is_some() { "POST" } else { "GET" }.to_owned(),
-            path: call.path.clone(),
-            query: String::new(),
-            headers,
-            body: call.body.clone().unwrap_or_default().into(),
-        };
+        let request = request_to_shop(call)?;
         let there = self.stage.latency(Latency::Shop);
         let back = self.stage.latency(Latency::Shop);
         let (stage, life) = (Arc::clone(&self.stage), self.life());

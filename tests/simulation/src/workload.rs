@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const BUYERS: u64 = 5;
 /// A shop is without its key for less than this, in milliseconds.
 const KEY_GONE_MS: u64 = 900_000;
+/// A person pairs a shop again after this at the earliest, in milliseconds.
+const PAIRS_AGAIN_MS: i64 = 1_200_000;
 /// Methods whose money is booked.
 pub const MAPPED: [&str; 2] = ["stripe_payments", "trade_credit"];
 
@@ -54,8 +56,10 @@ pub enum Deed {
     Reconnects(usize),
     /// The shop disconnects: its key is gone.
     LosesKey(usize),
-    /// It is paired again.
+    /// It has it again.
     FindsKey(usize),
+    /// It is paired anew.
+    PairsAnew(usize),
     /// The bookkeeper enters the money for an open invoice by hand, or part of it.
     EntersPayment(usize, u64),
     /// The shop's clock is that many seconds from the true time.
@@ -86,6 +90,8 @@ pub struct Done {
     pub products: BTreeMap<(usize, i64), String>,
     /// Bindings that had to be connected again.
     pub reconnected: BTreeSet<String>,
+    /// Shops that were paired anew, and when last, in milliseconds.
+    pub paired_anew: BTreeMap<usize, i64>,
     /// Dead letters that an operator tried again, with their codes.
     pub dead: BTreeMap<String, String>,
     /// Money that a bookkeeper entered by hand, by book and number of the invoice.
@@ -132,7 +138,7 @@ pub fn plan(seed: u64) -> Plan {
         let draw = chance.number();
         let at = i64::try_from(chance.between(0, u64::try_from(span).unwrap_or_default())).unwrap_or_default();
         // The first few are sales, early.
-        let (at, choice) = if number < 3 { (at.div_euclid(3), 0) } else { (at, chance.between(0, 109)) };
+        let (at, choice) = if number < 3 { (at.div_euclid(3), 0) } else { (at, chance.between(0, 111)) };
         match choice {
             0..=29 => deeds.push((at, Deed::Sells(shop, draw))),
             30..=39 => deeds.push((at, Deed::Registers(shop, draw))),
@@ -147,9 +153,11 @@ pub fn plan(seed: u64) -> Plan {
             103..=105 => {
                 deeds.push((at, Deed::LosesKey(shop)));
                 let gone = i64::try_from(draw % KEY_GONE_MS).unwrap_or_default();
-                deeds.push((at.saturating_add(gone), Deed::FindsKey(shop)));
+                let back = if chance.happens(500) { Deed::PairsAnew(shop) } else { Deed::FindsKey(shop) };
+                deeds.push((at.saturating_add(gone), back));
             }
             106..=109 => deeds.push((at, Deed::EntersPayment(bound, draw))),
+            110..=111 => deeds.push((at, Deed::PairsAnew(shop))),
             _ => {
                 deeds.push((at, Deed::Pauses(bound)));
                 deeds.push((at.saturating_add(240_000), Deed::GoesOn(bound)));
@@ -391,6 +399,18 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
         }
         Deed::FindsKey(number) => {
             shop_of(world, *number)?.finds_key();
+            Vec::new()
+        }
+        Deed::PairsAnew(number) => {
+            // Only the key before the present one still verifies. Nobody pairs a shop twice while a token is good that it
+            // signed before.
+            let now = world.stage.time.now();
+            let last = world.done.paired_anew.get(number);
+            if last.is_none_or(|last| now.saturating_sub(*last) > PAIRS_AGAIN_MS) {
+                world.pairs_anew(*number)?;
+            } else {
+                shop_of(world, *number)?.finds_key();
+            }
             Vec::new()
         }
         Deed::EntersPayment(bound, draw) => {

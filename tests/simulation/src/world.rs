@@ -8,6 +8,7 @@ use crate::functions::{Came, Function, Given, Ground, Sandbox, Tray};
 use crate::memory::{Fate, Index, MemoryQueue, MemoryStore, MemoryVault, QueueShape, Received, StoreCopy, Weather};
 use crate::room::{Doom, Life, Room};
 use crate::time::{Moment, Stands, Tasks, Time};
+use crate::ways::AtOnce;
 use crate::workload::{Act, Deed};
 use anyhow::{Context as _, bail, ensure};
 use async_trait::async_trait;
@@ -15,12 +16,13 @@ use futures::FutureExt as _;
 use ledger_conformance::books::AnyBook;
 use ledger_conformance::seed::Seed;
 use ledger_engine::config::Timers;
+use ledger_engine::connect::pairing::{NewPairing, Pairing};
 use ledger_engine::domain::identity::Event;
 use ledger_engine::domain::run::RunState;
 use ledger_engine::edges;
 use ledger_engine::operate::{NewBinding, NewTenant, Operate};
 use ledger_engine::ports::{Chance, Clock, ConnectStore as _, Operations as _, QueueName};
-use ledger_engine::tenants::{access_token_context, client_secret_context, refresh_token_context};
+use ledger_engine::tenants::{TenantMemory, access_token_context, client_secret_context, refresh_token_context};
 use ledger_engine::wire::gateway::ProxyRequest;
 use ledger_engine::wire::rows::{
     AgendaRow, AppHostsRow, AppRow, AttentionRow, BindingRow, PushRow, ROW_VERSION, RunRow, TokenRow, keys,
@@ -41,6 +43,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const MORNING_MS: i64 = 2_000_016_000_000;
 /// The key that shop and Ledger share.
 const API_KEY: &str = "byte8_lk_0123456789abcdef0123456789abcdef";
+/// This stack's address, as shops know it.
+const LEDGER_URL: &str = "https://ledger.example";
 /// How we are known to providers.
 const CLIENT_ID: &str = "ledger-app";
 /// The app's secret.
@@ -733,7 +737,7 @@ impl World {
                 let volume = self.stage.volumes.get(*book).context("no book")?.clone();
                 self.binds(number, &tenant, volume)?;
             }
-            shop.pair_directly(&tenant, API_KEY, "https://ledger.example");
+            shop.pair_directly(&tenant, API_KEY, LEDGER_URL);
         }
         // What is sold from here on is younger than every connection.
         self.stage.time.moves_to(MORNING_MS.saturating_add(2_000));
@@ -830,6 +834,40 @@ impl World {
             return Ok(());
         }
         now(self.operate().pause(&bound.tenant, &bound.binding, paused))??;
+        Ok(())
+    }
+
+    /// A person pairs a shop anew, by the code that it shows: the second time of a module under another key.
+    ///
+    /// # Errors
+    /// Where that is not even possible.
+    pub fn pairs_anew(&mut self, shop: usize) -> anyhow::Result<()> {
+        let of = self.stage.shops.get(shop).context("no shop")?.clone();
+        let bound = self.bounds.iter().find(|bound| bound.shop == shop).context("no binding")?;
+        let provider = bound.volume.spoken.provider();
+        let code = SecretString::from(of.shows_pairing_code(provider));
+        let (counter, memory, url) = (AtOnce(Arc::clone(&self.stage)), TenantMemory::default(), of.url());
+        let pairing = Pairing {
+            store: &self.ground.store,
+            vault: &self.ground.vault,
+            shop: &counter,
+            clock: &self.operator,
+            chance: &self.operator,
+            memory: &memory,
+        };
+        let new = NewPairing {
+            provider,
+            magento_base_url: &url,
+            pairing_code: &code,
+            public_url: LEDGER_URL,
+            operator: "a person",
+            allowed_tenants: None,
+        };
+        let paired = now(pairing.connect(&new))??;
+        ensure!(!paired.made_tenant, "the shop is another one now");
+        self.stage.faults.note(&format!("paired; new key: {}, answers: {}", paired.made_key, paired.answers));
+        let at = self.now();
+        self.done.paired_anew.insert(shop, at);
         Ok(())
     }
 
@@ -1191,6 +1229,10 @@ impl World {
             self.done.reconnected.insert(bound.binding.clone());
             self.signs_in(number)?;
         }
+        // So may be the shops' keys: each shop is paired again.
+        for shop in self.done.paired_anew.clone().into_keys() {
+            self.pairs_anew(shop)?;
+        }
         // What was told since the copy is told again.
         for (number, shop) in self.stage.shops.iter().enumerate() {
             for row in shop.outbox() {
@@ -1482,10 +1524,13 @@ impl World {
         let acts = crate::workload::does(self, deed)?;
         for act in acts {
             match act {
-                Act::Tells(shop, told) => {
-                    if !self.told.contains(&told) {
-                        self.told.push(told.clone());
+                Act::Tells(shop, mut told) => {
+                    // Two edits of one second are told in the same words, and nothing can tell them from one delivery that
+                    // comes twice: not promised. Here each has a second of its own.
+                    while self.told.contains(&told) {
+                        told.at = told.at.saturating_add(1);
                     }
+                    self.told.push(told.clone());
                     self.tells(shop, told);
                 }
             }

@@ -54,7 +54,7 @@ fn what_once_went_wrong_goes_right() {
         assert_eq!(world.stage.faults.struck().values().sum::<u32>(), struck, "{what}: {schedule:#?}");
         assert_eq!(judged(&world), [], "{what}: {schedule:#?}");
     };
-    let lost = |call, fault, trouble| Scripted { call, fault, trouble };
+    let lost = |who, call, fault, trouble| Scripted { who, call, fault, trouble };
     let before_an_edit =
         |seconds| vec![(0, Deed::Registers(0, 0)), (60_000, Deed::SetsClock(0, seconds)), (90_000, Deed::Edits(0, 7))];
     for spoken in Spoken::ALL {
@@ -64,10 +64,15 @@ fn what_once_went_wrong_goes_right() {
         "stock is counted again by an attempt that finds its movement settled by an earlier one",
         Spoken::Sage,
         1,
-        vec![(0, Deed::SavesProduct(0, 12)), (20_000, Deed::Stocks(0, 7))],
+        vec![(0, Deed::SavesProduct(0, 12)), (75_000, Deed::Stocks(0, 7))],
         vec![
-            lost("POST /v3.1/stock_movements", Fault::ReplyLost, BookTrouble::ReplyLost),
-            lost("GET /v3.1/stock_items/", Fault::RequestDropped, BookTrouble::Dropped { at_once: true }),
+            lost("worker of product", "POST /v3.1/stock_movements", Fault::ReplyLost, BookTrouble::ReplyLost),
+            lost(
+                "worker of product",
+                "GET /v3.1/stock_items/",
+                Fault::RequestDropped,
+                BookTrouble::Dropped { at_once: true },
+            ),
         ],
     );
     let page = BookTrouble::Page { status: 504, applied: false };
@@ -77,8 +82,13 @@ fn what_once_went_wrong_goes_right() {
         2,
         vec![(0, Deed::Registers(1, 0)), (60_000, Deed::SellsOne(0, "checkmo"))],
         vec![
-            lost("POST /v2/contacts", Fault::GatewayTimeout, page),
-            lost("POST /v2/contacts", Fault::AppliedLate, BookTrouble::Late { milliseconds: 400_000, status: None }),
+            lost("worker of customer", "POST /v2/contacts", Fault::GatewayTimeout, page),
+            lost(
+                "worker of invoice",
+                "POST /v2/contacts",
+                Fault::AppliedLate,
+                BookTrouble::Late { milliseconds: 400_000, status: None },
+            ),
         ],
     );
 }
