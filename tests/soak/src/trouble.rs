@@ -32,8 +32,10 @@ const WATCH_MS: u64 = 30;
 const KILL_WITHIN_MS: u64 = 120;
 /// Before somebody looks again whether it is time, in milliseconds.
 const LOOK_MS: u64 = 500;
-/// Of a hundred kills, how many are a worker's while one works: the others work more often.
-const WORKERS_OF_HUNDRED: u64 = 60;
+/// Who is killed, in turn: left to chance it would rarely be the sweeper.
+const TURNS: [&str; 6] = ["worker", "webhook", "worker", "push", "worker", "sweeper"];
+/// Looks for one of a kind that works, before another one is killed in its place: longer than from sweep to sweep.
+const LOOKS: u32 = 300;
 /// What can be killed.
 pub(crate) const KINDS: [&str; 4] = ["push", "sweeper", "webhook", "worker"];
 /// What a Lambda package's program is called.
@@ -150,6 +152,7 @@ impl Scene {
 
     async fn kills(self) -> anyhow::Result<()> {
         let mut chance = self.plan.chance(1);
+        let mut turn = 0_usize;
         loop {
             self.waits(chance.between(KILL_EVERY_MS.div_euclid(2), KILL_EVERY_MS.saturating_mul(3).div_euclid(2)))
                 .await;
@@ -159,14 +162,19 @@ impl Scene {
             if self.tally.is_engine_away() {
                 continue;
             }
+            let wanted = TURNS.get(turn.checked_rem(TURNS.len()).unwrap_or_default()).copied().unwrap_or_default();
+            turn = turn.saturating_add(1);
+            let mut looks = LOOKS;
+            let mut found = None;
             // One that works is rarely found at the first look.
-            for _ in 0..100 {
-                let Some(function) = working(&self.world, &mut chance).await else { continue };
-                SystemClock.sleep_ms(chance.between(0, KILL_WITHIN_MS)).await;
-                if function.kill().await {
-                    self.tally.kills(&function.kind);
-                }
-                break;
+            while looks > 0 && !self.is_over() && found.is_none() {
+                looks = looks.saturating_sub(1);
+                found = working(&self.world, &mut chance, if looks > 0 { wanted } else { "" }).await;
+            }
+            let Some(function) = found else { continue };
+            SystemClock.sleep_ms(chance.between(0, KILL_WITHIN_MS)).await;
+            if function.kill().await {
+                self.tally.kills(&function.kind);
             }
         }
     }
@@ -320,21 +328,16 @@ fn kind_of(pid: u32) -> Option<String> {
     KINDS.into_iter().find(|kind| name.contains(kind)).map(str::to_owned)
 }
 
-/// A function that is at work right now.
-async fn working(world: &World, chance: &mut Seed) -> Option<Function> {
+/// A function of a kind that is at work right now; of any kind where none is named.
+async fn working(world: &World, chance: &mut Seed, wanted: &str) -> Option<Function> {
     let before = functions(world);
     SystemClock.sleep_ms(WATCH_MS).await;
     let working: Vec<Function> = functions(world)
         .into_iter()
         .filter(|(pid, switches)| before.get(pid).is_some_and(|before| before != switches))
         .filter_map(|(pid, _)| kind_of(pid).map(|kind| Function { pid, kind }))
+        .filter(|function| wanted.is_empty() || function.kind == wanted)
         .collect();
-    let workers: Vec<usize> =
-        (0_usize..).zip(&working).filter(|(_, it)| it.kind == "worker").map(|(place, _)| place).collect();
-    if !workers.is_empty() && chance.happens(WORKERS_OF_HUNDRED.saturating_mul(10)) {
-        let chosen = chance.one_of(&workers).copied()?;
-        return working.into_iter().nth(chosen);
-    }
     let last = u64::try_from(working.len()).ok()?.checked_sub(1)?;
     let chosen = usize::try_from(chance.between(0, last)).ok()?;
     working.into_iter().nth(chosen)
