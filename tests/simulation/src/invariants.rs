@@ -522,7 +522,10 @@ impl Judge<'_> {
         let killed = [Fault::Killed, Fault::Frozen, Fault::ClockJumped].into_iter().any(|fault| self.struck(fault));
         // With Sage a token is lost with the reply that brings it, or with the process that has it.
         // A second 401 within an attempt is a person's to look at.
-        let refused_twice = self.world.stage.faults.times(Fault::Unauthorised) > 1;
+        // One 401 is two for an attempt that began before somebody connected the book anew: it ends the new token too, and
+        // an attempt replaces its token once.
+        let signed_in = self.world.done.signed_in.contains(&bound.binding);
+        let refused_twice = self.world.stage.faults.times(Fault::Unauthorised) > u32::from(!signed_in);
         let caused = refused_twice
             || volume.was_revoked()
             || self.struck(Fault::Restored)

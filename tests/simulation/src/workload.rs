@@ -92,6 +92,8 @@ pub struct Done {
     pub reconnected: BTreeSet<String>,
     /// Shops that were paired anew, and when last, in milliseconds.
     pub paired_anew: BTreeMap<usize, i64>,
+    /// Bindings that a person connected anew while work went on.
+    pub signed_in: BTreeSet<String>,
     /// Dead letters that an operator tried again, with their codes.
     pub dead: BTreeMap<String, String>,
     /// Money that a bookkeeper entered by hand, by book and number of the invoice.
@@ -391,6 +393,8 @@ pub fn does(world: &mut World, deed: &Deed) -> anyhow::Result<Vec<Act>> {
         }
         Deed::Reconnects(bound) => {
             world.signs_in(*bound)?;
+            let bound = world.bounds.get(*bound).context("no binding")?;
+            world.done.signed_in.insert(bound.binding.clone());
             Vec::new()
         }
         Deed::LosesKey(number) => {
